@@ -13,13 +13,16 @@ import argparse
 import json
 import os
 import random
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTokenizer
 
 import bpe
 import data
@@ -119,7 +122,6 @@ def train_autoencoder(run: Run) -> None:
     model = _last(networks.autoencoder().to(run.device))
     average, optimizers = networks.Average(model), optim.build(model, args.ae_rate, _EDGES)
     first = _resume(run, model, average, optimizers)
-    forward = torch.compile(model.forward) if args.compile else model.forward
     judge = _to_tensor(held_out_pictures(64)[1], run.device)
     sums, count = np.zeros(2), 0
     for step in range(first, args.ae_steps + 1):
@@ -138,7 +140,8 @@ def train_autoencoder(run: Run) -> None:
         optim.set_rate(optimizers, optim.rate(step, args.ae_steps, args.ae_rate))
         x = _to_tensor(pictures.crops(np.random.default_rng((args.seed, step)), args.ae_batch, args.ae_crop), run.device)
         with run.autocast():
-            posterior = model.encode(x).latent_dist
+            with torch.set_grad_enabled(not args.freeze_encoder):
+                posterior = model.encode(x).latent_dist
             y = model.decode(posterior.sample()).sample
         y, mean, logvar = y.float(), posterior.mean.float(), posterior.logvar.float()
         squared = (y - x).square().mean()
@@ -155,6 +158,226 @@ def train_autoencoder(run: Run) -> None:
 def _to_pixels(x: torch.Tensor) -> list[np.ndarray]:
     """[n, 3, h, w] in -1..1 to uint8 pictures."""
     return list(((x.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+
+
+# --- Latents -------------------------------------------------------------------------------------
+
+
+def encode_latents(run: Run) -> None:
+    """Means and deviations of every picture's latent, so that the UNet's training never touches pixels."""
+    pictures = data.Pictures(run.work / "pictures")
+    model = _last(networks.autoencoder().to(run.device))
+    model.load_state_dict(run.load("autoencoder")["average"])
+    parts = []
+    with torch.no_grad():
+        for k in range(0, len(pictures), 50):
+            x = _to_tensor(np.stack([pictures[i] for i in range(k, k + 50)]), run.device)
+            with run.autocast():
+                posterior = model.encode(x).latent_dist
+            parts.append(torch.cat([posterior.mean, posterior.std], dim=1).half().cpu())
+            if k % 2000 == 0:
+                print(f"encoded {k} of {len(pictures)}", flush=True)
+    latents = torch.cat(parts)  # [n, 8, 16, 16]: four means, four deviations
+    scale = 1 / latents[:, :4].float().std().item()
+    run.save(latents=latents, scale=scale)
+    run.log(len(latents), scale=scale, mean=latents[:, :4].float().mean().item(), noise=latents[:, 4:].float().mean().item() * scale)
+
+
+# --- Text ----------------------------------------------------------------------------------------
+
+
+def train_tokenizer(run: Run) -> None:
+    captions = [data.caption_of(run.args.seed, k, 0) for k in range(20000)]
+    merges = bpe.learn(captions)
+    bpe.save(run.work / "tokenizer", merges)
+    tokenizer = _tokenizer(run)
+    for text in (*captions[:200], "Joan Miró, naïve — 日本 42 o'clock_x"):
+        assert tokenizer(text)["input_ids"] == bpe.check(run.work / "tokenizer", text), text
+    print(f"{len(merges)} merges, {len(tokenizer)} tokens", flush=True)
+
+
+def _tokenizer(run: Run) -> CLIPTokenizer:
+    return CLIPTokenizer.from_pretrained(run.work / "tokenizer")
+
+
+def _ids(run: Run, tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """Token ids [n, 77], padded with the end of text."""
+    full = tokenizer(texts, padding="max_length", max_length=bpe.LENGTH, truncation=True, return_tensors="pt")
+    return full.input_ids.to(run.device)
+
+
+def _labels(spec: Spec) -> list[int]:
+    """What a caption says, as class numbers: subject, style, time, colour, count, then each cell's shape and colour."""
+    cells = {(t.row, t.column): t for t in spec.things}
+    row = [SUBJECTS.index(spec.subject), STYLES.index(spec.style), TIMES.index(spec.time) if spec.subject != "objects" else 4]
+    row += [COLOURS.index(spec.colour) + 1 if spec.colour else 0, spec.count]
+    for cell in ((r, c) for r in range(3) for c in range(3)):
+        thing = cells.get(cell)
+        row += [SHAPES.index(thing.shape) + 1, COLOURS.index(thing.colour) + 1] if thing else [0, 0]
+    return row
+
+
+_CLASSES = [len(SUBJECTS), len(STYLES), len(TIMES) + 1, len(COLOURS) + 1, 4] + [len(SHAPES) + 1, len(COLOURS) + 1] * 9
+
+
+def train_text(run: Run) -> None:
+    """Warms the text encoder up: linear heads on its last states must name what the caption says.
+
+    Minutes of text alone save the UNet the long plateau in which it cannot yet tell captions apart.
+    """
+    args, tokenizer = run.args, _tokenizer(run)
+    encoder = networks.text_encoder(len(tokenizer)).to(run.device)
+    model = torch.nn.ModuleDict({"encoder": encoder, "heads": torch.nn.Linear(networks.WIDTH, sum(_CLASSES)).to(run.device)})
+    average, optimizers = networks.Average(model, 0.98), optim.build(model, args.text_rate, (*_EDGES, "heads"))
+    first, hits, count = _resume(run, model, average, optimizers), np.zeros(len(_CLASSES)), 0
+    for step in range(first, args.text_steps + 1):
+        if step % args.every == 0 or step == args.text_steps:
+            share = hits / max(1, count)
+            run.log(step, subject=share[0], style=share[1], time=share[2], colour=share[3], count=share[4], cells=share[5:].min())
+            _keep(run, step, model, average, optimizers)
+            hits, count = np.zeros(len(_CLASSES)), 0
+        if step == args.text_steps:
+            break
+        optim.set_rate(optimizers, optim.rate(step, args.text_steps, args.text_rate, warmup=50))
+        rng = random.Random(f"text/{args.seed}/{step}")
+        specs = [sample_spec(rng, objects=0.6) for _ in range(args.text_batch)]
+        labels = torch.tensor([_labels(s) for s in specs], device=run.device)
+        with run.autocast():
+            states = encoder(_ids(run, tokenizer, [caption(s, rng, full=True) for s in specs])).last_hidden_state
+            # The end of text fills the rest of the 77 places: any of them must hold the whole caption.
+            at = torch.randint(40, bpe.LENGTH, (1,)).item()
+            logits = model["heads"](states[:, at]).float().split(_CLASSES, dim=1)
+        loss = sum(F.cross_entropy(part, labels[:, k]) for k, part in enumerate(logits))
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        average.update(model)
+        hits += [(part.argmax(1) == labels[:, k]).float().mean().item() for k, part in enumerate(logits)]
+        count += 1
+
+
+# --- UNet ----------------------------------------------------------------------------------------
+
+SHEET = (
+    "a city skyline at sunset in the style of Van Gogh", "a futuristic cityscape in the style of Van Gogh", "mountains at sunrise, by J. M. W. Turner",
+    "two boats with red sails on the sea at night, by Joan Miró", "a red circle left of a blue square", "a forest at noon",
+    "a bridge over a river at sunset, by Turner", "a blue house on a hill under a full moon, Van Gogh style", "fields at noon in the style of Miró",
+    "a green star above a purple heart, by Van Gogh", "three yellow triangles, by Joan Miró", "an orange circle on the right",
+)  # fmt: skip
+
+
+def pipeline(run: Run, average: dict[str, torch.Tensor]) -> StableDiffusionPipeline:
+    """The averaged weights as the pipeline that export writes."""
+    tokenizer = _tokenizer(run)
+    vae, unet, text = networks.autoencoder(), networks.unet(), networks.text_encoder(len(tokenizer))
+    vae.load_state_dict(run.load("autoencoder")["average"])
+    vae.register_to_config(scaling_factor=round(run.load("latents")["scale"], 5))
+    unet.load_state_dict({k[5:]: v for k, v in average.items() if k.startswith("unet.")})
+    text.load_state_dict({k[5:]: v for k, v in average.items() if k.startswith("text.")})
+    pipe = StableDiffusionPipeline(vae=_last(vae.eval()), text_encoder=text.eval(), tokenizer=tokenizer, unet=_last(unet.eval()), scheduler=scheduler(),
+                                   safety_checker=None, feature_extractor=None, requires_safety_checker=False)  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(run.device)
+
+
+def scheduler() -> DPMSolverMultistepScheduler:
+    """Stable Diffusion's noise, velocity prediction, DPM-Solver++ of second order."""
+    return DPMSolverMultistepScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000, prediction_type="v_prediction",
+        algorithm_type="dpmsolver++", solver_order=2, timestep_spacing="leading", steps_offset=1,
+    )  # fmt: skip
+
+
+def _sheet(run: Run, average: dict[str, torch.Tensor]) -> None:
+    pipe = pipeline(run, average)
+    with run.autocast():
+        pictures = pipe(list(SHEET), num_inference_steps=16, guidance_scale=5.0, output_type="np", generator=torch.Generator().manual_seed(7)).images
+    contact_sheet([(p * 255).round().astype(np.uint8) for p in pictures], 6).save(run.work / "unet.png")
+
+
+def train_unet(run: Run) -> None:
+    """Velocity prediction on stored latents, jointly with the text encoder.
+
+    Velocity rather than noise: at high noise the noise is nearly the input and a small network learns
+    little from predicting it, while velocity there asks for the picture. Its loss is weighted by
+    min(SNR, 5) / (SNR + 1) (Hang et al., 2023), so that no noise level dominates.
+    """
+    args, tokenizer = run.args, _tokenizer(run)
+    stored = run.load("latents")
+    latents, scale = stored["latents"], stored["scale"]
+    model = torch.nn.ModuleDict({"unet": _last(networks.unet()), "text": networks.text_encoder(len(tokenizer))}).to(run.device)
+    warm = run.load("text")["average"]
+    model["text"].load_state_dict({k[8:]: v for k, v in warm.items() if k.startswith("encoder.")})
+    average, optimizers = networks.Average(model, args.decay), optim.build(model, args.unet_rate, _EDGES)
+    first = _resume(run, model, average, optimizers)
+    unet, text = model["unet"], model["text"]
+    denoise = torch.compile(unet.forward) if args.compile else unet.forward
+    alphas = scheduler().alphas_cumprod.to(run.device)
+    total, count = 0.0, 0
+    for step in range(first, args.unet_steps + 1):
+        if step % args.every == 0 or step == args.unet_steps:
+            run.log(step, loss=total / max(1, count), rate=optim.rate(step, args.unet_steps, args.unet_rate))
+            _keep(run, step, model, average, optimizers)
+            total, count = 0.0, 0
+            if step % (args.every * 2) == 0 or step == args.unet_steps:
+                _sheet(run, average.values)
+        if step == args.unet_steps:
+            break
+        optim.set_rate(optimizers, optim.rate(step, args.unet_steps, args.unet_rate))
+        noise_rng = torch.Generator().manual_seed(args.seed * 1_000_003 + step)
+        words_rng = random.Random(f"unet/{args.seed}/{step}")
+        n = args.unet_batch
+        picks = torch.randint(len(latents), (n,), generator=noise_rng)
+        texts = ["" if words_rng.random() < args.dropout else data.caption_of(args.seed, int(i), step) for i in picks]
+        mean, deviation = latents[picks].float().chunk(2, dim=1)
+        x0 = ((mean + deviation * torch.randn(mean.shape, generator=noise_rng)) * scale).to(run.device)
+        noise = torch.randn(mean.shape, generator=noise_rng).to(run.device)
+        # One time from each n-th of the schedule: less variance than n free ones.
+        t = ((torch.arange(n) + torch.rand(n, generator=noise_rng)) * (1000 / n)).long().to(run.device)
+        a = alphas[t].view(-1, 1, 1, 1)
+        noisy, velocity = a.sqrt() * x0 + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x0
+        with run.autocast():
+            context = text(_ids(run, tokenizer, texts)).last_hidden_state
+            guess = denoise(noisy.contiguous(memory_format=torch.channels_last), t, context).sample
+        snr = a / (1 - a)
+        loss = (snr.clamp(max=5) / (snr + 1) * (guess.float() - velocity).square()).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        average.update(model)
+        total, count = total + loss.item(), count + 1
+
+
+# --- Export --------------------------------------------------------------------------------------
+
+
+def export(run: Run) -> None:
+    """Writes the diffusers folder: float16 weights under the published file and tensor names."""
+    pipe, out = pipeline(run, run.load("unet")["average"]), Path(run.args.out)
+    pipe.to("cpu", torch.float16)
+    pipe.unet.save_pretrained(out / "unet")
+    pipe.vae.save_pretrained(out / "vae")
+    pipe.scheduler.save_pretrained(out / "scheduler")
+    text = out / "text_encoder"
+    pipe.text_encoder.save_pretrained(text)
+    # Newer transformers drop the published prefix; older ones and other engines expect it, all read it.
+    tensors = load_file(text / "model.safetensors")
+    named = {k if k.startswith("text_model.") else f"text_model.{k}": v.contiguous() for k, v in tensors.items()}
+    save_file(named, text / "model.safetensors", metadata={"format": "pt"})
+    shutil.copytree(run.work / "tokenizer", out / "tokenizer", dirs_exist_ok=True)
+    index: dict[str, object] = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.21.0"}
+    index |= {"feature_extractor": [None, None], "requires_safety_checker": False, "safety_checker": [None, None]}
+    index |= {"scheduler": ["diffusers", "DPMSolverMultistepScheduler"], "text_encoder": ["transformers", "CLIPTextModel"]}
+    index |= {"tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+    (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    for config in out.glob("*/config.json"):  # where it was trained is nobody's concern
+        values = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
+        config.write_text(json.dumps(values, indent=2) + "\n")
+    size = sum(p.stat().st_size for p in out.glob("*/*") if p.suffix in (".safetensors", ".json", ".txt"))
+    print(f"{size / 1e6:.1f} MB in {out}", flush=True)
 
 
 # --- Command line --------------------------------------------------------------------------------
@@ -178,12 +401,22 @@ def _arguments() -> argparse.Namespace:
     p.add_argument("--ae-crop", type=int, default=64, help="pixels of a training crop's side")
     p.add_argument("--ae-rate", type=float, default=2e-3)
     p.add_argument("--kl", type=float, default=3e-4, help="weight of the pull to a normal latent")
+    p.add_argument("--freeze-encoder", action="store_true", help="train the decoder alone: stored latents stay valid")
+    p.add_argument("--text-steps", type=int, default=800)
+    p.add_argument("--text-batch", type=int, default=64)
+    p.add_argument("--text-rate", type=float, default=2e-3)
+    p.add_argument("--unet-steps", type=int, default=4000)
+    p.add_argument("--unet-batch", type=int, default=48)
+    p.add_argument("--unet-rate", type=float, default=2e-3)
+    p.add_argument("--decay", type=float, default=0.998, help="of the moving average of the weights")
+    p.add_argument("--dropout", type=float, default=0.1, help="share of empty captions, for guidance")
     return p.parse_args()
 
 
 def main() -> None:
     args = _arguments()
-    stages = {"autoencoder": train_autoencoder}
+    stages = {"tokenizer": train_tokenizer, "autoencoder": train_autoencoder, "latents": encode_latents, "text": train_text,
+              "unet": train_unet, "export": export}  # fmt: skip
     for stage in STAGES if args.stage == "all" else (args.stage,):
         if stage == "render":
             data.render(Path(args.work) / "pictures", args.seed, args.pictures, args.workers)
