@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from bpe import LENGTH
@@ -23,8 +25,8 @@ def autoencoder(channels: tuple[int, ...] = (32, 32, 64, 128)) -> AutoencoderKL:
     )  # fmt: skip
 
 
-def unet(channels: tuple[int, ...] = (64, 128, 192)) -> UNet2DConditionModel:
-    """Denoiser of 16 x 16 x 4 latents, 10.9 million parameters; attention at 8 x 8 and 4 x 4 only.
+def unet(channels: tuple[int, ...] = (64, 96, 160)) -> UNet2DConditionModel:
+    """Denoiser of 16 x 16 x 4 latents, 7 million parameters; attention at 8 x 8 and 4 x 4 only.
 
     At 16 x 16 attention would cost a third of the step and a prompt places nothing finer than a cell of
     the 3 x 3 grid. Heads are 32 wide.
@@ -46,6 +48,22 @@ def text_encoder(vocabulary: int) -> CLIPTextModel:
             bos_token_id=vocabulary - 2, eos_token_id=vocabulary - 1, pad_token_id=vocabulary - 1,
         )
     )  # fmt: skip
+
+
+def thrifty(model: UNet2DConditionModel) -> None:
+    """Faster training on a CPU in bfloat16, the same function: 0.83 to 0.58 core seconds for 32 latents.
+
+    torch's flash attention for the CPU is slow at 64 tokens and slower backwards: plain matrix products
+    win. Its group normalization backwards in channels-last bfloat16 is three times as slow as in float32.
+    """
+    model.set_attn_processor(AttnProcessor())
+    for module in model.modules():
+        if isinstance(module, torch.nn.GroupNorm):
+            module.forward = _group_norm.__get__(module)
+
+
+def _group_norm(self: torch.nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
+    return F.group_norm(x.float(), self.num_groups, self.weight, self.bias, self.eps).to(x.dtype)
 
 
 def millions(module: torch.nn.Module) -> float:

@@ -3,7 +3,10 @@
     python train.py all --work work            # everything, from nothing to the exported folder
     python train.py autoencoder --work work    # one stage: render tokenizer autoencoder latents text unet export
 
-Runs on a CPU and, with --device cuda, on a GPU. A fixed --seed gives the same pictures, captions, crops
+Runs on a CPU and, with --device cuda, on a GPU. On a CPU whose cores are shared with other work, one
+process a core loses less to waiting than one process with a thread a core:
+    torchrun --nproc-per-node 2 train.py unet --work work --threads 1
+A fixed --seed gives the same pictures, captions, crops
 and noise; sums in another order (another device or thread count) still change the last digits.
 """
 
@@ -19,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
@@ -45,16 +49,34 @@ class Run:
         self.work.mkdir(parents=True, exist_ok=True)
         self.device = torch.device(args.device)
         self.begin = time.time()
-        torch.manual_seed(args.seed)
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        if self.world > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        torch.manual_seed(args.seed)  # the same first weights in every process
         if args.threads:
             torch.set_num_threads(args.threads)
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bfloat16)
 
+    def share(self, batch: int) -> slice:
+        """This process's part of a batch."""
+        return slice(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
+
+    def agree(self, module: torch.nn.Module) -> None:
+        """Averages the gradients over all processes."""
+        if self.world > 1:
+            tensors = [p.grad for p in module.parameters() if p.grad is not None]
+            flat = torch.cat([t.flatten() for t in tensors])
+            dist.all_reduce(flat)
+            for t, part in zip(tensors, (flat / self.world).split([t.numel() for t in tensors])):
+                t.copy_(part.view_as(t))
+
     def log(self, step: int, **values: float) -> None:
         """One JSON line a report: the loss curve."""
         line = {"stage": self.stage, "step": step, "seconds": round(time.time() - self.begin), **{k: round(v, 5) for k, v in values.items()}}
+        if self.rank:
+            return
         print(json.dumps(line), flush=True)
         with open(self.work / f"{self.stage}.log", "a") as file:
             file.write(json.dumps(line) + "\n")
@@ -64,6 +86,8 @@ class Run:
         return self.work / f"{self.stage}.pt"
 
     def save(self, **state: object) -> None:
+        if self.rank:
+            return
         partial = self.checkpoint.with_suffix(".part")
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)  # a killed run leaves the last whole checkpoint
@@ -80,6 +104,7 @@ def _last(module: torch.nn.Module) -> torch.nn.Module:
 def _resume(run: Run, module: torch.nn.Module, average: networks.Average, optimizers: list[torch.optim.Optimizer]) -> int:
     """Restores a stage's state in place; the step to go on from."""
     state = run.load()
+    torch.manual_seed(run.args.seed + 1000 * run.rank + (state["step"] if state else 0))
     if state is None:
         return 0
     module.load_state_dict(state["model"])
@@ -138,7 +163,8 @@ def train_autoencoder(run: Run) -> None:
         if step == args.ae_steps:
             break
         optim.set_rate(optimizers, optim.rate(step, args.ae_steps, args.ae_rate))
-        x = _to_tensor(pictures.crops(np.random.default_rng((args.seed, step)), args.ae_batch, args.ae_crop), run.device)
+        crops = pictures.crops(np.random.default_rng((args.seed, step)), args.ae_batch, args.ae_crop)
+        x = _to_tensor(crops[run.share(args.ae_batch)], run.device)
         with run.autocast():
             with torch.set_grad_enabled(not args.freeze_encoder):
                 posterior = model.encode(x).latent_dist
@@ -148,6 +174,7 @@ def train_autoencoder(run: Run) -> None:
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
         loss = squared + 0.05 * (y - x).abs().mean() + args.kl * kl
         loss.backward()
+        run.agree(model)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -170,7 +197,7 @@ def encode_latents(run: Run) -> None:
     model.load_state_dict(run.load("autoencoder")["average"])
     parts = []
     with torch.no_grad():
-        for k in range(0, len(pictures), 50):
+        for k in range(0, min(len(pictures), run.args.pictures), 50):
             x = _to_tensor(np.stack([pictures[i] for i in range(k, k + 50)]), run.device)
             with run.autocast():
                 posterior = model.encode(x).latent_dist
@@ -241,6 +268,7 @@ def train_text(run: Run) -> None:
         optim.set_rate(optimizers, optim.rate(step, args.text_steps, args.text_rate, warmup=50))
         rng = random.Random(f"text/{args.seed}/{step}")
         specs = [sample_spec(rng, objects=0.6) for _ in range(args.text_batch)]
+        specs = specs[run.share(args.text_batch)]
         labels = torch.tensor([_labels(s) for s in specs], device=run.device)
         with run.autocast():
             states = encoder(_ids(run, tokenizer, [caption(s, rng, full=True) for s in specs])).last_hidden_state
@@ -249,6 +277,7 @@ def train_text(run: Run) -> None:
             logits = model["heads"](states[:, at]).float().split(_CLASSES, dim=1)
         loss = sum(F.cross_entropy(part, labels[:, k]) for k, part in enumerate(logits))
         loss.backward()
+        run.agree(model)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -297,7 +326,7 @@ def _sheet(run: Run, average: dict[str, torch.Tensor]) -> None:
 
 
 def train_unet(run: Run) -> None:
-    """Velocity prediction on stored latents, jointly with the text encoder.
+    """Velocity prediction on stored latents, jointly with the text encoder unless --freeze-text.
 
     Velocity rather than noise: at high noise the noise is nearly the input and a small network learns
     little from predicting it, while velocity there asks for the picture. Its loss is weighted by
@@ -312,6 +341,9 @@ def train_unet(run: Run) -> None:
     average, optimizers = networks.Average(model, args.decay), optim.build(model, args.unet_rate, _EDGES)
     first = _resume(run, model, average, optimizers)
     unet, text = model["unet"], model["text"]
+    text.requires_grad_(not args.freeze_text)
+    if run.device.type == "cpu" and args.bfloat16:
+        networks.thrifty(unet)
     denoise = torch.compile(unet.forward) if args.compile else unet.forward
     alphas = scheduler().alphas_cumprod.to(run.device)
     total, count = 0.0, 0
@@ -320,7 +352,7 @@ def train_unet(run: Run) -> None:
             run.log(step, loss=total / max(1, count), rate=optim.rate(step, args.unet_steps, args.unet_rate))
             _keep(run, step, model, average, optimizers)
             total, count = 0.0, 0
-            if step % (args.every * 2) == 0 or step == args.unet_steps:
+            if run.rank == 0 and step > first and (step % (args.every * 2) == 0 or step == args.unet_steps):
                 _sheet(run, average.values)
         if step == args.unet_steps:
             break
@@ -337,12 +369,15 @@ def train_unet(run: Run) -> None:
         t = ((torch.arange(n) + torch.rand(n, generator=noise_rng)) * (1000 / n)).long().to(run.device)
         a = alphas[t].view(-1, 1, 1, 1)
         noisy, velocity = a.sqrt() * x0 + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x0
+        part = run.share(n)
+        noisy, velocity, t, a, texts = noisy[part], velocity[part], t[part], a[part], texts[part]
         with run.autocast():
-            context = text(_ids(run, tokenizer, texts)).last_hidden_state
+            context = text(_ids(run, tokenizer, texts)).last_hidden_state  # [n, 77, 128]
             guess = denoise(noisy.contiguous(memory_format=torch.channels_last), t, context).sample
         snr = a / (1 - a)
         loss = (snr.clamp(max=5) / (snr + 1) * (guess.float() - velocity).square()).mean()
         loss.backward()
+        run.agree(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -408,6 +443,7 @@ def _arguments() -> argparse.Namespace:
     p.add_argument("--unet-steps", type=int, default=4000)
     p.add_argument("--unet-batch", type=int, default=48)
     p.add_argument("--unet-rate", type=float, default=2e-3)
+    p.add_argument("--freeze-text", action="store_true", help="keep the warmed-up text encoder as it is: a fifth off each step")
     p.add_argument("--decay", type=float, default=0.998, help="of the moving average of the weights")
     p.add_argument("--dropout", type=float, default=0.1, help="share of empty captions, for guidance")
     return p.parse_args()
