@@ -352,7 +352,7 @@ def train_unet(run: Run) -> None:
             run.log(step, loss=total / max(1, count), rate=optim.rate(step, args.unet_steps, args.unet_rate))
             _keep(run, step, model, average, optimizers)
             total, count = 0.0, 0
-            if run.rank == 0 and step > first and (step % (args.every * 2) == 0 or step == args.unet_steps):
+            if run.rank == 0 and step > first and (step % (args.every * 4) == 0 or step == args.unet_steps):
                 _sheet(run, average.values)
         if step == args.unet_steps:
             break
