@@ -1,0 +1,7 @@
+// The whole public interface.
+#pragma once
+
+#include "impasto/error.h"
+#include "impasto/image.h"
+#include "impasto/metadata.h"
+#include "impasto/pipeline.h"

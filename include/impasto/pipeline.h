@@ -1,0 +1,145 @@
+// Text to picture: load a checkpoint once, draw from it as often as you like.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "impasto/api.h"
+#include "impasto/image.h"
+
+namespace impasto {
+
+/// A dense float32 tensor on the host, row-major.
+struct HostTensor {
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
+/// Where the work runs. "auto" takes the best device that this build and this machine have; "cpu" is always there.
+struct LoadOptions {
+  std::string device = "auto";
+  /// Arithmetic of the networks: "float32". Weights keep the type they are stored in and are widened as they are used.
+  std::string dtype = "auto";
+  /// Threads of the process-wide pool; 0 takes one per core that the process may run on. Never changes a result.
+  int num_threads = 0;
+};
+
+/// What a hook sees after a step.
+struct StepInfo {
+  int step = 0;       ///< 0-based index of the step just done
+  int num_steps = 0;  ///< UNet evaluations in all (Heun and PNDM's Runge-Kutta start make more of them than num_inference_steps)
+  double timestep = 0;
+  /// The latents after the step, [num_images, channels, height / 8, width / 8]; copied on call, so free when not called.
+  std::function<HostTensor()> latents;
+};
+
+enum class StepAction { proceed, cancel };
+
+/// One call's settings; names and defaults are diffusers'.
+struct TextToImageOptions {
+  // What changes the picture.
+  std::string prompt;           ///< UTF-8; what passes the tokenizer's limit (77 ids) is cut, with a warning in the result
+  std::string negative_prompt;  ///< what guidance leads away from; unused when guidance_scale <= 1
+  int num_inference_steps = 50;
+  float guidance_scale = 7.5f;   ///< classifier-free guidance (Ho and Salimans, 2022); on when > 1
+  float guidance_rescale = 0.f;  ///< 0..1, section 3.4 of Lin et al., 2023, against over-exposure
+  float eta = 0.f;               ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
+  int height = 0;                ///< pixels, a multiple of 8; 0 takes the model's own size
+  int width = 0;
+  /// Image k is drawn from seed + k, so that it equals the image drawn alone from that seed; unset takes a random seed.
+  std::optional<std::uint64_t> seed;
+  int num_images = 1;  ///< drawn together, in one batch
+  /// Draws the noise of all images from one stream, as diffusers does when it is given a single generator: image 0 is the
+  /// same either way, the others are not.
+  bool shared_generator = false;
+  int clip_skip = 0;                      ///< text encoder layers left out at the end; 1 is A1111's "Clip skip: 2"
+  std::string scheduler;                  ///< a class name or short name from `scheduler_names`; empty takes the checkpoint's own
+  std::optional<bool> use_karras_sigmas;  ///< overrides the scheduler's config (Karras et al., 2022)
+  /// First latents instead of seeded noise, [num_images, channels, height / 8, width / 8], standard normal.
+  std::optional<HostTensor> latents;
+
+  // What does not.
+  /// Called after each step on the calling thread. Returning `cancel` ends the call with Error{cancelled}.
+  std::function<StepAction(const StepInfo&)> on_step;
+  bool decode = true;  ///< false leaves `images` empty: only the latents are wanted
+};
+
+/// Wall-clock seconds of a call's stages.
+struct Timings {
+  double text_encoder = 0;
+  std::vector<double> steps;  ///< one per UNet evaluation, with guidance, scheduler and hook
+  double vae_decoder = 0;     ///< all images
+};
+
+struct TextToImageResult {
+  std::vector<Image> images;
+  HostTensor latents;                ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
+  std::vector<std::uint64_t> seeds;  ///< one per image
+  std::string scheduler;             ///< class name of the scheduler used
+  bool karras_sigmas = false;
+  int height = 0, width = 0;
+  std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
+  Timings timings;
+};
+
+/// A file of the checkpoint that holds a network.
+struct ComponentInfo {
+  std::string name;        ///< "unet", "vae", "text_encoder"
+  std::string class_name;  ///< as model_index.json names it
+  std::int64_t parameters = 0;
+  std::int64_t bytes = 0;           ///< on disk
+  std::vector<std::string> dtypes;  ///< of the stored tensors: "float16", ...
+};
+
+struct ModelInfo {
+  std::string path;
+  std::string pipeline_class;
+  std::vector<ComponentInfo> components;
+  std::string scheduler;        ///< class name
+  std::string prediction_type;  ///< "epsilon", "v_prediction" or "sample"
+  int height = 0, width = 0;    ///< the model's own size in pixels
+  int latent_channels = 0;
+};
+
+/// Reads configs and tensor headers only: quick, and needs no memory for weights.
+IMPASTO_API ModelInfo inspect(const std::string& path);
+
+/// Bytes that a process drawing one batch of this size is expected to need at its peak, weights included, on the CPU.
+/// Derived from the shapes in the configs; docs/benchmarks.md compares it with what was measured.
+IMPASTO_API std::int64_t predicted_peak_memory(const ModelInfo& info, int height, int width, int num_images);
+
+/// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
+class IMPASTO_API Pipeline {
+ public:
+  /// Opens a folder in the diffusers layout (model_index.json and a folder per component). Weights are memory-mapped.
+  /// Throws not_found, bad_file, unsupported or out_of_memory.
+  static Pipeline load(const std::string& path, const LoadOptions& options = {});
+
+  /// Throws invalid_argument for options out of range, out_of_memory before taking memory that is not there,
+  /// non_finite when the latents leave the finite numbers, cancelled when the hook said so.
+  TextToImageResult text_to_image(const TextToImageOptions& options) const;
+
+  const ModelInfo& info() const;
+
+ private:
+  struct Impl;
+  explicit Pipeline(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// Class names and short names accepted wherever a scheduler is named: {"EulerDiscreteScheduler", "euler"}, ...
+struct SchedulerName {
+  std::string class_name;
+  std::string short_name;
+};
+IMPASTO_API std::vector<SchedulerName> scheduler_names();
+
+/// "0.1.0"
+IMPASTO_API std::string version();
+
+}  // namespace impasto
