@@ -1,0 +1,19 @@
+// How much memory there is and how much we hold.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace impasto {
+
+/// Bytes this process could still take without swapping: MemAvailable, or what the cgroup or an address-space limit (ulimit -v) leaves
+/// when that is less.
+std::int64_t available_memory();
+
+/// The part of it that the system's files tell, with /proc and /sys looked for under `root`: for tests.
+std::int64_t available_memory_under(const std::string& root);
+
+/// Largest resident set so far, bytes.
+std::int64_t peak_resident_memory();
+
+}  // namespace impasto
