@@ -1,0 +1,326 @@
+// Attention without the score matrix (Dao et al., 2022): blocks of keys go by, each query keeps a running maximum and sum.
+//
+//   S = scale Q K^T;  O = softmax(S) V
+// For the keys so far, per query:  m = max S,  l = sum 2^(S - m),  O = sum 2^(S - m) V;  a new block with a larger m multiplies l and O by
+// 2^(m_old - m_new). Scores are in powers of 2: log2(e) * scale is multiplied into Q once.
+//
+// Queries lie along the vector lanes: Q, the scores and O are all held transposed, [d][queries] and [keys][queries]. Then both products are
+// the same outer-product kernel (rows of K, or columns of V, as broadcast scalars against vectors of queries), the softmax needs no
+// operation across lanes, and no head dimension wastes lanes: 40 is as good as 64.
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "backend/cpu/attention.h"
+#include "backend/cpu/cpu_backend.h"
+#include "core/threads.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/attention.cc"
+#include "backend/cpu/isa.h"
+
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#include "backend/cpu/transpose-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace impasto::HWY_NAMESPACE {
+namespace {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+// Register tile: kRows broadcast scalars x kVectors vectors of queries, one multiply-add each; accumulators, one row of vectors and one
+// scalar fill the register file (24 + 3 + 1 of 32 on AVX-512, 12 + 3 + 1 of 16 on AVX2).
+constexpr int kVectors = kQueryVectors;
+constexpr int kRows = hn::MaxLanes(D()) >= 16 ? 8 : 4;
+
+/// 2^x for x <= 0 within 1.5e-7 relative; 0 below -126, NaN stays NaN.
+/// x = n + f, |f| <= 1/2: 2^f by a minimax polynomial whose constant is 1, so that 2^0 = 1 and 2^-127 = 0 exactly; n goes into the exponent.
+HWY_INLINE V exp2(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  const V magic = hn::Set(d, 0x1.8p23f);  // adding it rounds to an integer, which stands in the low bits of the sum
+  const V lowest = hn::Set(d, -127.0f);
+#if HWY_TARGET == HWY_SCALAR
+  x = hn::IfThenElse(hn::Lt(x, lowest), lowest, x);
+#else
+  x = hn::Max(lowest, x);  // the variable operand second: x86 returns it when it is NaN
+#endif
+  const V shifted = hn::Add(x, magic);
+  const V f = hn::Sub(x, hn::Sub(shifted, magic));
+  V p = hn::Set(d, 0x1.5bd97ap-10f);
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.3ce8b2p-7f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.c6b6dap-5f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.ebf9c2p-3f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.62e42ap-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
+  return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
+}
+
+/// f(r, v) at each place of a tile, unrolled, so that a tile's array lives in registers.
+template <int kV, class F>
+HWY_INLINE void each_place(const F& f) {
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    HWY_UNROLL(8)
+    for (int v = 0; v < kV; ++v) f(r, v);
+  }
+}
+
+/// Keys of a block and some queries, or columns of V and some queries: sum[r][v] += sum over k of a[k][r] * b[k][v].
+template <int kV>
+HWY_INLINE void multiply_add(D d, const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, std::int64_t depth, V (&sum)[kRows][kV]) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t k = 0; k < depth; ++k, a += kRows, b += kV * lanes) {
+    V queries[kV];
+    HWY_UNROLL(8)
+    for (int v = 0; v < kV; ++v) queries[v] = hn::Load(d, b + v * lanes);
+    HWY_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const V scalar = hn::Set(d, a[r]);
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) sum[r][v] = hn::MulAdd(scalar, queries[v], sum[r][v]);
+    }
+  }
+}
+
+std::int64_t rounded(std::int64_t n) { return (n + kRows - 1) / kRows * kRows; }
+
+/// A few vectors of queries: their transposed input and output, running maximum and sum.
+struct Queries {
+  std::int64_t first, count, width;  // first query, queries, lanes
+  float *q, *o, *peak, *sum;         // [d][width], [rounded(d)][width], [width], [width]
+};
+
+/// A block of keys, packed in the order in which the kernel reads it, in tiles of kRows.
+struct Keys {
+  std::int64_t first, count;
+  float *k, *v;   // [count / kRows][d][kRows], [d / kRows][count][kRows]
+  float* scores;  // [rounded(count)][width]
+};
+
+/// Row j of V goes to place j of each tile of kRows columns.
+void pack_values(const AttentionHead& h, const Keys& keys) {
+  const hn::CappedTag<float, kRows> tile;
+  const std::int64_t whole = hn::Lanes(tile) == kRows ? h.d / kRows * kRows : 0, rest = rounded(h.d) - whole;
+  if (rest != 0) std::fill_n(keys.v + whole * keys.count, rest * keys.count, 0.0f);
+  for (std::int64_t j = 0; j < keys.count; ++j) {
+    const float* v = h.v + (keys.first + j) * h.v_stride;
+    float* to = keys.v + j * kRows;
+    for (std::int64_t i = 0; i < whole; i += kRows) hn::StoreU(hn::LoadU(tile, v + i), tile, to + i * keys.count);
+    for (std::int64_t i = whole; i < h.d; ++i) to[i / kRows * kRows * keys.count + i % kRows] = v[i];
+  }
+}
+
+void pack_keys(const AttentionHead& h, const Keys& keys) {
+  const float* k = h.k + keys.first * h.k_stride;
+  for (std::int64_t j = 0; j < keys.count; j += kRows, k += kRows * h.k_stride) {
+    float* to = keys.k + j * h.d;
+    const std::int64_t rows = std::min<std::int64_t>(kRows, keys.count - j);
+    if (rows < kRows) std::fill_n(to, kRows * h.d, 0.0f);
+    transpose(k, h.k_stride, rows, h.d, 1.0f, to, kRows);
+  }
+}
+
+void pack_queries(const AttentionHead& h, const Queries& s) {
+  if (s.count < s.width) std::fill_n(s.q, h.d * s.width, 0.0f);
+  transpose(h.q + s.first * h.q_stride, h.q_stride, s.count, h.d, h.scale * 1.44269504f, s.q, s.width);
+  std::fill_n(s.peak, s.width, -std::numeric_limits<float>::infinity());
+  std::fill_n(s.sum, s.width, 0.0f);
+}
+
+/// scores[j][i] = k[j] . q[i]
+template <int kV>
+HWY_INLINE void score(D d, const AttentionHead& h, const Queries& s, const Keys& keys) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t j = 0; j < keys.count; j += kRows) {
+    V sum[kRows][kV];
+    each_place<kV>([&](int r, int v) HWY_ATTR { sum[r][v] = hn::Zero(d); });
+    multiply_add<kV>(d, keys.k + j * h.d, s.q, h.d, sum);
+    float* scores = keys.scores + j * s.width;
+    each_place<kV>([&](int r, int v) HWY_ATTR { hn::Store(sum[r][v], d, scores + r * s.width + v * lanes); });
+  }
+}
+
+/// Minus infinity where the key comes after the query.
+HWY_INLINE void mask_future(const Queries& s, const Keys& keys) {
+  for (std::int64_t j = 0; j < keys.count; ++j) {
+    const std::int64_t hidden = std::clamp<std::int64_t>(keys.first + j - s.first, 0, s.width);  // queries before the key
+    std::fill_n(keys.scores + j * s.width, hidden, -std::numeric_limits<float>::infinity());
+  }
+}
+
+/// Scores to powers 2^(score - m); the running maximum and sum move on. Returns in `keep` what earlier sums are to be multiplied by.
+template <int kV>
+HWY_INLINE void soften(D d, const Queries& s, const Keys& keys, V (&keep)[kV]) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  V peak[kV], sum[kV];
+  for (int v = 0; v < kV; ++v) peak[v] = hn::Load(d, s.peak + v * lanes);
+  for (std::int64_t j = 0; j < keys.count; ++j) {
+    for (int v = 0; v < kV; ++v) peak[v] = hn::Max(peak[v], hn::Load(d, keys.scores + j * s.width + v * lanes));
+  }
+  for (int v = 0; v < kV; ++v) {
+    keep[v] = exp2(d, hn::Sub(hn::Load(d, s.peak + v * lanes), peak[v]));
+    sum[v] = hn::Mul(hn::Load(d, s.sum + v * lanes), keep[v]);
+    hn::Store(peak[v], d, s.peak + v * lanes);
+  }
+  for (std::int64_t j = 0; j < keys.count; ++j) {
+    float* row = keys.scores + j * s.width;
+    HWY_UNROLL(8)
+    for (int v = 0; v < kV; ++v) {
+      const V p = exp2(d, hn::Sub(hn::Load(d, row + v * lanes), peak[v]));
+      sum[v] = hn::Add(sum[v], p);
+      hn::Store(p, d, row + v * lanes);
+    }
+  }
+  for (int v = 0; v < kV; ++v) hn::Store(sum[v], d, s.sum + v * lanes);
+}
+
+/// o = o * keep + v^T p
+template <int kV>
+HWY_INLINE void gather_values(D d, const AttentionHead& h, const Queries& s, const Keys& keys, const V (&keep)[kV]) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const bool first = keys.first == 0;
+  for (std::int64_t i = 0; i < h.d; i += kRows) {
+    V sum[kRows][kV];
+    float* o = s.o + i * s.width;
+    each_place<kV>([&](int r, int v) HWY_ATTR { sum[r][v] = first ? hn::Zero(d) : hn::Mul(hn::Load(d, o + r * s.width + v * lanes), keep[v]); });
+    multiply_add<kV>(d, keys.v + i * keys.count, keys.scores, keys.count, sum);
+    each_place<kV>([&](int r, int v) HWY_ATTR { hn::Store(sum[r][v], d, o + r * s.width + v * lanes); });
+  }
+}
+
+template <int kV>
+void attend(const AttentionHead& h, const Queries& s, const Keys& keys) {
+  const D d;
+  score<kV>(d, h, s, keys);
+  if (h.causal && keys.first + keys.count > s.first) mask_future(s, keys);
+  V keep[kV];
+  soften<kV>(d, s, keys, keep);
+  gather_values<kV>(d, h, s, keys, keep);
+}
+
+void finish(const AttentionHead& h, const Queries& s) {
+  const D d;
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t l = 0; l < s.width; l += lanes) {
+    const V inverse = hn::Div(hn::Set(d, 1.0f), hn::Load(d, s.sum + l));
+    for (std::int64_t i = 0; i < h.d; ++i) {
+      float* o = s.o + i * s.width + l;
+      hn::Store(hn::Mul(hn::Load(d, o), inverse), d, o);
+    }
+  }
+  transpose(s.o, s.width, h.d, s.count, 1.0f, h.out + s.first * h.out_stride, h.out_stride);
+}
+
+/// Queries begin..end cut into as few sets of at most kVectors vectors as will do, all about equally wide.
+int cut(const AttentionHead& h, std::int64_t begin, std::int64_t end, float* memory, Queries* sets) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(D()));
+  const std::int64_t vectors = (end - begin + lanes - 1) / lanes, count = (vectors + kVectors - 1) / kVectors;
+  for (std::int64_t i = 0; i < count; ++i) {
+    Queries& s = sets[i];
+    s.width = (vectors / count + (i < vectors % count ? 1 : 0)) * lanes;
+    s.first = begin;
+    s.count = std::min(s.width, end - begin);
+    s.q = memory;
+    s.o = s.q + h.d * s.width;
+    s.peak = s.o + rounded(h.d) * s.width;
+    s.sum = s.peak + s.width;
+    memory = s.sum + s.width;
+    begin += s.count;
+  }
+  return static_cast<int>(count);
+}
+
+}  // namespace
+
+void attend_queries(const AttentionHead& h, std::int64_t begin, std::int64_t end, float* scratch) {
+  const std::int64_t block = std::min(kKeyBlock, h.tk), depth = rounded(h.d);
+  Keys keys{0, 0, scratch, scratch + kKeyBlock * depth, scratch + 2 * kKeyBlock * depth};
+  Queries sets[kMostQueries / kVectors];
+  const int count = cut(h, begin, end, keys.scores + kKeyBlock * kMostLanes * kVectors, sets);
+  for (int i = 0; i < count; ++i) pack_queries(h, sets[i]);
+  for (keys.first = 0; keys.first < (h.causal ? end : h.tk); keys.first += block) {
+    keys.count = std::min(block, h.tk - keys.first);
+    pack_keys(h, keys);
+    pack_values(h, keys);
+    for (int i = 0; i < count; ++i) {
+      const Queries& s = sets[i];
+      if (h.causal && keys.first >= s.first + s.count) continue;
+      switch (s.width / static_cast<std::int64_t>(hn::Lanes(D()))) {
+        case 1: attend<1>(h, s, keys); break;
+        case 2: attend<2>(h, s, keys); break;
+        default: attend<3>(h, s, keys); break;
+      }
+    }
+  }
+  for (int i = 0; i < count; ++i) finish(h, sets[i]);
+}
+
+}  // namespace impasto::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace impasto {
+namespace {
+
+HWY_EXPORT(attend_queries);
+
+std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
+
+/// Queries that one thread takes at a time: many, since the keys are packed anew for each such group, but enough groups for the threads.
+std::int64_t group_size(std::int64_t queries, std::int64_t heads) {
+  const std::int64_t wanted = 4 * num_threads();
+  const std::int64_t groups = std::max((queries + kMostQueries - 1) / kMostQueries, (wanted + heads - 1) / heads);
+  return std::min(kMostQueries, round_up((queries + groups - 1) / groups, kQueryVectors * kMostLanes));
+}
+
+std::int64_t scratch_size(std::int64_t d, std::int64_t queries) {
+  const std::int64_t depth = round_up(d, kMostLanes);
+  return 2 * kKeyBlock * depth + kKeyBlock * kQueryVectors * kMostLanes + round_up(queries, kMostLanes) * (2 * depth + 2);
+}
+
+/// Head `index` of all images' heads.
+AttentionHead head_of(const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, int heads, std::int64_t index) {
+  const std::int64_t image = index / heads, tq = q.shape[1], tk = k.shape[1], d = q.shape[2] / heads, first = index % heads * d;
+  AttentionHead h;
+  h.q = q.row(image * tq) + first, h.q_stride = q.row_stride;
+  h.k = k.row(image * tk) + first, h.k_stride = k.row_stride;
+  h.v = v.row(image * tk) + first, h.v_stride = v.row_stride;
+  h.out = out.row(image * tq) + first, h.out_stride = out.row_stride;
+  h.tk = tk, h.d = d;
+  return h;
+}
+
+}  // namespace
+
+void CpuBackend::attention(const TensorView& q, const TensorView& k, const TensorView& v, int heads, float scale, bool causal,
+                           const TensorView& out) {
+  if (q.count() == 0) return;
+  const std::int64_t tq = q.shape[1], all_heads = q.shape[0] * heads, group = group_size(tq, all_heads);
+  const std::int64_t groups = (tq + group - 1) / group, tasks = all_heads * groups;
+  const std::int64_t products = q.count() * k.shape[1];
+  constexpr std::int64_t kSmall = 1 << 18;  // multiply-adds that take less than waking the threads
+  const int threads = products < kSmall ? 1 : num_threads();
+  const std::int64_t size = scratch_size(q.shape[2] / heads, group);
+  const Scratch scratch(pool_, static_cast<std::size_t>(threads * size));
+  std::atomic<std::int64_t> next{0};
+  const auto work = [&](int thread, int) {
+    if (thread >= threads) return;
+    for (std::int64_t t; (t = next.fetch_add(1)) < tasks;) {
+      AttentionHead head = head_of(q, k, v, out, heads, t / groups);
+      head.scale = scale, head.causal = causal;
+      const std::int64_t begin = t % groups * group;
+      IMPASTO_DISPATCH(attend_queries)(head, begin, std::min(tq, begin + group), scratch.data() + thread * size);
+    }
+  };
+  if (threads == 1) {
+    parallel_for(1, 1, [&](std::int64_t, std::int64_t) { work(0, 1); });
+  } else {
+    parallel_run(work);
+  }
+}
+
+}  // namespace impasto
+#endif  // HWY_ONCE

@@ -1,0 +1,103 @@
+// Convolution as a product whose rows are gathered from the input: out[pixel, o] = sum over taps and channels of x[tap of pixel, c] w[o, c, tap].
+#include "backend/cpu/conv.h"
+
+#include <algorithm>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/gemm.h"
+
+namespace impasto {
+namespace {
+
+/// One row per output pixel: taps side by side, each all channels of one input pixel through the prologue, or zeros outside.
+class TapRows final : public RowSource {
+ public:
+  TapRows(const TensorView& x, const Prologue& prologue, const ConvGeometry& geometry, const TensorView& out)
+      : x_(x),
+        prologue_(prologue),
+        g_(geometry),
+        height_(geometry.enlarged(x.shape[1], out.shape[1])),
+        width_(geometry.enlarged(x.shape[2], out.shape[2])),
+        out_h_(out.shape[1]),
+        out_w_(out.shape[2]),
+        channels_(x.shape[3]) {}
+
+  const float* rows(std::int64_t row, int count, float* scratch, std::ptrdiff_t* stride) const override {
+    *stride = spread_stride(channels_ * g_.kernel * g_.kernel);
+    for (int i = 0; i < count; ++i) gather(row + i, scratch + i * *stride);
+    return scratch;
+  }
+
+  std::int64_t scratch_floats(int max_rows) const override { return max_rows * spread_stride(channels_ * g_.kernel * g_.kernel); }
+
+ private:
+  void gather(std::int64_t pixel, float* out) const {
+    const std::int64_t image = pixel / (out_h_ * out_w_);
+    const std::int64_t top = pixel / out_w_ % out_h_ * g_.stride - g_.pad_begin, left = pixel % out_w_ * g_.stride - g_.pad_begin;
+    const RowMap map = row_map(image);
+    for (std::int64_t y = top; y < top + g_.kernel; ++y)
+      for (std::int64_t x = left; x < left + g_.kernel; ++x, out += channels_) {
+        const bool inside = y >= 0 && y < height_ && x >= 0 && x < width_;
+        if (inside) {
+          kernels_.map_row(x_.row((image * x_.shape[1] + y / g_.upsample) * x_.shape[2] + x / g_.upsample), channels_, map, out);
+        } else {
+          std::fill_n(out, channels_, 0.0f);
+        }
+      }
+  }
+
+  RowMap row_map(std::int64_t image) const {
+    if (!prologue_.scale) return {};
+    return {prologue_.scale.row(image), prologue_.shift.row(image), prologue_.activation};
+  }
+
+  const TensorView& x_;
+  const Prologue& prologue_;
+  const ConvGeometry& g_;
+  std::int64_t height_, width_;  // that the kernel slides over
+  std::int64_t out_h_, out_w_, channels_;
+  const GemmKernels& kernels_ = gemm_kernels();
+};
+
+bool is_product(const ConvGeometry& g) { return g.kernel == 1 && g.stride == 1 && g.pad_begin == 0 && g.pad_end == 0 && g.upsample == 1; }
+
+/// Whether F(4x4, 3x3) takes less time, from cycles for each pair of an input and an output channel, at 16 multiply-adds a cycle:
+///   direct    9 pixels / 16, and 9 to widen the nine weights
+///   Winograd  36 tiles / 16, and 20 to transform them to 36 (once per 128 tiles: measured on Zen 4)
+/// so that only outputs of a few pixels are better off without (4 x 4: 18 against 22; 8 x 8: 45 against 29). F(2x2, 3x3) takes
+/// 16 tiles / 16 with four times as many tiles: more than F(4x4) wherever that wins, and never less than direct where it does not by
+/// enough to be worth its code. The size of one image decides, not the batch: an image's bits must not depend on its company.
+bool winograd_wins(const ConvGeometry& g, std::int64_t height, std::int64_t width) {
+  if (!winograd_applies(g)) return false;
+  const std::int64_t tiles = (height + 3) / 4 * ((width + 3) / 4);
+  return 36 * tiles + 20 * 16 * ((tiles + 127) / 128) < 9 * height * width + 9 * 16;
+}
+
+}  // namespace
+
+std::unique_ptr<PackedWeights> CpuBackend::pack_conv2d(const TensorView& weight, const TensorView& bias, const ConvGeometry& geometry) {
+  auto packed = std::make_unique<ConvWeights>();
+  packed->weight = {weight.data, weight.dtype, weight.shape[0], weight.count() / std::max<std::int64_t>(1, weight.shape[0])};
+  packed->bias = padded_bias(bias, weight.shape[0]);
+  packed->geometry = geometry;
+  return packed;
+}
+
+void direct_conv(BlockPool& pool, const TensorView& x, const ConvWeights& w, const Prologue& prologue, const Epilogue& epilogue,
+                 const TensorView& out) {
+  const TileTarget target = tile_target(out, w.bias.data(), epilogue, /*gated=*/false);
+  if (is_product(w.geometry) && !prologue.scale) {
+    gemm(pool, DenseRows(x.as<float>(), x.row_stride, w.weight.columns), out.rows(), w.weight, /*taps=*/1, target);
+  } else {
+    gemm(pool, TapRows(x, prologue, w.geometry, out), out.rows(), w.weight, w.geometry.kernel * w.geometry.kernel, target);
+  }
+}
+
+void CpuBackend::conv2d(const TensorView& x, const PackedWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
+                        const TensorView& out) {
+  const auto& w = static_cast<const ConvWeights&>(weights);
+  const auto conv = winograd_wins(w.geometry, out.shape[1], out.shape[2]) ? winograd_conv : direct_conv;
+  conv(pool_, x, w, prologue, epilogue, out);
+}
+
+}  // namespace impasto

@@ -1,0 +1,269 @@
+#include "backend/cpu/gemm_kernels.h"
+
+#include <algorithm>
+
+#include "core/fail.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/gemm_kernels.cc"
+#include "backend/cpu/isa.h"
+
+#include "hwy/cache_control.h"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#include "backend/cpu/simd_math-inl.h"
+#include "backend/cpu/stored-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace impasto::HWY_NAMESPACE {
+namespace {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr D d;
+constexpr int kLanes = hn::MaxLanes(d);
+
+// A tile is kRows x 2 vectors. Per k it takes 2 loads of b and kRows broadcasts of a for 2 * kRows multiply-adds, so loads stay below
+// multiply-adds from 4 rows on; more rows hide more latency, and 2 * kRows sums, 2 vectors of b and a broadcast must fit the registers:
+// 32 for AVX-512 (28 + 2 + 1), 16 for AVX2 (12 + 2 + 1).
+constexpr int kVectors = 2;
+constexpr int kWidth = kVectors * kLanes;
+constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 12 : HWY_TARGET == HWY_AVX2 ? 6 : 4;
+
+/// Columns of a row in a cache line.
+constexpr std::ptrdiff_t kLine = 16;
+
+// The rows of the next tile are asked for while this one is computed: they lie in as many places as there are rows, too many and too
+// short for the hardware to foresee, and a miss to the third-level cache costs more than the out-of-order window holds.
+template <int R, bool kAdd>
+void multiply(const float* HWY_RESTRICT a, std::ptrdiff_t lda, const float* HWY_RESTRICT b, std::ptrdiff_t k, float* HWY_RESTRICT c) {
+  V sum[R][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
+  for (std::ptrdiff_t line = 0; line < k; line += kLine) {
+    if (R == kRows) {
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) hwy::Prefetch(a + (R + r) * lda + line);
+    }
+    const std::ptrdiff_t end = HWY_MIN(k, line + kLine);
+    for (std::ptrdiff_t i = line; i < end; ++i, b += kWidth) {
+      const V b0 = hn::LoadU(d, b);
+      const V b1 = hn::LoadU(d, b + kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const V x = hn::Set(d, a[r * lda + i]);
+        sum[r][0] = hn::MulAdd(x, b0, sum[r][0]);
+        sum[r][1] = hn::MulAdd(x, b1, sum[r][1]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      float* to = c + r * kWidth + v * kLanes;
+      hn::StoreU(kAdd ? hn::Add(hn::LoadU(d, to), sum[r][v]) : sum[r][v], d, to);
+    }
+}
+
+template <int R>
+void list_multiplies(GemmKernels& kernels) {
+  kernels.multiply[R] = multiply<R, false>;
+  kernels.multiply_add[R] = multiply<R, true>;
+  if constexpr (R > 1) list_multiplies<R - 1>(kernels);
+}
+
+// --- widening
+
+struct ColumnOrder {
+  std::int64_t channels;
+  int taps;
+  std::int64_t place(std::int64_t column) const { return taps == 1 ? column : column % taps * channels + column / taps; }
+};
+
+template <class Stored>
+void widen_vector(const StoredRows& w, std::int64_t first, const ColumnOrder& order, float* panel) {
+  using T = typename Stored::Lane;
+  const T* rows = static_cast<const T*>(w.data) + first * w.columns;
+  std::int64_t j = 0;
+  for (; j + 4 <= w.columns; j += 4) {
+    V out[4];
+    transpose_four_columns<Stored>(d, rows + j, w.columns, out[0], out[1], out[2], out[3]);
+    for (int i = 0; i < 4; ++i) hn::StoreU(out[i], d, panel + order.place(j + i) * kWidth);
+  }
+  for (; j < w.columns; ++j)
+    for (int i = 0; i < kLanes; ++i) panel[order.place(j) * kWidth + i] = Stored::widen(rows[i * w.columns + j]);
+}
+
+/// The last rows, fewer than a vector: one by one.
+template <class Stored>
+void widen_rest(const StoredRows& w, std::int64_t first, const ColumnOrder& order, float* panel) {
+  using T = typename Stored::Lane;
+  for (int i = 0; i < kLanes; ++i) {
+    const T* row = static_cast<const T*>(w.data) + std::min(first + i, w.rows - 1) * w.columns;
+    for (std::int64_t j = 0; j < w.columns; ++j) panel[order.place(j) * kWidth + i] = Stored::widen(row[j]);
+  }
+}
+
+template <class Stored>
+void widen_as(const StoredRows& w, std::int64_t first, int count, int taps, float* panel) {
+  const ColumnOrder order{w.columns / taps, taps};
+  for (int i = 0; i < count; i += kLanes, panel += kLanes) {
+    if (first + i + kLanes <= w.rows) {
+      widen_vector<Stored>(w, first + i, order, panel);
+    } else {
+      widen_rest<Stored>(w, first + i, order, panel);
+    }
+  }
+}
+
+void widen(const StoredRows& w, std::int64_t first, int count, int taps, float* panel) {
+  switch (w.dtype) {
+    case DType::float16: return widen_as<StoredFloat16>(w, first, count, taps, panel);
+    case DType::bfloat16: return widen_as<StoredBFloat16>(w, first, count, taps, panel);
+    default: return widen_as<StoredFloat32>(w, first, count, taps, panel);
+  }
+}
+
+// --- storing
+
+HWY_INLINE V activated(V x, Activation activation) {
+  switch (activation) {
+    case Activation::silu: return silu(d, x);
+    case Activation::gelu: return gelu(d, x);
+    case Activation::quick_gelu: return quick_gelu(d, x);
+    case Activation::none: break;
+  }
+  return x;
+}
+
+/// One vector of a row from its sums: `load` reads at a column, whole or masked.
+template <class Load>
+HWY_INLINE V finished(const float* sums, std::int64_t column, const float* row_bias, const float* residual, const TileTarget& t, const Load& load) {
+  V y = hn::Add(hn::LoadU(d, sums), hn::LoadU(d, t.bias + column));
+  if (row_bias != nullptr) y = hn::Add(y, load(row_bias + column));
+  if (t.gated) {
+    const V gate = hn::Add(hn::LoadU(d, sums + kLanes), hn::LoadU(d, t.bias + t.columns + column));
+    y = hn::Mul(y, gelu(d, gate));
+  } else {
+    y = activated(y, t.activation);
+  }
+  if (residual != nullptr) y = hn::Add(y, load(residual + column));
+  return y;
+}
+
+struct LoadWhole {
+  HWY_INLINE V operator()(const float* p) const { return hn::LoadU(d, p); }
+};
+struct LoadFirst {
+  hn::Mask<D> mask;
+  HWY_INLINE V operator()(const float* p) const { return hn::MaskedLoad(mask, d, p); }
+};
+
+void store(const float* HWY_RESTRICT tile, int rows, std::int64_t row, std::int64_t column, const TileTarget& t) {
+  const int vectors = t.gated ? kVectors / 2 : kVectors;
+  for (int r = 0; r < rows; ++r, ++row, tile += kWidth) {
+    float* out = t.out + row * t.out_stride;
+    const float* row_bias = t.row_bias == nullptr ? nullptr : t.row_bias + row / t.rows_per_image * t.row_bias_stride;
+    const float* residual = t.residual == nullptr ? nullptr : t.residual + row * t.residual_stride;
+    for (int v = 0; v < vectors; ++v) {
+      const std::int64_t c = column + v * kLanes;
+      if (c + kLanes <= t.columns) {
+        hn::StoreU(finished(tile + v * kLanes, c, row_bias, residual, t, LoadWhole()), d, out + c);
+      } else if (c < t.columns) {
+        const auto mask = hn::FirstN(d, static_cast<std::size_t>(t.columns - c));
+        hn::BlendedStore(finished(tile + v * kLanes, c, row_bias, residual, t, LoadFirst{mask}), mask, d, out + c);
+      }
+    }
+  }
+}
+
+// --- loading
+
+template <Activation kActivation>
+void map_row_as(const float* HWY_RESTRICT x, std::int64_t n, const RowMap& map, float* HWY_RESTRICT out) {
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    hn::StoreU(activated(hn::MulAdd(hn::LoadU(d, x + i), hn::LoadU(d, map.scale + i), hn::LoadU(d, map.shift + i)), kActivation), d, out + i);
+  if (i == n) return;
+  const auto mask = hn::FirstN(d, static_cast<std::size_t>(n - i));
+  const V mapped = hn::MulAdd(hn::MaskedLoad(mask, d, x + i), hn::MaskedLoad(mask, d, map.scale + i), hn::MaskedLoad(mask, d, map.shift + i));
+  hn::BlendedStore(activated(mapped, kActivation), mask, d, out + i);
+}
+
+void map_row(const float* x, std::int64_t n, const RowMap& map, float* out) {
+  if (map.scale == nullptr) {
+    std::copy_n(x, n, out);
+    return;
+  }
+  switch (map.activation) {
+    case Activation::none: return map_row_as<Activation::none>(x, n, map, out);
+    case Activation::silu: return map_row_as<Activation::silu>(x, n, map, out);
+    case Activation::gelu: return map_row_as<Activation::gelu>(x, n, map, out);
+    case Activation::quick_gelu: return map_row_as<Activation::quick_gelu>(x, n, map, out);
+  }
+}
+
+GemmKernels make_kernels() {
+  GemmKernels kernels;
+  kernels.rows = kRows;
+  kernels.width = kWidth;
+  kernels.panel_bytes = HWY_TARGET == HWY_AVX3 ? 512 << 10 : 256 << 10;
+  list_multiplies<kRows>(kernels);
+  kernels.widen = widen;
+  kernels.store = store;
+  kernels.map_row = map_row;
+  return kernels;
+}
+
+}  // namespace
+
+const GemmKernels& kernels_of_target() {
+  static const GemmKernels kernels = make_kernels();
+  return kernels;
+}
+
+}  // namespace impasto::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace impasto {
+
+HWY_EXPORT(kernels_of_target);
+
+const GemmKernels& gemm_kernels() { return IMPASTO_DISPATCH(kernels_of_target)(); }
+
+std::vector<float> padded_bias(const TensorView& bias, std::int64_t count) {
+  std::vector<float> padded(static_cast<std::size_t>(count + kBiasPadding), 0.0f);
+  for (std::int64_t i = 0; bias && i < count; ++i) {
+    switch (bias.dtype) {
+      case DType::float32: padded[i] = bias.as<float>()[i]; break;
+      case DType::float16: padded[i] = float16_to_float32(bias.as<std::uint16_t>()[i]); break;
+      case DType::bfloat16: padded[i] = bfloat16_to_float32(bias.as<std::uint16_t>()[i]); break;
+      default: fail(ErrorKind::unsupported, "a bias stored as ", to_string(bias.dtype), "; expected float32, float16 or bfloat16");
+    }
+  }
+  return padded;
+}
+
+TileTarget tile_target(const TensorView& out, const float* bias, const Epilogue& epilogue, bool gated) {
+  TileTarget t;
+  t.out = out.as<float>();
+  t.out_stride = out.row_stride;
+  t.columns = out.shape.back();
+  t.rows_per_image = std::max<std::int64_t>(1, out.rows() / std::max<std::int64_t>(1, out.shape[0]));
+  t.bias = bias;
+  t.row_bias = epilogue.row_bias.as<float>();
+  t.row_bias_stride = epilogue.row_bias.row_stride;
+  t.residual = epilogue.residual.as<float>();
+  t.residual_stride = epilogue.residual.row_stride;
+  t.activation = epilogue.activation;
+  t.gated = gated;
+  return t;
+}
+
+}  // namespace impasto
+#endif

@@ -1,0 +1,93 @@
+// The three kernels that every product of the CPU backend is built from: widen stored weights to a panel, multiply a tile, store a tile.
+//
+// C[m, n] = A[m, k] W[n, k]^T is computed tile by tile. A tile is `rows` x `width` sums that stay in registers over the whole of k, so an
+// element of C is one chain of fused multiply-adds in the order of k, whatever the number of rows, the position of the row or the thread:
+// image k of a batch equals the image alone, bit for bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace impasto {
+
+/// Weights as stored: rows of `columns` elements side by side, float32, float16 or bfloat16.
+struct StoredRows {
+  const void* data = nullptr;
+  DType dtype = DType::float32;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+};
+
+/// Where tiles go, and what happens on the way (see Epilogue). Pointers that may be null say so.
+struct TileTarget {
+  float* out = nullptr;
+  std::int64_t out_stride = 0;
+  std::int64_t columns = 0;         ///< of out
+  std::int64_t rows_per_image = 1;  ///< rows of out that share a row of row_bias
+  const float* bias = nullptr;      ///< [columns], gated: [2 * columns]; kBiasPadding more may be read
+  const float* row_bias = nullptr;  ///< null for none
+  std::int64_t row_bias_stride = 0;
+  const float* residual = nullptr;  ///< null for none
+  std::int64_t residual_stride = 0;
+  Activation activation = Activation::none;
+  bool gated = false;
+};
+
+inline constexpr std::int64_t kBiasPadding = 64;
+
+/// What happens to a row of input as it is loaded: x = act(x * scale + shift); null scale and Activation::none for a plain copy.
+struct RowMap {
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+  Activation activation = Activation::none;
+};
+
+/// The kernels for one ISA.
+struct GemmKernels {
+  static constexpr int kMaxRows = 16;
+  static constexpr int kMaxWidth = 64;
+
+  int rows = 0;   ///< most rows of a tile
+  int width = 0;  ///< columns of a tile; gated: half of them are values, half gates
+  /// Bytes of widened weights to keep at hand: about half of a core's second-level cache on machines of this ISA.
+  std::int64_t panel_bytes = 0;
+
+  /// c[r * width + j] = (add: c[...] +) sum over k of a[r * lda + k] b[k * width + j]. Indexed by the number of rows, 1..rows.
+  /// Adding comes last, so that sums made block by block lose less to rounding than one long chain would.
+  using Multiply = void (*)(const float* a, std::ptrdiff_t lda, const float* b, std::ptrdiff_t k, float* c);
+  Multiply multiply[kMaxRows + 1] = {};
+  Multiply multiply_add[kMaxRows + 1] = {};
+
+  /// panel[dst(j) * width + i] = weights[first + i][j] for i below `count`, where columns j = c * taps + t of a convolution's weights
+  /// (channel c, tap t) go to dst(j) = t * channels + c, and taps = 1 leaves them in order. `count` is a multiple of the vector length;
+  /// rows past the last repeat it (their products are not stored).
+  void (*widen)(const StoredRows& weights, std::int64_t first, int count, int taps, float* panel) = nullptr;
+
+  /// Stores a tile whose first row is row `row` of out and whose first column is `column`; columns past the last are dropped.
+  void (*store)(const float* tile, int rows, std::int64_t row, std::int64_t column, const TileTarget& target) = nullptr;
+
+  /// out[i] = map(x[i]) for i below n.
+  void (*map_row)(const float* x, std::int64_t n, const RowMap& map, float* out) = nullptr;
+
+  /// Columns of out that one tile makes.
+  int out_width(bool gated) const { return gated ? width / 2 : width; }
+  /// Widens what the tile at `column` of out needs: `width` weight rows, or as many half-way down again when gated.
+  void widen_panel(const StoredRows& weights, std::int64_t column, bool gated, int taps, float* panel) const {
+    if (!gated) return widen(weights, column, width, taps, panel);
+    widen(weights, column, width / 2, taps, panel);
+    widen(weights, weights.rows / 2 + column, width / 2, taps, panel + width / 2);
+  }
+};
+
+const GemmKernels& gemm_kernels();
+
+/// Bias as float32 with room for kBiasPadding more; zeros when there is none.
+std::vector<float> padded_bias(const TensorView& bias, std::int64_t count);
+
+/// The target that an operation's arguments describe.
+TileTarget tile_target(const TensorView& out, const float* bias, const Epilogue& epilogue, bool gated);
+
+}  // namespace impasto

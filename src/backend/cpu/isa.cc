@@ -1,0 +1,70 @@
+#include "backend/cpu/isa.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+#include "core/fail.h"
+#include "hwy/highway.h"
+
+namespace impasto {
+namespace {
+
+struct Target {
+  std::string_view name;
+  std::int64_t bit;
+};
+
+constexpr Target kTargets[] = {{"baseline", HWY_STATIC_TARGET}, {"avx2", HWY_AVX2}, {"avx512", HWY_AVX3}};
+
+std::int64_t machine_targets() {
+  static const std::int64_t targets = (hwy::SupportedTargets() & HWY_TARGETS) | HWY_STATIC_TARGET;
+  return targets;
+}
+
+std::string names(bool available_only) {
+  std::string s;
+  for (const Target& t : kTargets)
+    if (!available_only || (machine_targets() & t.bit) != 0) s += (s.empty() ? "" : ", ") + std::string(t.name);
+  return s;
+}
+
+const Target& target_named(std::string_view name) {
+  for (const Target& t : kTargets) {
+    if (t.name != name) continue;
+    if ((machine_targets() & t.bit) != 0) return t;
+    fail(ErrorKind::invalid_argument, "IMPASTO_ISA is ", name, ", which this processor does not have; it has ", names(true));
+  }
+  fail(ErrorKind::invalid_argument, "IMPASTO_ISA is \"", name, "\"; it may be ", names(false), ", or unset for the best one");
+}
+
+std::atomic<const Target*> chosen{nullptr};
+
+void choose(const Target& target) {
+  hwy::GetChosenTarget().Update(target.bit);
+  chosen.store(&target, std::memory_order_release);
+}
+
+const Target& best_target() {
+  if (const char* name = std::getenv("IMPASTO_ISA"); name != nullptr && *name != '\0') return target_named(name);
+  return target_named(available_isas().back());
+}
+
+}  // namespace
+
+std::vector<std::string_view> available_isas() {
+  std::vector<std::string_view> isas;
+  for (const Target& t : kTargets)
+    if ((machine_targets() & t.bit) != 0) isas.push_back(t.name);
+  return isas;
+}
+
+std::string_view isa() {
+  const Target* target = chosen.load(std::memory_order_acquire);
+  if (target == nullptr) choose(*(target = &best_target()));
+  return target->name;
+}
+
+void set_isa(std::string_view name) { choose(target_named(name)); }
+
+}  // namespace impasto
