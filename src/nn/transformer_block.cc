@@ -1,0 +1,54 @@
+#include "nn/transformer_block.h"
+
+namespace impasto::nn {
+namespace {
+
+constexpr float kLayerNormEps = 1e-5f;
+constexpr float kGroupNormEps = 1e-6f;  // of the transformer, whatever the UNet's own norm_eps
+
+}  // namespace
+
+Attention::Attention(const WeightScope& w, const Config& c)
+    : heads_(c.heads),
+      to_q_(w / "to_q", c.query_channels, c.inner_channels, c.qkv_bias),
+      to_k_(w / "to_k", c.context_channels, c.inner_channels, c.qkv_bias),
+      to_v_(w / "to_v", c.context_channels, c.inner_channels, c.qkv_bias),
+      to_out_(w / "to_out.0", c.inner_channels, c.query_channels) {}
+
+TransformerBlock::TransformerBlock(const WeightScope& w, std::int64_t channels, int heads, std::int64_t context_channels)
+    : norm1_(w / "norm1", channels, kLayerNormEps),
+      attn1_(w / "attn1", {.query_channels = channels, .context_channels = channels, .inner_channels = channels, .heads = heads}),
+      norm2_(w / "norm2", channels, kLayerNormEps),
+      attn2_(w / "attn2", {.query_channels = channels, .context_channels = context_channels, .inner_channels = channels, .heads = heads}),
+      norm3_(w / "norm3", channels, kLayerNormEps),
+      ff_in_(w / "ff.net.0.proj", channels, 4 * channels),
+      ff_out_(w / "ff.net.2", 4 * channels, channels) {}
+
+Tensor TransformerBlock::operator()(const Tensor& x, const KeyValue& context) const {
+  const Tensor y = norm1_(x);
+  const Tensor a = ops::tile_images(attn1_(y, attn1_.project(y), x), context.key.dim(0));
+  const Tensor b = attn2_(norm2_(a), context, a);
+  return ff_out_(ff_in_(norm3_(b)), {.residual = b});
+}
+
+Transformer2d::Transformer2d(const WeightScope& w, const Config& c)
+    : norm_(w / "norm", c.channels, c.groups, kGroupNormEps),
+      proj_in_(w / "proj_in", c.channels, c.channels, kConv1x1),
+      proj_out_(w / "proj_out", c.channels, c.channels) {
+  for (int i = 0; i < c.layers; ++i) blocks_.emplace_back(w / "transformer_blocks" / i, c.channels, c.heads, c.context_channels);
+}
+
+void Transformer2d::project(const Tensor& context, std::vector<KeyValue>& out) const {
+  for (const TransformerBlock& block : blocks_) out.push_back(block.project(context));
+}
+
+Tensor Transformer2d::operator()(const Tensor& x, const KeyValue*& context) const {
+  const Shape map = x.shape();
+  const Shape tokens{map[0], map[1] * map[2], map[3]};
+  Tensor h = proj_in_(x, norm_.then(x, Activation::none)).reshape(tokens);  // [n, h * w, c]
+  for (const TransformerBlock& block : blocks_) h = block(h, *context++);
+  const Tensor residual = ops::tile_images(x.reshape(tokens), h.dim(0));
+  return proj_out_(h, {.residual = residual}).reshape({h.dim(0), map[1], map[2], map[3]});
+}
+
+}  // namespace impasto::nn

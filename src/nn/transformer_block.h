@@ -1,0 +1,81 @@
+// The transformer of the UNet: feature maps attend to themselves and to the prompt.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nn/layers.h"
+
+namespace impasto::nn {
+
+/// Keys and values of the prompt for one cross-attention: the same at every step, so projected once.
+struct KeyValue {
+  Tensor key, value;  // [n, t, c]
+};
+
+/// Multi-head attention with its projections (Vaswani et al., 2017); q, k, v carry no bias unless asked for.
+class Attention {
+ public:
+  struct Config {
+    std::int64_t query_channels = 0, context_channels = 0;
+    std::int64_t inner_channels = 0;  // heads * head dim
+    int heads = 1;
+    bool qkv_bias = false;
+  };
+
+  Attention(const WeightScope& w, const Config& config);
+
+  KeyValue project(const Tensor& context) const { return {to_k_(context), to_v_(context)}; }
+  /// x [n, t, query_channels]; the result has `residual` added.
+  Tensor operator()(const Tensor& x, const KeyValue& context, const Tensor& residual) const {
+    return to_out_(ops::attention(to_q_(x), context.key, context.value, heads_), {.residual = residual});
+  }
+
+ private:
+  int heads_;
+  Linear to_q_, to_k_, to_v_, to_out_;
+};
+
+/// Normalise, attend to oneself; normalise, attend to the prompt; normalise, feed forward (GEGLU). Each adds to x.
+class TransformerBlock {
+ public:
+  TransformerBlock(const WeightScope& w, std::int64_t channels, int heads, std::int64_t context_channels);
+
+  KeyValue project(const Tensor& context) const { return attn2_.project(context); }
+  /// x [n, t, c]; where the context has more images than x, the result has them too: x is the same for all until they meet.
+  Tensor operator()(const Tensor& x, const KeyValue& context) const;
+
+ private:
+  LayerNorm norm1_;
+  Attention attn1_;
+  LayerNorm norm2_;
+  Attention attn2_;
+  LayerNorm norm3_;
+  GegluLinear ff_in_;
+  Linear ff_out_;
+};
+
+/// A feature map through `layers` transformer blocks, added to itself (Rombach et al., 2022). proj_in and proj_out are 1x1 convolutions
+/// in SD 1.x and linear layers in SD 2.x: in NHWC the two are the same product.
+class Transformer2d {
+ public:
+  struct Config {
+    std::int64_t channels = 0, context_channels = 0;
+    int heads = 8, layers = 1, groups = 32;
+  };
+
+  Transformer2d(const WeightScope& w, const Config& config);
+
+  /// Appends one KeyValue per block. context [n, t, context_channels]
+  void project(const Tensor& context, std::vector<KeyValue>& out) const;
+  /// x [n, h, w, c]; takes its blocks' keys and values from `context`, in project()'s order.
+  Tensor operator()(const Tensor& x, const KeyValue*& context) const;
+
+ private:
+  GroupNorm norm_;
+  Conv2d proj_in_;
+  std::vector<TransformerBlock> blocks_;
+  Linear proj_out_;
+};
+
+}  // namespace impasto::nn

@@ -1,0 +1,48 @@
+// Named tensors in a file, whatever the format.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor_view.h"
+
+namespace impasto {
+
+class WeightReader {
+ public:
+  virtual ~WeightReader() = default;
+
+  /// Where the tensors come from, for messages.
+  virtual std::string where() const = 0;
+  /// Every name, sorted.
+  virtual std::vector<std::string> names() const = 0;
+  /// Dtype, shape and bytes as stored, aligned for the dtype; the bytes live as long as the reader. An empty view when there is no such
+  /// tensor. Throws unsupported for a dtype that DType lacks or a rank beyond Shape's, bad_file as check_unchanged().
+  virtual TensorView find(std::string_view name) const = 0;
+  /// Copies the tensor's bytes to `out` (find(name).bytes() of them). Throws not_found, io, and bad_file when the file was cut or
+  /// written to since it was opened.
+  virtual void read(std::string_view name, void* out) const;
+  /// Throws bad_file when a file was cut or written to since it was opened: call it after the last use of mapped bytes that matters.
+  virtual void check_unchanged() const {}
+  /// Tells the system that the mapped bytes are not needed soon (they were packed): resident memory shrinks, content stays valid.
+  virtual void release_pages() const {}
+};
+
+// A mapped file that another process changes. Replacing it by renaming, as downloaders do, is harmless: we hold the old one. Writing into it
+// makes find() and check_unchanged() throw. Cutting it short makes the kernel stop with SIGBUS whoever touches mapped bytes beyond the new
+// end, and a library may not handle that signal: find() looks at the file's size before it hands out a view, so what remains is a cut
+// between find() and the last use of its bytes. read() has no such window, at the price of a copy.
+
+/// One safetensors file, memory-mapped read-only; the header is checked in full before anything is believed. Throws not_found, io, bad_file.
+std::shared_ptr<const WeightReader> open_safetensors(const std::string& path);
+
+/// The weights of a component folder: `<stem>.safetensors`, or the shards that `<stem>.safetensors.index.json` lists; an `.fp16.`
+/// variant when only that is there. Throws not_found naming the folder and what was looked for.
+std::shared_ptr<const WeightReader> open_weights(const std::string& folder, const std::string& stem);
+
+/// Tensors in memory, for tests.
+std::shared_ptr<const WeightReader> in_memory_weights(std::vector<std::pair<std::string, TensorView>> tensors, std::shared_ptr<void> owner);
+
+}  // namespace impasto

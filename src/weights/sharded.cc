@@ -1,0 +1,117 @@
+// A component's weights in a folder: one file, or an index and its shards, as diffusers and transformers save them.
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+
+#include "core/fail.h"
+#include "core/json.h"
+#include "core/quote.h"
+#include "weights/reader.h"
+
+namespace impasto {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Several files that together hold the tensors which the index lists, each in the file that the index says.
+class ShardedReader : public WeightReader {
+ public:
+  ShardedReader(const std::string& folder, const std::string& index_path) : where_(index_path) {
+    const JsonObject index(read_json(index_path), index_path);
+    if (!index.has("weight_map")) fail(ErrorKind::bad_file, index_path, ": has no weight_map");
+    const JsonObject weight_map(index.value().at("weight_map"), index_path + ": weight_map");
+    for (const auto& [name, file] : weight_map.value().items()) add(folder, name, file);
+  }
+
+  std::string where() const override { return where_; }
+
+  std::vector<std::string> names() const override {
+    std::vector<std::string> all;
+    for (const auto& [name, shard] : shard_of_) all.push_back(name);
+    return all;
+  }
+
+  TensorView find(std::string_view name) const override {
+    const WeightReader* shard = look_up(name);
+    return shard != nullptr ? shard->find(name) : TensorView{};
+  }
+
+  void read(std::string_view name, void* out) const override {
+    const WeightReader* shard = look_up(name);
+    if (shard == nullptr) fail(ErrorKind::not_found, where_, ": has no tensor ", in_quotes(name));
+    shard->read(name, out);
+  }
+
+  void check_unchanged() const override {
+    for (const auto& [file, shard] : shards_) shard.reader->check_unchanged();
+  }
+
+  void release_pages() const override {
+    for (const auto& [file, shard] : shards_) shard.reader->release_pages();
+  }
+
+ private:
+  struct Shard {
+    std::shared_ptr<const WeightReader> reader;
+    std::vector<std::string> names;  // sorted
+  };
+
+  void add(const std::string& folder, const std::string& name, const Json& file) {
+    if (!file.is_string())
+      fail(ErrorKind::bad_file, where_, ": weight_map: tensor ", in_quotes(name), ": expected a file name, found ", file.type_name());
+    const Shard& shard = open(folder, file.get_ref<const std::string&>());
+    if (!std::binary_search(shard.names.begin(), shard.names.end(), name))
+      fail(ErrorKind::bad_file, where_, ": lists tensor ", in_quotes(name), " in ", shard.reader->where(), ", which does not hold it");
+    shard_of_[name] = shard.reader.get();
+  }
+
+  // The index may name files beside it and nothing else. A file there may be a symbolic link: that is how the Hub's cache is built.
+  const Shard& open(const std::string& folder, const std::string& file) {
+    if (const auto known = shards_.find(file); known != shards_.end()) return known->second;
+    if (file.find_first_of(std::string_view("/\\\0", 3)) != file.npos || !file.ends_with(".safetensors"))
+      fail(ErrorKind::bad_file, where_, ": weight_map: ", in_quotes(file), " is not the plain name of a .safetensors file in the same folder");
+    auto reader = open_safetensors((fs::path(folder) / file).string());
+    auto names = reader->names();
+    return shards_[file] = {std::move(reader), std::move(names)};
+  }
+
+  const WeightReader* look_up(std::string_view name) const {
+    const auto place = shard_of_.find(name);
+    return place != shard_of_.end() ? place->second : nullptr;
+  }
+
+  std::string where_;
+  std::map<std::string, Shard> shards_;  // by file name
+  std::map<std::string, const WeightReader*, std::less<>> shard_of_;
+};
+
+// Whether the folder has such an entry; a dangling link counts, so that opening it says what is wrong.
+bool has_entry(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+[[noreturn]] void fail_missing(const std::string& folder, const std::string& stem) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) fail(ErrorKind::not_found, folder, ": no such folder");
+  for (const char* name : {"pytorch_model.bin", "diffusion_pytorch_model.bin"})
+    if (has_entry(fs::path(folder) / name))
+      fail(ErrorKind::unsupported, folder, ": has ", name, " but no ", stem, ".safetensors: convert it (save_pretrained with safe_serialization)");
+  fail(ErrorKind::not_found, folder, ": no weights; looked for ", stem, ".safetensors, ", stem, ".safetensors.index.json, ", stem,
+       ".fp16.safetensors and ", stem, ".safetensors.index.fp16.json");
+}
+
+}  // namespace
+
+std::shared_ptr<const WeightReader> open_weights(const std::string& folder, const std::string& stem) {
+  for (const char* variant : {"", ".fp16"}) {
+    const fs::path file = fs::path(folder) / concat(stem, variant, ".safetensors");
+    if (has_entry(file)) return open_safetensors(file.string());
+    const fs::path index = fs::path(folder) / concat(stem, ".safetensors.index", variant, ".json");
+    if (has_entry(index)) return std::make_shared<ShardedReader>(folder, index.string());
+  }
+  fail_missing(folder, stem);
+}
+
+}  // namespace impasto
