@@ -1,0 +1,89 @@
+#include "models/clip_text.h"
+
+#include <string>
+#include <vector>
+
+#include "core/fail.h"
+#include "nn/layers.h"
+
+namespace impasto {
+
+using nn::LayerNorm;
+using nn::Linear;
+
+struct ClipText::Layer {
+  LayerNorm layer_norm1;
+  Linear q_proj, k_proj, v_proj, out_proj;
+  LayerNorm layer_norm2;
+  Linear fc1, fc2;
+
+  Layer(const WeightScope& w, const ClipTextConfig& c)
+      : layer_norm1(w / "layer_norm1", c.hidden_size, c.layer_norm_eps),
+        q_proj(w / "self_attn.q_proj", c.hidden_size, c.hidden_size),
+        k_proj(w / "self_attn.k_proj", c.hidden_size, c.hidden_size),
+        v_proj(w / "self_attn.v_proj", c.hidden_size, c.hidden_size),
+        out_proj(w / "self_attn.out_proj", c.hidden_size, c.hidden_size),
+        layer_norm2(w / "layer_norm2", c.hidden_size, c.layer_norm_eps),
+        fc1(w / "mlp.fc1", c.hidden_size, c.intermediate_size),
+        fc2(w / "mlp.fc2", c.intermediate_size, c.hidden_size) {}
+
+  Tensor operator()(const Tensor& x, const ClipTextConfig& c) const {
+    const Tensor y = layer_norm1(x);
+    const Tensor attended = ops::attention(q_proj(y), k_proj(y), v_proj(y), c.heads, /*causal=*/true);
+    const Tensor h = out_proj(attended, {.residual = x});
+    return fc2(fc1(layer_norm2(h), {.activation = c.activation}), {.residual = h});
+  }
+};
+
+struct ClipText::Layers {
+  Tensor token_embedding;     // [vocabulary, hidden], as stored
+  Tensor position_embedding;  // [positions, hidden]
+  std::vector<Layer> encoder;
+  LayerNorm final_layer_norm;
+
+  Layers(const WeightScope& w, const ClipTextConfig& c)
+      : token_embedding(Tensor::borrow(w.backend(), (w / "embeddings.token_embedding").stored("weight", {c.vocabulary_size, c.hidden_size}))),
+        position_embedding((w / "embeddings.position_embedding").tensor("weight", {c.max_positions, c.hidden_size})),
+        final_layer_norm(w / "final_layer_norm", c.hidden_size, c.layer_norm_eps) {
+    for (int i = 0; i < c.layers; ++i) encoder.emplace_back(w / "encoder.layers" / i, c);
+  }
+};
+
+ClipText::ClipText(const ClipTextConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
+    : config_(c), weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
+ClipText::~ClipText() = default;
+ClipText::ClipText(ClipText&&) noexcept = default;
+
+Tensor ClipText::forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip) const {
+  const std::int64_t tokens = static_cast<std::int64_t>(ids.size()) / n;
+  if (tokens > config_.max_positions)
+    fail(ErrorKind::invalid_argument, tokens, " tokens, but the text encoder has ", config_.max_positions, " positions");
+  if (clip_skip < 0 || clip_skip >= config_.layers)
+    fail(ErrorKind::invalid_argument, "clip_skip is ", clip_skip, ", allowed is 0 to ", config_.layers - 1, " for this text encoder");
+  const Tensor positions = layers_->position_embedding.slice(0, tokens);
+  Tensor x = ops::embed(ids, layers_->token_embedding).reshape({n, tokens, config_.hidden_size});
+  for (std::int64_t i = 0; i < n; ++i) ops::add_into(x.slice(i, 1), positions.reshape({1, tokens, config_.hidden_size}));
+  for (int i = 0; i < config_.layers - clip_skip; ++i) x = layers_->encoder[static_cast<std::size_t>(i)](x, config_);
+  return layers_->final_layer_norm(x);
+}
+
+ClipTextConfig ClipTextConfig::parse(const JsonObject& c) {
+  constexpr std::int64_t kMost = 1 << 20;
+  ClipTextConfig out;
+  out.hidden_size = c.integer("hidden_size", 512, 1, kMost);
+  out.intermediate_size = c.integer("intermediate_size", 2048, 1, kMost);
+  out.vocabulary_size = c.integer("vocab_size", 49408, 1, kMost);
+  out.max_positions = c.integer("max_position_embeddings", 77, 3, kMost);
+  out.heads = static_cast<int>(c.integer("num_attention_heads", 8, 1, kMost));
+  out.layers = static_cast<int>(c.integer("num_hidden_layers", 12, 1, 1024));
+  out.layer_norm_eps = static_cast<float>(c.number("layer_norm_eps", 1e-5));
+  const std::string act = c.text("hidden_act", "quick_gelu");
+  if (act != "quick_gelu" && act != "gelu")
+    fail(ErrorKind::unsupported, c.where(), ": \"hidden_act\" is ", act, "; supported are quick_gelu and gelu");
+  out.activation = act == "gelu" ? Activation::gelu : Activation::quick_gelu;
+  if (out.hidden_size % out.heads != 0)
+    fail(ErrorKind::bad_file, c.where(), ": \"hidden_size\" ", out.hidden_size, " does not divide into ", out.heads, " heads");
+  return out;
+}
+
+}  // namespace impasto

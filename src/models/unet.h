@@ -1,0 +1,76 @@
+// The denoiser of Stable Diffusion.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "nn/transformer_block.h"
+#include "weights/reader.h"
+
+namespace impasto {
+
+/// One level of the UNet, counted from the picture's side.
+struct UNetLevel {
+  std::int64_t channels = 0;
+  int resnets = 2;             // per down block; the up block has one more
+  int heads = 8;               // of its attentions
+  int transformer_layers = 1;  // per attention
+  bool down_attention = false, up_attention = false;
+};
+
+/// Read from unet/config.json (class UNet2DConditionModel); a variant of the family is a difference in these numbers.
+struct UNetConfig {
+  std::int64_t in_channels = 4, out_channels = 4;
+  std::int64_t context_channels = 0;  // cross_attention_dim
+  std::int64_t sample_size = 64;      // latents' side that the model was trained at
+  std::vector<UNetLevel> levels;
+  int groups = 32;
+  float norm_eps = 1e-5f;
+  bool flip_sin_to_cos = true;
+  double freq_shift = 0;
+
+  std::int64_t time_channels() const { return 4 * levels[0].channels; }
+
+  /// Throws bad_file for a field out of range, unsupported (naming field and value) for architectures this class does not have.
+  static UNetConfig parse(const JsonObject& config);
+};
+
+/// Ronneberger et al., 2015, with attention to the prompt as in Rombach et al., 2022. Immutable once built; safe for several threads.
+class UNet {
+ public:
+  /// What a prompt contributes: keys and values of every cross-attention, the same at each step.
+  using Conditioning = std::vector<nn::KeyValue>;
+  /// Called with a stage's name in the checkpoint ("down_blocks.0") and its output [n, h, w, c].
+  using Observer = std::function<void(std::string_view stage, const Tensor& output)>;
+
+  UNet(const UNetConfig& config, std::shared_ptr<const WeightReader> weights, Backend& backend);
+  ~UNet();
+  UNet(UNet&&) noexcept;
+
+  const UNetConfig& config() const { return config_; }
+
+  /// context [n, tokens, context_channels]
+  Conditioning condition(const Tensor& context) const;
+  /// sample [n, h, w, in_channels] to [m, h, w, out_channels], for a conditioning of m images; any h and w. m is a multiple of n: guidance
+  /// asks for the same latents under two prompts, whose images are one until the first cross-attention.
+  Tensor forward(const Tensor& sample, double timestep, const Conditioning& context, const Observer& observe = {}) const;
+
+ private:
+  struct DownBlock;
+  struct MidBlock;
+  struct UpBlock;
+  struct Layers;
+
+  Tensor embed_time(double timestep) const;
+
+  UNetConfig config_;
+  std::shared_ptr<const WeightReader> weights_;  // packed layers may point into it
+  Backend& backend_;
+  std::unique_ptr<const Layers> layers_;
+};
+
+}  // namespace impasto
