@@ -1,0 +1,162 @@
+#include "image/atomic_file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <random>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+
+namespace impasto {
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string hint(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT: return "; free some space or choose another folder";
+    case ENOENT: return "; the folder must exist already";
+    case EACCES:
+    case EPERM:
+    case EROFS: return "; choose a folder that you may write to";
+    default: return "";
+  }
+}
+
+/// What is being written, for messages.
+struct Job {
+  std::string path;
+  std::span<const std::uint8_t> bytes;
+
+  [[noreturn]] void fail_with(int error, const char* doing) const {
+    fail(ErrorKind::io, path, ": cannot write ", bytes.size(), " bytes: ", doing, ": ", std::generic_category().message(error), hint(error));
+  }
+};
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() { close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int get() const { return fd_; }
+  /// 0, or the error: network file systems report a full disk only here.
+  int close() {
+    if (fd_ < 0) return 0;
+    const int result = ::close(fd_);
+    fd_ = -1;
+    return result == 0 ? 0 : errno;
+  }
+
+ private:
+  int fd_;
+};
+
+/// Removes the temporary file unless it has been renamed.
+class Temporary {
+ public:
+  explicit Temporary(std::string path) : path_(std::move(path)) {}
+  ~Temporary() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  const std::string& path() const { return path_; }
+  void release() { path_.clear(); }
+
+ private:
+  std::string path_;
+};
+
+void write_all(const Job& job, int fd) {
+  for (std::size_t done = 0; done < job.bytes.size();) {
+    const ssize_t n = ::write(fd, job.bytes.data() + done, job.bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) job.fail_with(n < 0 ? errno : EIO, "writing");
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+std::optional<struct stat> status(const std::string& path) {
+  struct stat s {};
+  if (::stat(path.c_str(), &s) != 0) return std::nullopt;
+  return s;
+}
+
+void write_directly(const Job& job) {
+  Descriptor file(::open(job.path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (file.get() < 0) job.fail_with(errno, "opening");
+  write_all(job, file.get());
+  if (const int error = file.close()) job.fail_with(error, "closing");
+}
+
+/// A name that nobody else uses; short, so that any name that fits in the folder has room for it.
+std::string temporary_path(const fs::path& folder) {
+  std::random_device random;
+  char name[48];
+  std::snprintf(name, sizeof name, ".impasto-%08x%08x.tmp", static_cast<unsigned>(random()), static_cast<unsigned>(random()));
+  return (folder / name).string();
+}
+
+/// The file that a chain of symbolic links ends in, which need not exist.
+std::string follow_links(const Job& job) {
+  fs::path path = job.path;
+  for (int links = 0; links < 40; ++links) {
+    std::error_code error;
+    const fs::path target = fs::read_symlink(path, error);
+    if (error) return path.string();
+    path = target.is_absolute() ? target : path.parent_path() / target;
+  }
+  job.fail_with(ELOOP, "following links");
+}
+
+void sync_folder(const Job& job, const std::string& folder) {
+  const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0) return;  // a folder that we may write to but not list
+  // Some network file systems cannot sync folders.
+  if (::fsync(fd.get()) != 0 && errno != EINVAL && errno != ENOTSUP) job.fail_with(errno, "syncing the folder");
+}
+
+void replace(const Job& job, const std::optional<struct stat>& old) {
+  const std::string target = follow_links(job);
+  // Renaming would not ask whether the old file is write-protected.
+  if (old && ::faccessat(AT_FDCWD, target.c_str(), W_OK, AT_EACCESS) != 0) job.fail_with(errno, "opening");
+  const fs::path parent = fs::path(target).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+
+  Temporary temporary(temporary_path(folder));
+  Descriptor file(::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (file.get() < 0) {
+    const int error = errno;
+    temporary.release();
+    job.fail_with(error, "creating a file in its folder");
+  }
+  if (old) static_cast<void>(::fchmod(file.get(), old->st_mode & 0777));  // some file systems have no modes
+  write_all(job, file.get());
+  if (::fsync(file.get()) != 0) job.fail_with(errno, "syncing");
+  if (const int error = file.close()) job.fail_with(error, "closing");
+  if (::rename(temporary.path().c_str(), target.c_str()) != 0) job.fail_with(errno, "renaming");
+  temporary.release();
+  sync_folder(job, folder);
+}
+
+}  // namespace
+
+void write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes) {
+  const Job job{path, bytes};
+  const auto old = status(path);
+  if (old && S_ISDIR(old->st_mode)) job.fail_with(EISDIR, "opening");
+  if (old && !S_ISREG(old->st_mode)) return write_directly(job);
+  replace(job, old);
+}
+
+}  // namespace impasto

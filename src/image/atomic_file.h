@@ -1,0 +1,16 @@
+// Files that are either whole or not there.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace impasto {
+
+/// Writes a temporary file beside `path`, syncs it, renames it to `path` and syncs the folder. A crash at any moment leaves the old file or
+/// the new one under that name (and at worst a file .impasto-*.tmp beside it). A symbolic link is followed and stays; the mode of a file
+/// that was there is kept. A device or a pipe is written to directly, since renaming would replace it.
+/// Throws io naming the path, the bytes and the reason; nothing is left behind then.
+void write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes);
+
+}  // namespace impasto

@@ -1,0 +1,121 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <string_view>
+
+#include "core/fail.h"
+#include "core/json.h"
+#include "impasto/metadata.h"
+
+namespace impasto {
+namespace {
+
+/// A1111's name for a scheduler class, and whether its users choose a schedule of noise levels with it.
+struct Sampler {
+  std::string_view class_name, name;
+  bool has_schedule;
+};
+
+constexpr std::array<Sampler, 18> kSamplers{{
+    {"DDIMScheduler", "DDIM", false},
+    {"DDPMScheduler", "DDPM", false},
+    {"DEISMultistepScheduler", "DEIS", false},
+    {"DPMSolverMultistepScheduler", "DPM++ 2M", true},
+    {"DPMSolverSDEScheduler", "DPM++ SDE", true},
+    {"DPMSolverSinglestepScheduler", "DPM++ 2S", true},
+    {"EDMDPMSolverMultistepScheduler", "DPM++ 2M", true},
+    {"EDMEulerScheduler", "Euler", true},
+    {"EulerAncestralDiscreteScheduler", "Euler a", true},
+    {"EulerDiscreteScheduler", "Euler", true},
+    {"HeunDiscreteScheduler", "Heun", true},
+    {"KDPM2AncestralDiscreteScheduler", "DPM2 a", true},
+    {"KDPM2DiscreteScheduler", "DPM2", true},
+    {"LCMScheduler", "LCM", false},
+    {"LMSDiscreteScheduler", "LMS", true},
+    {"PNDMScheduler", "PLMS", false},
+    {"TCDScheduler", "TCD", false},
+    {"UniPCMultistepScheduler", "UniPC", false},
+}};
+
+Sampler sampler_of(const TextToImageOptions& options, const TextToImageResult& result) {
+  const auto* found = std::find_if(kSamplers.begin(), kSamplers.end(), [&](const Sampler& s) { return s.class_name == result.scheduler; });
+  Sampler sampler = found != kSamplers.end() ? *found : Sampler{result.scheduler, result.scheduler, false};
+  // One class draws both: only the short name tells the stochastic solver apart.
+  if (sampler.name == "DPM++ 2M" && options.scheduler.find("sde") != std::string::npos) sampler.name = "DPM++ 2M SDE";
+  return sampler;
+}
+
+/// The shortest digits that read back as the same value: 7, not 7.000000.
+std::string number(float value) {
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  return {text.data(), end};
+}
+
+/// A value as A1111 stores it: as a JSON string when it holds what separates fields.
+std::string quoted(const std::string& value) {
+  return value.find_first_of(",:\n") == std::string::npos ? value : Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// "v1-5" for /models/v1-5/, and the repository's name for a snapshot in the cache, .../models--ORG--NAME/snapshots/COMMIT.
+std::string model_name(const std::string& path) {
+  std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
+  if (folder.filename().empty()) folder = folder.parent_path();
+  if (folder.parent_path().filename() == "snapshots") {
+    const std::string repository = folder.parent_path().parent_path().filename().string();
+    if (const auto at = repository.rfind("--"); at != std::string::npos) return repository.substr(at + 2);
+  }
+  return folder.filename().string();
+}
+
+/// "key: value, key: value".
+class Fields {
+ public:
+  void add(const char* key, const std::string& value) { text_ += (text_.empty() ? "" : ", ") + std::string(key) + ": " + quoted(value); }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+/// The order is A1111's. The model's hash is left out: A1111 means the SHA-256 of a single file, which a folder does not have.
+std::string settings_line(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, std::uint64_t seed) {
+  const Sampler sampler = sampler_of(options, result);
+  Fields fields;
+  fields.add("Steps", std::to_string(options.num_inference_steps));
+  fields.add("Sampler", std::string(sampler.name));
+  // Said even when plain: A1111 would read a missing schedule as the sampler's own, which is Karras for DPM++.
+  if (result.karras_sigmas || sampler.has_schedule) fields.add("Schedule type", result.karras_sigmas ? "Karras" : "Uniform");
+  fields.add("CFG scale", number(options.guidance_scale));
+  fields.add("Seed", std::to_string(seed));
+  fields.add("Size", concat(result.width, 'x', result.height));
+  if (const std::string name = model_name(model.path); !name.empty()) fields.add("Model", name);
+  if (options.clip_skip > 0) fields.add("Clip skip", std::to_string(options.clip_skip + 1));
+  fields.add("RNG", "CPU");
+  if (sampler.name == "DDIM" && options.eta != 0) fields.add("Eta DDIM", number(options.eta));
+  if (options.guidance_rescale != 0) fields.add("CFG Rescale", number(options.guidance_rescale));
+  fields.add("Version", "impasto " + version());
+  return fields.text();
+}
+
+/// Without white space at both ends, as A1111 writes it, and without NUL, which PNG text cannot hold.
+std::string trimmed(std::string text) {
+  std::erase(text, '\0');
+  constexpr std::string_view kSpace = " \t\n\v\f\r";
+  const auto first = text.find_first_not_of(kSpace);
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+}  // namespace
+
+std::string infotext(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+  if (index < 0 || static_cast<std::size_t>(index) >= result.seeds.size()) {
+    fail(ErrorKind::invalid_argument, "infotext: no image ", index, " in a result of ", result.seeds.size());
+  }
+  std::string text = options.prompt;
+  if (!options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
+  return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)]));
+}
+
+}  // namespace impasto

@@ -1,0 +1,18 @@
+// The two encodings of text in a PNG.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace impasto {
+
+enum class TextEncoding { latin1, utf8, invalid };
+
+/// What `text`, which should be UTF-8, needs: latin1 when every code point is below U+0100; invalid when it is malformed or holds a NUL,
+/// which PNG text cannot carry.
+TextEncoding text_encoding(std::string_view text);
+
+/// One byte per code point. REQUIRES: text_encoding(text) == latin1.
+std::string to_latin1(std::string_view text);
+
+}  // namespace impasto

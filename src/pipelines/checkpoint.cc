@@ -1,0 +1,121 @@
+#include "pipelines/checkpoint.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "core/fail.h"
+#include "models/registry.h"
+#include "schedulers/scheduler.h"
+
+namespace impasto {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
+
+JsonObject read_object(const fs::path& path) { return {read_json(path.string()), path.string()}; }
+
+JsonObject read_index(const std::string& path) {
+  if (!fs::exists(path)) fail(ErrorKind::not_found, path, ": no such folder");
+  if (!fs::is_directory(path))
+    fail(ErrorKind::unsupported, path, ": not a folder; a model is a folder in the diffusers layout, with model_index.json in it");
+  if (!fs::exists(fs::path(path) / "model_index.json"))
+    fail(ErrorKind::not_found, path, ": no model_index.json in it; a model is a folder in the diffusers layout");
+  JsonObject index = read_object(fs::path(path) / "model_index.json");
+  const std::string name = index.text("_class_name", "StableDiffusionPipeline");
+  if (std::find(std::begin(kPipelineClasses), std::end(kPipelineClasses), name) == std::end(kPipelineClasses))
+    fail(ErrorKind::unsupported, index.where(), ": pipeline class ", name, " is not supported; supported is Stable Diffusion 1.x and 2.x (",
+         kPipelineClasses[0], ")");
+  return index;
+}
+
+/// The class that model_index.json gives a component: ["diffusers", "UNet2DConditionModel"]; empty for null or [null, null].
+std::string class_of(const JsonObject& index, const char* component) {
+  if (!index.has(component)) return {};
+  const Json& entry = index.value().at(component);
+  if (!entry.is_array() || entry.size() != 2 || !(entry[1].is_null() || entry[1].is_string()))
+    fail(ErrorKind::bad_file, index.where(), ": \"", component, "\" should be [library, class], found ", entry.dump());
+  return entry[1].is_null() ? std::string() : entry[1].get<std::string>();
+}
+
+ComponentInfo describe(const std::string& name, const std::string& class_name, const WeightReader& weights) {
+  ComponentInfo info;
+  info.name = name;
+  info.class_name = class_name;
+  std::set<std::string> dtypes;
+  for (const std::string& tensor : weights.names()) {
+    const TensorView view = weights.find(tensor);
+    if (!is_floating_point(view.dtype)) continue;  // position_ids and other buffers
+    info.parameters += view.count();
+    info.bytes += static_cast<std::int64_t>(view.bytes());
+    dtypes.insert(to_string(view.dtype));
+  }
+  info.dtypes.assign(dtypes.begin(), dtypes.end());
+  return info;
+}
+
+struct Component {
+  JsonObject config;
+  std::shared_ptr<const WeightReader> weights;
+};
+
+Component open_component(const fs::path& root, const JsonObject& index, const char* name, ModelInfo& info) {
+  const std::string class_name = class_of(index, name);
+  if (class_name.empty()) fail(ErrorKind::bad_file, index.where(), ": component \"", name, "\" is missing");
+  const ModelEntry& entry = model_entry(name, class_name);
+  Component c{read_object(root / name / "config.json"), open_weights((root / name).string(), entry.weights_stem)};
+  info.components.push_back(describe(name, class_name, *c.weights));
+  return c;
+}
+
+void check_agreement(const Checkpoint& c) {
+  const std::string& path = c.info.path;
+  if (c.text_encoder.hidden_size != c.unet.context_channels)
+    fail(ErrorKind::bad_file, path, ": text_encoder has \"hidden_size\" ", c.text_encoder.hidden_size, ", but unet expects \"cross_attention_dim\" ",
+         c.unet.context_channels);
+  if (c.unet.in_channels != c.vae.latent_channels)
+    fail(c.unet.in_channels == 9 ? ErrorKind::unsupported : ErrorKind::bad_file, path, ": unet takes ", c.unet.in_channels,
+         " channels, but the vae has ", c.vae.latent_channels, " latent channels",
+         c.unet.in_channels == 9 ? "; this is an inpainting model, which text to picture cannot use" : "");
+  if (c.unet.out_channels != c.vae.latent_channels || c.vae.out_channels != 3)
+    fail(ErrorKind::bad_file, path, ": unet gives ", c.unet.out_channels, " channels for ", c.vae.latent_channels,
+         " latent channels, and the vae gives ", c.vae.out_channels, " colours instead of 3");
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const std::string& path) {
+  const fs::path root(path);
+  const JsonObject index = read_index(path);
+  ModelInfo info;
+  info.path = path;
+  info.pipeline_class = index.text("_class_name", kPipelineClasses[0]);
+  const Component text = open_component(root, index, "text_encoder", info);
+  const Component unet = open_component(root, index, "unet", info);
+  const Component vae = open_component(root, index, "vae", info);
+
+  Checkpoint c{.info = std::move(info),
+               .tokenizer_folder = (root / "tokenizer").string(),
+               .text_encoder = ClipTextConfig::parse(text.config),
+               .unet = UNetConfig::parse(unet.config),
+               .vae = VaeConfig::parse(vae.config),
+               .scheduler = read_object(root / "scheduler" / "scheduler_config.json"),
+               .text_encoder_weights = text.weights,
+               .unet_weights = unet.weights,
+               .vae_weights = vae.weights,
+               .has_safety_checker = !class_of(index, "safety_checker").empty()};
+  check_agreement(c);
+  std::string scheduler = c.scheduler.text("_class_name", class_of(index, "scheduler"));
+  if (scheduler.empty()) fail(ErrorKind::bad_file, c.scheduler.where(), ": \"_class_name\" is missing");
+  c.info.scheduler = scheduler;
+  c.info.prediction_type = c.scheduler.text("prediction_type", "epsilon");
+  c.info.latent_channels = static_cast<int>(c.vae.latent_channels);
+  c.info.height = c.info.width = static_cast<int>(c.unet.sample_size * c.vae.scale());
+  return c;
+}
+
+ModelInfo inspect(const std::string& path) { return Checkpoint::open(path).info; }
+
+}  // namespace impasto

@@ -1,0 +1,31 @@
+// A folder in the diffusers layout: which networks it holds, their configs and their files.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/json.h"
+#include "impasto/pipeline.h"
+#include "models/clip_text.h"
+#include "models/unet.h"
+#include "models/vae.h"
+#include "weights/reader.h"
+
+namespace impasto {
+
+/// Configs parsed and checked against each other, headers of the weight files read; no weight has been touched yet.
+struct Checkpoint {
+  ModelInfo info;
+  std::string tokenizer_folder;
+  ClipTextConfig text_encoder;
+  UNetConfig unet;
+  VaeConfig vae;
+  JsonObject scheduler;
+  std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights;
+  bool has_safety_checker = false;
+
+  /// Throws not_found, bad_file or unsupported; see Pipeline::load.
+  static Checkpoint open(const std::string& path);
+};
+
+}  // namespace impasto

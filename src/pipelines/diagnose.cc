@@ -1,0 +1,45 @@
+#include "pipelines/diagnose.h"
+
+#include <cmath>
+
+#include "core/fail.h"
+#include "ops/ops.h"
+
+namespace impasto {
+namespace {
+
+bool finite_16(const TensorView& view, std::uint16_t exponent_mask) {
+  for (std::int64_t i = 0; i < view.count(); ++i)
+    if ((view.as<std::uint16_t>()[i] & exponent_mask) == exponent_mask) return false;
+  return true;
+}
+
+bool finite_stored(const TensorView& view) {
+  if (view.dtype == DType::float16) return finite_16(view, 0x7C00);
+  if (view.dtype == DType::bfloat16) return finite_16(view, 0x7F80);
+  if (view.dtype != DType::float32) return true;
+  for (std::int64_t i = 0; i < view.count(); ++i)
+    if (!std::isfinite(view.as<float>()[i])) return false;
+  return true;
+}
+
+/// " (tensor NAME in FILE holds NaN or infinity)" for the first such tensor, or nothing.
+std::string blame(const WeightReader& weights) {
+  for (const std::string& name : weights.names())
+    if (!finite_stored(weights.find(name)))
+      return concat("; the checkpoint is damaged: tensor ", name, " in ", weights.where(), " holds NaN or infinity");
+  return {};
+}
+
+}  // namespace
+
+void require_finite(const Tensor& latents, int step, const Checkpoint& c) {
+  if (ops::is_finite(latents)) return;
+  std::string reason;
+  for (const WeightReader* weights : {c.text_encoder_weights.get(), c.unet_weights.get()})
+    if (reason.empty()) reason = blame(*weights);
+  if (reason.empty()) reason = "; all weights are finite: a smaller guidance_scale or another scheduler may help";
+  fail(ErrorKind::non_finite, "the latents hold NaN or infinity after step ", step + 1, reason);
+}
+
+}  // namespace impasto

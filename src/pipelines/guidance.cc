@@ -1,0 +1,19 @@
+#include "pipelines/guidance.h"
+
+#include "ops/ops.h"
+
+namespace impasto {
+
+Tensor guide(const Tensor& both, float scale, float rescale) {
+  const std::int64_t n = both.dim(0) / 2;
+  const Tensor negative = both.slice(0, n), positive = both.slice(n, n);
+  const Tensor difference = ops::combine({{1, positive}, {-1, negative}});
+  const Tensor guided = ops::combine({{1, negative}, {scale, difference}});
+  if (rescale <= 0) return guided;
+  const std::vector<float> wanted = ops::standard_deviation(positive), found = ops::standard_deviation(guided);
+  std::vector<float> factors;
+  for (std::size_t i = 0; i < wanted.size(); ++i) factors.push_back(rescale * (wanted[i] / found[i]) + (1 - rescale));
+  return ops::scale_images(guided, factors);
+}
+
+}  // namespace impasto

@@ -1,0 +1,13 @@
+// Leading the picture towards the prompt and away from the negative prompt.
+#pragma once
+
+#include "ops/tensor.h"
+
+namespace impasto {
+
+/// Classifier-free guidance (Ho and Salimans, 2022): negative + scale * (positive - negative). With rescale > 0 the result's spread is
+/// brought back towards the positive half's, image by image (Lin et al., 2023, section 3.4).
+/// both [2n, h, w, c]: the negative half first; result [n, h, w, c].
+Tensor guide(const Tensor& both, float scale, float rescale);
+
+}  // namespace impasto

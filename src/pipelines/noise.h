@@ -1,0 +1,29 @@
+// The random numbers of one call.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/rng.h"
+#include "ops/tensor.h"
+
+namespace impasto {
+
+/// Standard normal noise for a batch of latents: drawn in NCHW order, as torch does for diffusers, and handed out as NHWC.
+class LatentNoise {
+ public:
+  /// One stream per image, or, `shared`, the first seed's stream for all.
+  LatentNoise(Backend& backend, const std::vector<std::uint64_t>& seeds, bool shared);
+
+  /// shape [n, h, w, c], n as many as seeds.
+  Tensor draw(const Shape& shape);
+
+ private:
+  Backend& backend_;
+  std::vector<TorchGenerator> generators_;
+};
+
+/// A seed from the system, below 2^32 so that every tool can hold it.
+std::uint64_t random_seed();
+
+}  // namespace impasto

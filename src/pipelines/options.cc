@@ -1,0 +1,83 @@
+#include "pipelines/options.h"
+
+#include <cmath>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "pipelines/memory_estimate.h"
+#include "pipelines/noise.h"
+
+namespace impasto {
+namespace {
+
+constexpr int kMostPixels = 16384;  // along a side
+constexpr int kMostImages = 1024;
+
+void require_range(const char* name, double value, double low, double high) {
+  if (!(value >= low && value <= high)) fail(ErrorKind::invalid_argument, name, " is ", value, ", allowed is ", low, " to ", high);
+}
+
+void require_side(const char* name, int value, std::int64_t scale) {
+  if (value < scale || value > kMostPixels || value % scale != 0)
+    fail(ErrorKind::invalid_argument, name, " is ", value, ", allowed are multiples of ", scale, " from ", scale, " to ", kMostPixels);
+}
+
+void require_latents(const HostTensor& latents, const std::vector<std::int64_t>& shape) {
+  if (latents.shape != shape || static_cast<std::int64_t>(latents.values.size()) != Shape(shape).count())
+    fail(ErrorKind::invalid_argument, "latents have shape ",
+         latents.shape.size() <= Shape::kMaxRank ? Shape(latents.shape).to_string() : "of many dimensions", " and ", latents.values.size(),
+         " values, expected ", Shape(shape).to_string());
+}
+
+std::string gigabytes(std::int64_t bytes) {
+  std::ostringstream s;
+  s.precision(3);
+  s << static_cast<double>(bytes) / 1e9 << " GB";
+  return s.str();
+}
+
+void require_memory(const TextToImageOptions& o, const Checkpoint& c) {
+  const std::int64_t needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1), there = available_memory();
+  if (needed > there)
+    fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", gigabytes(needed), ", but ",
+         gigabytes(there), " are available; draw smaller or fewer images");
+}
+
+}  // namespace
+
+TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
+  TextToImageOptions o = options;
+  if (o.height == 0) o.height = c.info.height;
+  if (o.width == 0) o.width = c.info.width;
+  require_side("height", o.height, c.vae.scale());
+  require_side("width", o.width, c.vae.scale());
+  require_range("num_images", o.num_images, 1, kMostImages);
+  require_range("num_inference_steps", o.num_inference_steps, 1, 100000);
+  require_range("guidance_scale", o.guidance_scale, 0, 1000);
+  require_range("guidance_rescale", o.guidance_rescale, 0, 1);
+  require_range("eta", o.eta, 0, 1);
+  require_range("clip_skip", o.clip_skip, 0, c.text_encoder.layers - 1);
+  const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
+  if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
+  require_memory(o, c);
+
+  const std::uint64_t first = o.seed.value_or(random_seed());
+  for (int k = 0; k < o.num_images; ++k) result.seeds.push_back(o.shared_generator ? first : first + static_cast<std::uint64_t>(k));
+  result.height = o.height;
+  result.width = o.width;
+  if (c.has_safety_checker) result.warnings.push_back("the model's safety checker was not run");
+  return o;
+}
+
+std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
+  result.scheduler = scheduler_class_name(options.scheduler.empty() ? c.info.scheduler : options.scheduler);
+  Json config = c.scheduler.value();
+  if (options.use_karras_sigmas) config["use_karras_sigmas"] = *options.use_karras_sigmas;
+  const JsonObject object(config, c.scheduler.where());
+  result.karras_sigmas = object.boolean("use_karras_sigmas", false);
+  auto scheduler = make_scheduler(object, result.scheduler);
+  scheduler->set_timesteps(options.num_inference_steps);
+  return scheduler;
+}
+
+}  // namespace impasto

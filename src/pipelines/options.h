@@ -1,0 +1,19 @@
+// Options checked at the door, and what follows from them.
+#pragma once
+
+#include <memory>
+
+#include "impasto/pipeline.h"
+#include "pipelines/checkpoint.h"
+#include "schedulers/scheduler.h"
+
+namespace impasto {
+
+/// The options with the model's own size filled in; seeds and size go to the result. Throws invalid_argument naming the option, its value
+/// and what is allowed, or out_of_memory when the activations would not fit in what the machine has left.
+TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& checkpoint, TextToImageResult& result);
+
+/// The scheduler asked for, its timesteps set; its name goes to the result.
+std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& checkpoint, TextToImageResult& result);
+
+}  // namespace impasto

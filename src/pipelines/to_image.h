@@ -1,0 +1,12 @@
+// From the decoder's numbers to 8-bit pictures.
+#pragma once
+
+#include "impasto/image.h"
+#include "ops/tensor.h"
+
+namespace impasto {
+
+/// pixels [1, h, w, 3], about -1..1: clamp(x / 2 + 0.5, 0, 1) * 255, rounded half to even, as diffusers' image processor does.
+Image to_image(const Tensor& pixels);
+
+}  // namespace impasto
