@@ -1,0 +1,28 @@
+// CLI11 with stricter numbers, and with errors that say what to type instead.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace impasto::cli {
+
+/// An option holding a whole number: decimal digits only (CLI11 alone would read 010 as eight). A default other than 0 is told in the help.
+CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, const std::string& description);
+/// A side in pixels. Refuses 0, which the library reads as "the model's own".
+CLI::Option* add_side(CLI::App& app, const std::string& names, int& target, const std::string& description);
+/// An option holding a decimal number.
+CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, const std::string& description);
+/// A seed: 0 to 2^64 - 1, and anything below 0 for a random one.
+CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std::uint64_t>& target, const std::string& description);
+
+/// Arguments as CLI11 takes them: without the program's name, "--name=" split in two so that an empty value is a value, last one first.
+std::vector<std::string> arguments_for_cli11(int argc, const char* const* argv);
+
+/// Parses. Throws CLI::Success for help and version, and Error{invalid_argument} for everything that is wrong.
+void parse(CLI::App& app, int argc, const char* const* argv);
+
+}  // namespace impasto::cli

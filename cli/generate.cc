@@ -1,0 +1,152 @@
+#include "cli/generate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <random>
+
+#include <unistd.h>
+
+#include "cli/default_model.h"
+#include "cli/interrupt.h"
+#include "cli/output_path.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/run_report.h"
+#include "cli/text.h"
+#include "impasto/impasto.h"
+
+namespace impasto::cli {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
+/// A seed that a person can type: 32 bits, as other programs draw them.
+std::uint64_t random_seed() { return std::random_device()(); }
+
+/// The options with everything settled that the first message tells: prompt, seed and size.
+TextToImageOptions settle(const GenerateArguments& arguments, const ModelInfo& model) {
+  TextToImageOptions options = arguments.picture;
+  options.prompt = read_prompt(arguments);
+  if (!options.seed) options.seed = random_seed();
+  if (options.width == 0) options.width = model.width;
+  if (options.height == 0) options.height = model.height;
+  return options;
+}
+
+void check_output(const OutputPath& output, const TextToImageOptions& options) {
+  constexpr int kMostToCheck = 10'000;  // beyond this the library refuses the batch anyway
+  std::vector<std::uint64_t> seeds;
+  for (int i = 0; i < std::min(options.num_images, kMostToCheck); ++i) {
+    seeds.push_back(*options.seed + (options.shared_generator ? 0 : static_cast<std::uint64_t>(i)));
+  }
+  // A tenth of the pixels' bytes: no picture worth keeping compresses better. Absurd sizes are for the library to refuse.
+  constexpr double kMostBytes = 64e6;
+  output.check(seeds, static_cast<std::int64_t>(std::clamp(0.3 * options.width * options.height, 0.0, kMostBytes)));
+}
+
+void stop_if_interrupted() {
+  if (interrupted()) throw Error(ErrorKind::cancelled, "stopped; no picture was written");
+}
+
+Pipeline load(const GenerateArguments& arguments, const std::string& path, Progress& progress) {
+  progress.begin("Loading");
+  Pipeline pipeline = Pipeline::load(path, arguments.load);
+  stop_if_interrupted();
+  return pipeline;
+}
+
+TextToImageResult draw(const Pipeline& pipeline, TextToImageOptions options, Progress& progress) {
+  progress.begin("Drawing", options.num_inference_steps);
+  options.on_step = [&](const StepInfo& info) {
+    progress.step(info.step + 1, info.num_steps);
+    if (interrupted()) return StepAction::cancel;
+    if (info.step + 1 == info.num_steps) progress.begin("Decoding");
+    return StepAction::proceed;
+  };
+  try {
+    TextToImageResult result = pipeline.text_to_image(options);
+    stop_if_interrupted();
+    return result;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) stop_if_interrupted();  // in our words
+    throw;
+  }
+}
+
+/// Writes a picture, and where that fails puts it into the folder for temporary files: minutes of work should not be lost to a full disk.
+void save(const std::string& path, const Image& image, const std::string& text, std::uint64_t seed) {
+  try {
+    write_png(path, image, {{"parameters", text}});
+  } catch (const Error& error) {
+    std::error_code no_folder;
+    const std::string rescue = free_name(std::filesystem::temp_directory_path(no_folder).string(), seed);
+    try {
+      write_png(rescue, image, {{"parameters", text}});
+    } catch (const Error&) {
+      throw error;
+    }
+    throw Error(error.kind(), std::string(error.what()) + ". The picture was saved as " + rescue + " instead");
+  }
+}
+
+/// Saves all pictures that can be saved; the first failure is thrown afterwards. Returns their names.
+std::vector<std::string> save_all(const OutputPath& output, const TextToImageOptions& options, const TextToImageResult& result,
+                                  const ModelInfo& model, bool tell) {
+  const HoldInterrupts hold;
+  std::vector<std::string> names;
+  std::optional<Error> failure;
+  for (std::size_t i = 0; i < result.images.size(); ++i) {
+    const int index = static_cast<int>(i);
+    const std::string name = output.name(index, result.seeds.at(i));
+    try {
+      save(name, result.images[i], infotext(options, result, model, index), result.seeds.at(i));
+      names.push_back(name);
+      if (tell) print_line(::isatty(STDOUT_FILENO) == 1 ? printable(name) : name);
+    } catch (const Error& error) {
+      if (failure) warn(error.what());
+      if (!failure) failure = error;
+    }
+  }
+  if (failure) throw *failure;
+  return names;
+}
+
+}  // namespace
+
+int generate(const GenerateArguments& arguments) {
+  catch_interrupts();
+  std::signal(SIGPIPE, SIG_IGN);  // a reader of our messages that goes away must not cost the picture
+  const Stopwatch watch;
+  RunTimes times;
+
+  const std::string path = model_or_default(arguments.model);
+  const ModelInfo model = inspect(path);
+  const TextToImageOptions options = settle(arguments, model);
+  const OutputPath output(arguments.output, options.num_images);
+  check_output(output, options);
+  if (!arguments.quiet) announce(options, model);
+
+  Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());
+  const Stopwatch load_watch;
+  const Pipeline pipeline = load(arguments, path, progress);
+  times.load = load_watch.seconds();
+  const TextToImageResult result = draw(pipeline, options, progress);
+  progress.end();
+  const auto names = save_all(output, options, result, model, /*tell=*/!arguments.json);
+  times.total = watch.seconds();
+
+  for (const auto& warning : result.warnings) warn(warning);
+  if (!arguments.quiet) summarize(result.timings, times);
+  if (arguments.json) print_json(report_json(names, options, result, model, times));
+  return 0;
+}
+
+}  // namespace impasto::cli

@@ -1,0 +1,126 @@
+#include "cli/generate_arguments.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <system_error>
+
+#include <unistd.h>
+
+#include "cli/arguments.h"
+#include "cli/text.h"
+#include "impasto/error.h"
+
+namespace impasto::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  impasto generate "a city skyline at sunset in the style of Van Gogh"
+  impasto generate -m models/sd15 -p "a red fox in snow" -n "blurry" --steps 25 --scheduler dpm++_2m --karras
+  impasto generate -p "a lighthouse" -s 7 -b 4 -o 'lighthouse-%03d.png'
+  echo "a quiet harbour" | impasto generate --prompt - --json --quiet)";
+
+void add_prompt(CLI::App& app, GenerateArguments& a) {
+  const auto take = [&a](const std::string& text) { a.prompt = text; };
+  auto* prompt = app.add_option_function<std::string>("prompt,-p,--prompt", take, "What to draw; - reads it from standard input");
+  prompt->type_name("PROMPT");
+  auto* file = app.add_option("--prompt-file", a.prompt_file, "Read the prompt from a file")->type_name("FILE");
+  auto* negative = app.add_option("-n,--negative-prompt", a.picture.negative_prompt, "What to keep away from")->type_name("TEXT");
+  prompt->excludes(file);
+  for (auto* option : {prompt, file, negative}) option->group("Prompt");
+}
+
+void add_picture(CLI::App& app, GenerateArguments& a) {
+  TextToImageOptions& p = a.picture;
+  auto* width = add_side(app, "-W,--width", p.width, "Width in pixels, a multiple of 8 (default: the model's own)");
+  auto* height = add_side(app, "-H,--height", p.height, "Height in pixels, a multiple of 8 (default: the model's own)");
+  auto* seed =
+      add_seed(app, "-s,--seed", p.seed, "The same seed gives the same picture; picture k of several has seed + k (default: random, and told)");
+  auto* count = add_integer(app, "-b,--num-images,--batch-count", p.num_images, "How many pictures, drawn together");
+  auto* shared = app.add_flag("--shared-generator", p.shared_generator, "Draw all noise from one stream, as diffusers does for one generator");
+  for (auto* option : {width, height, seed, count, shared}) option->group("Picture");
+}
+
+void add_sampling(CLI::App& app, GenerateArguments& a) {
+  TextToImageOptions& p = a.picture;
+  auto* steps = add_integer(app, "--steps,--num-inference-steps", p.num_inference_steps, "More steps take longer and show more detail");
+  auto* guidance =
+      add_number(app, "--guidance-scale,--cfg-scale", p.guidance_scale, "How closely to follow the prompt; 1 or less turns guidance off");
+  auto* scheduler =
+      app.add_option("--scheduler", p.scheduler, "Sampler, such as euler or dpm++_2m; `impasto schedulers` lists them (default: the model's own)");
+  scheduler->type_name("NAME");
+  const auto karras = [&p](std::int64_t given) { p.use_karras_sigmas = given > 0; };
+  auto* sigmas = app.add_flag_function("--karras,--use-karras-sigmas,!--no-karras", karras,
+                                       "Space the noise levels as Karras et al. do (default: as the model says)");
+  auto* rescale = add_number(app, "--guidance-rescale", p.guidance_rescale, "Against over-exposure at a high guidance scale, 0 to 1 (default 0)");
+  auto* eta = add_number(app, "--eta", p.eta, "Noise that DDIM adds on the way, 0 to 1 (default 0)");
+  auto* skip = add_integer(app, "--clip-skip", p.clip_skip, "Layers of the text encoder to leave out; 1 is A1111's \"Clip skip: 2\" (default 0)");
+  for (auto* option : {steps, guidance, scheduler, sigmas, rescale, eta, skip}) option->group("Sampling");
+}
+
+void add_machine(CLI::App& app, GenerateArguments& a) {
+  auto* model = app.add_option("-m,--model", a.model, "Checkpoint folder in the diffusers layout (default: $IMPASTO_MODEL, else the built-in model)");
+  model->type_name("DIR");
+  auto* device = app.add_option("--device", a.load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
+  auto* dtype = app.add_option("--dtype", a.load.dtype, "Arithmetic: auto, float32 (default auto)")->type_name("NAME");
+  auto* threads = add_integer(app, "-t,--threads", a.load.num_threads, "Threads; never changes the picture (default: one per core)");
+  for (auto* option : {model, device, dtype, threads}) option->group("Model and machine");
+}
+
+void add_output(CLI::App& app, GenerateArguments& a) {
+  auto* output =
+      app.add_option("-o,--output", a.output,
+                     "A file (cat.png), a folder, or a pattern with %03d, {index} or {seed}; several pictures get numbers. A file that is named "
+                     "is overwritten (default: impasto-SEED.png here, never overwriting)");
+  output->type_name("PATH");
+  auto* quiet = app.add_flag("-q,--quiet", a.quiet, "No progress and no summary; only warnings, errors and the pictures' names");
+  auto* json = app.add_flag("--json", a.json, "One JSON object on standard output at the end: pictures, settings, timings, warnings, or the error");
+  for (auto* option : {output, quiet, json}) option->group("Output");
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const {
+    if (file != stdin) std::fclose(file);
+  }
+};
+
+std::string read_text(const std::string& path) {
+  constexpr std::size_t kMost = 1u << 20;  // far beyond any prompt; keeps /dev/zero from filling the memory
+  const std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
+  const auto reason = [] { return std::generic_category().message(errno); };
+  if (!file) throw Error(errno == ENOENT ? ErrorKind::not_found : ErrorKind::io, "--prompt-file: cannot open \"" + path + "\": " + reason());
+  std::string text(kMost + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) throw Error(ErrorKind::io, "--prompt-file: cannot read \"" + path + "\": " + reason());
+  if (text.size() > kMost) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + path + "\" is longer than any prompt (1 MiB)");
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  if (!text.empty() && text.back() == '\r') text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
+  CLI::App* command = app.add_subcommand("generate", "Draw pictures from a text.");
+  add_prompt(*command, arguments);
+  add_picture(*command, arguments);
+  add_sampling(*command, arguments);
+  add_machine(*command, arguments);
+  add_output(*command, arguments);
+  command->footer(kExamples);
+  return command;
+}
+
+std::string read_prompt(const GenerateArguments& arguments) {
+  if (!arguments.prompt && arguments.prompt_file.empty()) {
+    throw Error(ErrorKind::invalid_argument, "prompt: say what to draw, as in: impasto generate \"a lighthouse at dusk\"");
+  }
+  const bool from_stdin = arguments.prompt == "-" || arguments.prompt_file == "-";
+  if (from_stdin && ::isatty(STDIN_FILENO) == 1) std::fputs("Type the prompt, then Ctrl-D:\n", stderr);
+  const std::string file = from_stdin ? "-" : arguments.prompt_file;
+  std::string text = file.empty() ? *arguments.prompt : read_text(file);
+  if (text.find('\0') != std::string::npos) throw Error(ErrorKind::invalid_argument, "prompt: it holds a NUL byte, so it is not text");
+  return text;
+}
+
+}  // namespace impasto::cli

@@ -1,0 +1,30 @@
+// The options of `impasto generate`.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "impasto/pipeline.h"
+
+namespace impasto::cli {
+
+struct GenerateArguments {
+  std::string model;  ///< empty: the default
+  LoadOptions load;
+  TextToImageOptions picture;  ///< all but the prompt
+  std::optional<std::string> prompt;
+  std::string prompt_file;  ///< "-" is standard input
+  std::string output;
+  bool quiet = false, json = false;
+};
+
+/// Adds the subcommand; `arguments` must outlive the parsing.
+CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments);
+
+/// The prompt: as given, or read from --prompt-file or standard input without its last line's end. Throws invalid_argument when there is
+/// none or it holds a NUL, not_found or io.
+std::string read_prompt(const GenerateArguments& arguments);
+
+}  // namespace impasto::cli

@@ -1,0 +1,110 @@
+#include "cli/info.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/arguments.h"
+#include "cli/default_model.h"
+#include "cli/report.h"
+#include "cli/text.h"
+#include "impasto/pipeline.h"
+
+namespace impasto::cli {
+namespace {
+
+using Row = std::vector<std::string>;
+
+/// Rows in columns as wide as their widest cell; the first two are text, the others figures.
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows) {
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const std::string pad(widths[c] - row[c].size(), ' ');
+      text += std::string(c == 0 ? 0 : 2, ' ') + (c < 2 ? row[c] + pad : pad + row[c]);
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string components_table(const ModelInfo& model) {
+  std::vector<Row> rows = {{"component", "class", "parameters", "on disk", "stored as"}};
+  ComponentInfo sum;
+  for (const ComponentInfo& c : model.components) {
+    rows.push_back({printable(c.name), printable(c.class_name), in_thousands(c.parameters), in_bytes(c.bytes), joined(c.dtypes)});
+    sum.parameters += c.parameters;
+    sum.bytes += c.bytes;
+  }
+  rows.push_back({"all", "", in_thousands(sum.parameters), in_bytes(sum.bytes), ""});
+  return table(rows);
+}
+
+std::string size_text(int width, int height) { return std::to_string(width) + " x " + std::to_string(height); }
+
+void print_text(const ModelInfo& model, const InfoArguments& size, std::int64_t memory) {
+  const std::string pictures = size.num_images == 1 ? "one picture" : std::to_string(size.num_images) + " pictures";
+  print_line(printable(model.path) + "\n" +
+             table({{"pipeline", printable(model.pipeline_class)},
+                    {"scheduler", printable(model.scheduler)},
+                    {"predicts", printable(model.prediction_type)},
+                    {"own size", size_text(model.width, model.height)},
+                    {"latents", std::to_string(model.latent_channels) + " channels"}}) +
+             "\n" + components_table(model) + "\nDrawing " + pictures + " of " + size_text(size.width, size.height) + " is expected to need " +
+             in_bytes(memory) + " of memory at its peak.");
+}
+
+Json components_json(const ModelInfo& model) {
+  Json components = Json::array();
+  for (const ComponentInfo& c : model.components) {
+    components.push_back({{"name", c.name}, {"class_name", c.class_name}, {"parameters", c.parameters}, {"bytes", c.bytes}, {"dtypes", c.dtypes}});
+  }
+  return components;
+}
+
+void print_as_json(const ModelInfo& model, const InfoArguments& size, std::int64_t memory) {
+  print_json({{"path", model.path},
+              {"pipeline_class", model.pipeline_class},
+              {"scheduler", model.scheduler},
+              {"prediction_type", model.prediction_type},
+              {"width", model.width},
+              {"height", model.height},
+              {"latent_channels", model.latent_channels},
+              {"components", components_json(model)},
+              {"predicted_peak_memory", {{"width", size.width}, {"height", size.height}, {"num_images", size.num_images}, {"bytes", memory}}}});
+}
+
+}  // namespace
+
+CLI::App* add_info(CLI::App& app, InfoArguments& a) {
+  CLI::App* command = app.add_subcommand("info", "Show what a checkpoint holds and how much memory drawing from it needs.");
+  command->add_option("model,-m,--model", a.model, "Checkpoint folder (default: $IMPASTO_MODEL, else the built-in model)")->type_name("DIR");
+  add_side(*command, "-W,--width", a.width, "Width to predict the memory for, in pixels (default: the model's own)");
+  add_side(*command, "-H,--height", a.height, "Height to predict the memory for, in pixels (default: the model's own)");
+  add_integer(*command, "-b,--num-images,--batch-count", a.num_images, "How many pictures are drawn together");
+  command->add_flag("--json", a.json, "One JSON object on standard output");
+  command->footer("Examples:\n  impasto info models/sd15\n  impasto info models/sd15 -W 768 -H 768 -b 4 --json");
+  return command;
+}
+
+int info(const InfoArguments& arguments) {
+  const ModelInfo model = inspect(model_or_default(arguments.model));
+  InfoArguments size = arguments;
+  if (size.width == 0) size.width = model.width;
+  if (size.height == 0) size.height = model.height;
+  const std::int64_t memory = predicted_peak_memory(model, size.height, size.width, size.num_images);
+  size.json ? print_as_json(model, size, memory) : print_text(model, size, memory);
+  return 0;
+}
+
+}  // namespace impasto::cli

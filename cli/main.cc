@@ -1,0 +1,83 @@
+// The impasto command. Exit codes: 0 done, 2 bad arguments or input, 1 anything else.
+#include <algorithm>
+#include <cstdio>
+#include <new>
+#include <string_view>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cli/arguments.h"
+#include "cli/generate.h"
+#include "cli/help.h"
+#include "cli/info.h"
+#include "cli/report.h"
+#include "cli/schedulers.h"
+#include "impasto/impasto.h"
+
+namespace impasto::cli {
+namespace {
+
+void set_up(CLI::App& app) {
+  app.name("impasto");
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.require_subcommand(0, 1);
+  app.allow_extras();  // parse() names the unknown ones better than CLI11 does
+  app.option_defaults()->take_last();
+  app.set_help_flag("-h,--help", "Show this page")->group("Help");
+  app.set_version_flag("--version", "impasto " + version(), "Show the version")->group("Help");
+  app.footer("Start with:\n  impasto generate \"a city skyline at sunset in the style of Van Gogh\"\n  impasto generate --help");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Impasto paints pictures from text with Stable Diffusion.");
+  set_up(app);
+  GenerateArguments generate_arguments;
+  InfoArguments info_arguments;
+  SchedulersArguments schedulers_arguments;
+  const CLI::App* const generate_command = add_generate(app, generate_arguments);
+  const CLI::App* const info_command = add_info(app, info_arguments);
+  const CLI::App* const schedulers_command = add_schedulers(app, schedulers_arguments);
+  for (CLI::App* command : app.get_subcommands({})) command->get_help_ptr()->group("");  // who reads its page knows
+  try {
+    parse(app, argc, argv);
+  } catch (const CLI::Success& page) {
+    return app.exit(page);
+  }
+  if (generate_command->parsed()) return generate(generate_arguments);
+  if (info_command->parsed()) return info(info_arguments);
+  if (schedulers_command->parsed()) return schedulers(schedulers_arguments);
+  std::fputs(app.help().c_str(), stderr);
+  return exit_code(ErrorKind::invalid_argument);
+}
+
+/// Asked before parsing, since a wrong argument is reported as JSON too.
+bool wants_json(int argc, char** argv) {
+  return std::any_of(argv + std::min(argc, 1), argv + argc, [](const char* a) { return std::string_view(a) == "--json"; });
+}
+
+/// Where the caller closed one of the standard streams, the next file to be opened would take its number, and messages would go into it.
+void fill_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) == -1) static_cast<void>(::open("/dev/null", O_RDWR));  // takes the lowest free number, which is fd
+  }
+}
+
+Error as_error(const std::exception& e) {
+  if (const auto* error = dynamic_cast<const Error*>(&e)) return *error;
+  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return {ErrorKind::out_of_memory, "there is not enough memory"};
+  return {ErrorKind::internal, e.what()};
+}
+
+}  // namespace
+}  // namespace impasto::cli
+
+int main(int argc, char** argv) {
+  using namespace impasto::cli;
+  fill_standard_streams();
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    return report_error(as_error(e), wants_json(argc, argv));
+  }
+}

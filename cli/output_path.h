@@ -1,0 +1,39 @@
+// Where the pictures go.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace impasto::cli {
+
+/// What `--output` means, in the order it is looked at:
+///   nothing                        impasto-SEED.png in the current folder
+///   a folder that exists, or "x/"  impasto-SEED.png inside it
+///   a pattern                      %d or %03d and {index} give the picture's number from 1, {seed} its seed: cat-%03d.png
+///   a name                         cat.png; cat-1.png, cat-2.png, ... when there are several pictures
+/// A file that the user named is overwritten; where only the folder was named, a name that is free is chosen. Pictures are PNG: a name
+/// without an extension gets .png, and another extension is refused. A device or a pipe (/dev/stdout) is taken as it is.
+class OutputPath {
+ public:
+  /// Throws invalid_argument for another extension.
+  OutputPath(const std::string& text, int num_images);
+
+  /// The file for picture `index` (from 0).
+  std::string name(int index, std::uint64_t seed) const;
+
+  /// Looks whether the pictures, each of `bytes` at least, can be written: before the minutes of drawing rather than after.
+  /// Throws not_found for a missing folder, io for one that is read-only or full, invalid_argument for a folder in the place of a file
+  /// or two pictures with one name.
+  void check(const std::vector<std::uint64_t>& seeds, std::int64_t bytes) const;
+
+ private:
+  std::string pattern_;
+  bool generated_ = false;  ///< the name is ours, so it must not hit a file
+};
+
+/// `folder`/impasto-SEED.png, or impasto-SEED-2.png, ... if that is taken.
+std::string free_name(const std::string& folder, std::uint64_t seed);
+
+}  // namespace impasto::cli
