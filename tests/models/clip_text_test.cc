@@ -1,0 +1,51 @@
+#include "models/clip_text.h"
+
+#include "support/expect_error.h"
+#include "support/networks.h"
+
+namespace impasto::test {
+namespace {
+
+class ClipTextGolden : public ::testing::TestWithParam<const char*> {};  // a device
+
+ClipText encoder_of(const GoldenCase& golden, Backend& backend) {
+  return {ClipTextConfig::parse(component_config(golden.checkpoint(), "text_encoder")), component_weights(golden.checkpoint(), "text_encoder"),
+          backend};
+}
+
+TEST_P(ClipTextGolden, EqualsTransformersAtEveryClipSkip) {
+  Backend& backend = backend_for(GetParam());
+  const auto cases = golden_cases("text");
+  EXPECT_GE(cases.size(), 2u);
+  for (const GoldenCase& golden : cases) {
+    const ClipText encoder = encoder_of(golden, backend);
+    const std::vector<std::int32_t> ids = golden.ints("input_ids");
+    const std::int64_t n = golden.shape("input_ids")[0];
+    EXPECT_TRUE(tensor_matches(golden, "last_hidden_state", encoder.forward(ids, n)));
+    EXPECT_TRUE(tensor_matches(golden, "clip_skip_1", encoder.forward(ids, n, 1)));
+    EXPECT_TRUE(tensor_matches(golden, "clip_skip_2", encoder.forward(ids, n, 2)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, ClipTextGolden, ::testing::Values("reference", "cpu"), [](const auto& test) { return std::string(test.param); });
+
+TEST(ClipText, RefusesMoreSkippedLayersThanThereAre) {
+  const GoldenCase golden = golden_cases("text").front();
+  const ClipText encoder = encoder_of(golden, backend_for("cpu"));
+  const std::vector<std::int32_t> ids(4, 0);
+  EXPECT_ERROR(encoder.forward(ids, 1, encoder.config().layers), invalid_argument, "clip_skip");
+  EXPECT_ERROR(encoder.forward(ids, 1, -1), invalid_argument, "clip_skip");
+}
+
+TEST(ClipText, RefusesTokensBeyondItsPositionsAndVocabulary) {
+  const GoldenCase golden = golden_cases("text").front();
+  const ClipText encoder = encoder_of(golden, backend_for("cpu"));
+  EXPECT_ERROR(encoder.forward(std::vector<std::int32_t>(static_cast<std::size_t>(encoder.config().max_positions) + 1, 0), 1), invalid_argument,
+               "positions");
+  EXPECT_ERROR(encoder.forward(std::vector<std::int32_t>{static_cast<std::int32_t>(encoder.config().vocabulary_size)}, 1), invalid_argument,
+               "vocabulary");
+  EXPECT_ERROR(encoder.forward(std::vector<std::int32_t>{-1}, 1), invalid_argument, "vocabulary");
+}
+
+}  // namespace
+}  // namespace impasto::test

@@ -1,0 +1,75 @@
+#include "models/unet.h"
+
+#include <set>
+
+#include "support/networks.h"
+
+namespace impasto::test {
+namespace {
+
+class UNetGolden : public ::testing::TestWithParam<const char*> {};  // a device
+
+UNet unet_of(const GoldenCase& golden, Backend& backend) {
+  return {UNetConfig::parse(component_config(golden.checkpoint(), "unet")), component_weights(golden.checkpoint(), "unet"), backend};
+}
+
+TEST_P(UNetGolden, EqualsDiffusersAtEverySizeAndTimestep) {
+  Backend& backend = backend_for(GetParam());
+  int cases = 0;
+  for (const GoldenCase& golden : golden_cases("unet")) {
+    if (!golden.has("out") || golden.has("conv_in")) continue;
+    const UNet unet = unet_of(golden, backend);
+    const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
+    EXPECT_TRUE(map_matches(golden, "out", unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), context)));
+    ++cases;
+  }
+  EXPECT_GE(cases, 4);
+}
+
+TEST_P(UNetGolden, EqualsDiffusersAfterEveryStage) {
+  Backend& backend = backend_for(GetParam());
+  std::set<std::string> stages;
+  for (const GoldenCase& golden : golden_cases("unet")) {
+    if (!golden.has("conv_in")) continue;
+    const UNet unet = unet_of(golden, backend);
+    const auto observe = [&](std::string_view stage, const Tensor& output) {
+      const std::string name(stage);
+      stages.insert(name);
+      EXPECT_TRUE(output.shape().rank() == 4 ? map_matches(golden, name, output) : tensor_matches(golden, name, output));
+    };
+    unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), unet.condition(tensor_of(golden, "context", backend)), observe);
+  }
+  EXPECT_EQ(stages, (std::set<std::string>{"time_embedding", "conv_in", "down_blocks.0", "down_blocks.1", "down_blocks.2", "down_blocks.3",
+                                           "mid_block", "up_blocks.0", "up_blocks.1", "up_blocks.2", "up_blocks.3", "conv_out"}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, UNetGolden, ::testing::Values("reference", "cpu"), [](const auto& test) { return std::string(test.param); });
+
+TEST(UNet, ImageOfABatchEqualsTheImageAloneBitForBit) {
+  Backend& backend = backend_for("cpu");
+  for (const GoldenCase& golden : golden_cases("unet")) {
+    if (!golden.has("out") || golden.shape("sample")[0] < 2) continue;
+    const UNet unet = unet_of(golden, backend);
+    const Tensor sample = map_of(golden, "sample", backend), context = tensor_of(golden, "context", backend);
+    const double timestep = golden.settings().at("timestep");
+    const Tensor all = unet.forward(sample, timestep, unet.condition(context));
+    for (std::int64_t i = 0; i < sample.dim(0); ++i)
+      EXPECT_EQ(all.slice(i, 1).to_host(), unet.forward(sample.slice(i, 1), timestep, unet.condition(context.slice(i, 1))).to_host())
+          << golden.name();
+  }
+}
+
+TEST(UNet, TwoPromptsOnOneSampleEqualTheSampleGivenTwiceBitForBit) {
+  Backend& backend = backend_for("cpu");
+  for (const GoldenCase& golden : golden_cases("unet")) {
+    if (!golden.has("out") || golden.shape("sample")[0] != 2) continue;
+    const UNet unet = unet_of(golden, backend);
+    const Tensor sample = map_of(golden, "sample", backend).slice(0, 1);
+    const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
+    EXPECT_EQ(unet.forward(sample, 500, context).to_host(), unet.forward(ops::concat_images(sample, sample), 500, context).to_host())
+        << golden.name();
+  }
+}
+
+}  // namespace
+}  // namespace impasto::test

@@ -1,0 +1,83 @@
+#include <fstream>
+
+#include "impasto/pipeline.h"
+#include "support/checkpoint_copy.h"
+#include "support/expect_error.h"
+
+namespace impasto::test {
+namespace {
+
+constexpr const char* kUnetWeights = "unet/diffusion_pytorch_model.safetensors";
+
+TEST(Load, DescribesTheModel) {
+  const ModelInfo info = inspect(test_checkpoint("tiny-sd21"));
+  EXPECT_EQ(info.pipeline_class, "StableDiffusionPipeline");
+  EXPECT_EQ(info.scheduler, "DDIMScheduler");
+  EXPECT_EQ(info.prediction_type, "v_prediction");
+  EXPECT_EQ(info.latent_channels, 4);
+  ASSERT_EQ(info.components.size(), 3u);
+  for (const ComponentInfo& c : info.components) {
+    EXPECT_GT(c.parameters, 1000) << c.name;
+    ASSERT_EQ(c.dtypes.size(), 1u) << c.name;
+    EXPECT_EQ(c.bytes, c.parameters * (c.dtypes[0] == "float32" ? 4 : 2)) << c.name;
+  }
+}
+
+TEST(Load, NamesWhatIsMissing) {
+  EXPECT_ERROR(Pipeline::load("/no/such/model"), not_found, "/no/such/model");
+  EXPECT_ERROR(Pipeline::load(test_checkpoint("tiny-sd15") + "/model_index.json"), unsupported, "not a folder");
+  EXPECT_ERROR(Pipeline::load(test_checkpoint("tiny-sd15") + "/unet"), not_found, "model_index.json");
+  for (const char* file : {"model_index.json", "unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json",
+                           "tokenizer/vocab.json", "tokenizer/merges.txt", kUnetWeights, "text_encoder/model.safetensors"}) {
+    const CheckpointCopy copy("tiny-sd15");
+    copy.remove(file);
+    EXPECT_ERROR(Pipeline::load(copy.path()), not_found, std::filesystem::path(file).stem().string());
+  }
+}
+
+TEST(Load, RefusesDamagedFilesByName) {
+  for (const char* file : {"model_index.json", "unet/config.json", "scheduler/scheduler_config.json", "tokenizer/vocab.json", kUnetWeights}) {
+    for (const std::uintmax_t bytes : {0, 5, 60}) {
+      const CheckpointCopy copy("tiny-sd15");
+      copy.truncate(file, bytes);
+      EXPECT_ERROR(Pipeline::load(copy.path()), bad_file, std::filesystem::path(file).filename().string());
+    }
+  }
+  const CheckpointCopy copy("tiny-sd15");
+  copy.truncate(kUnetWeights, std::filesystem::file_size(copy.path(kUnetWeights)) - 1);
+  EXPECT_ERROR(Pipeline::load(copy.path()), bad_file, "diffusion_pytorch_model.safetensors");
+}
+
+TEST(Load, NamesTensorsThatDoNotFitTheConfig) {
+  const auto with_unet = [](const Json& changes) {
+    const CheckpointCopy copy("tiny-sd15");
+    copy.edit("unet/config.json", changes);
+    Pipeline::load(copy.path());
+  };
+  EXPECT_ERROR(with_unet({{"layers_per_block", 3}}), bad_file, "down_blocks.0.resnets.2", "missing");
+  EXPECT_ERROR(with_unet({{"block_out_channels", {32, 32, 32, 32}}}), bad_file, "has shape", "config asks for");
+  EXPECT_ERROR(with_unet({{"cross_attention_dim", 40}}), bad_file, "hidden_size", "40");
+  EXPECT_ERROR(with_unet({{"in_channels", 9}}), unsupported, "inpainting");
+}
+
+TEST(Load, RefusesUnknownClassesByName) {
+  const auto with = [](const char* file, const Json& changes) {
+    const CheckpointCopy copy("tiny-sd15");
+    copy.edit(file, changes);
+    Pipeline::load(copy.path());
+  };
+  EXPECT_ERROR(with("model_index.json", {{"_class_name", "FluxPipeline"}}), unsupported, "FluxPipeline");
+  EXPECT_ERROR(with("model_index.json", {{"unet", {"diffusers", "FluxTransformer2DModel"}}}), unsupported, "FluxTransformer2DModel");
+  EXPECT_ERROR(with("model_index.json", {{"vae", nullptr}}), bad_file, "vae");
+  EXPECT_ERROR(with("model_index.json", {{"vae", "AutoencoderKL"}}), bad_file, "vae");
+}
+
+TEST(Load, RefusesDevicesDtypesAndThreadsItDoesNotHave) {
+  const std::string path = test_checkpoint("tiny-sd15");
+  EXPECT_ERROR(Pipeline::load(path, {.device = "tpu"}), unsupported, "tpu");
+  EXPECT_ERROR(Pipeline::load(path, {.dtype = "int4"}), unsupported, "int4");
+  EXPECT_ERROR(Pipeline::load(path, {.num_threads = -1}), invalid_argument, "num_threads");
+}
+
+}  // namespace
+}  // namespace impasto::test

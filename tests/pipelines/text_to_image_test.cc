@@ -1,0 +1,177 @@
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "core/threads.h"
+#include "impasto/pipeline.h"
+#include "support/checkpoint_copy.h"
+#include "support/expect_error.h"
+#include "support/golden.h"
+
+namespace impasto::test {
+namespace {
+
+class TextToImage : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    options_.prompt = "a boat at sunset";
+    options_.num_inference_steps = 2;
+    options_.seed = 7;
+    options_.scheduler = "EulerAncestralDiscreteScheduler";  // draws noise at every step
+    options_.height = options_.width = 64;
+  }
+
+  Pipeline pipeline_ = Pipeline::load(test_checkpoint("tiny-sd15"));
+  TextToImageOptions options_;
+};
+
+TEST_F(TextToImage, GivesPicturesSeedsSizeAndTimings) {
+  options_.num_images = 2;
+  options_.width = 72;
+  const TextToImageResult result = pipeline_.text_to_image(options_);
+  ASSERT_EQ(result.images.size(), 2u);
+  EXPECT_EQ(result.images[0].width, 72);
+  EXPECT_EQ(result.images[0].height, 64);
+  EXPECT_EQ(result.images[0].pixels.size(), 3u * 72 * 64);
+  EXPECT_EQ(result.seeds, (std::vector<std::uint64_t>{7, 8}));
+  EXPECT_EQ(result.latents.shape, (std::vector<std::int64_t>{2, 4, 8, 9}));
+  EXPECT_EQ(result.scheduler, "EulerAncestralDiscreteScheduler");
+  EXPECT_EQ(result.timings.steps.size(), 2u);
+}
+
+TEST_F(TextToImage, TakesTheModelsOwnSizeAndSchedulerByDefault) {
+  options_.height = options_.width = 0;
+  options_.scheduler.clear();
+  const TextToImageResult result = pipeline_.text_to_image(options_);
+  EXPECT_EQ(result.width, pipeline_.info().width);
+  EXPECT_EQ(result.height, pipeline_.info().height);
+  EXPECT_EQ(result.scheduler, pipeline_.info().scheduler);
+}
+
+TEST_F(TextToImage, ImageOfABatchEqualsTheImageDrawnAloneFromItsSeed) {
+  options_.num_images = 3;
+  const TextToImageResult batch = pipeline_.text_to_image(options_);
+  options_.num_images = 1;
+  for (std::size_t k = 0; k < 3; ++k) {
+    options_.seed = batch.seeds[k];
+    EXPECT_EQ(pipeline_.text_to_image(options_).images[0].pixels, batch.images[k].pixels) << "image " << k;
+  }
+}
+
+TEST_F(TextToImage, SharedGeneratorKeepsTheFirstImageOnlyWithoutNoiseInTheSteps) {
+  options_.scheduler = "euler";
+  options_.num_images = 2;
+  const TextToImageResult apart = pipeline_.text_to_image(options_);
+  options_.shared_generator = true;
+  const TextToImageResult shared = pipeline_.text_to_image(options_);
+  EXPECT_EQ(apart.images[0].pixels, shared.images[0].pixels);
+  EXPECT_NE(apart.images[1].pixels, shared.images[1].pixels);
+}
+
+TEST_F(TextToImage, NumberOfThreadsChangesNoBit) {
+  std::vector<float> first;
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    const std::vector<float> latents = pipeline_.text_to_image(options_).latents.values;
+    if (first.empty()) first = latents;
+    EXPECT_EQ(latents, first) << threads << " threads";
+  }
+  set_num_threads(0);
+}
+
+TEST_F(TextToImage, ServesSeveralThreadsAtOnce) {
+  const std::vector<float> alone = pipeline_.text_to_image(options_).latents.values;
+  std::vector<std::vector<float>> results(3);
+  std::vector<std::thread> callers;
+  for (auto& result : results) callers.emplace_back([&] { result = pipeline_.text_to_image(options_).latents.values; });
+  for (std::thread& caller : callers) caller.join();
+  for (const auto& result : results) EXPECT_EQ(result, alone);
+}
+
+TEST_F(TextToImage, HookSeesEachStepAndItsLatents) {
+  std::vector<int> steps;
+  std::vector<float> last;
+  options_.on_step = [&](const StepInfo& info) {
+    steps.push_back(info.step);
+    EXPECT_EQ(info.num_steps, 2);
+    last = info.latents().values;
+    return StepAction::proceed;
+  };
+  const TextToImageResult result = pipeline_.text_to_image(options_);
+  EXPECT_EQ(steps, (std::vector<int>{0, 1}));
+  EXPECT_EQ(last, result.latents.values);
+}
+
+TEST_F(TextToImage, HookCancelsWithinAStep) {
+  int calls = 0;
+  options_.num_inference_steps = 50;
+  options_.on_step = [&](const StepInfo&) { return ++calls == 2 ? StepAction::cancel : StepAction::proceed; };
+  EXPECT_ERROR(pipeline_.text_to_image(options_), cancelled, "step 2 of 50");
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(TextToImage, StartsFromGivenLatents) {
+  options_.scheduler = "ddim";
+  options_.decode = false;
+  const TextToImageResult from_zero = [&] {
+    auto o = options_;
+    o.latents = HostTensor{{1, 4, 8, 8}, std::vector<float>(256, 0.0f)};
+    return pipeline_.text_to_image(o);
+  }();
+  EXPECT_TRUE(from_zero.images.empty());
+  EXPECT_NE(from_zero.latents.values, pipeline_.text_to_image(options_).latents.values);
+  options_.latents = HostTensor{{1, 4, 8, 9}, std::vector<float>(288)};
+  EXPECT_ERROR(pipeline_.text_to_image(options_), invalid_argument, "latents", "[1, 4, 8, 8]");
+}
+
+TEST_F(TextToImage, WarnsAboutWhatALongPromptLost) {
+  options_.prompt = "a boat";
+  for (int i = 0; i < 100; ++i) options_.prompt += " and a boat";
+  options_.prompt += " under the final bridge";
+  const TextToImageResult result = pipeline_.text_to_image(options_);
+  ASSERT_EQ(result.warnings.size(), 1u);
+  EXPECT_NE(result.warnings[0].find("77 tokens"), std::string::npos) << result.warnings[0];
+  EXPECT_NE(result.warnings[0].find("final bridge"), std::string::npos) << result.warnings[0];
+}
+
+TEST_F(TextToImage, RefusesOptionsOutOfRangeByName) {
+  const auto refused = [&](auto change, const std::string& name) {
+    TextToImageOptions o = options_;
+    change(o);
+    EXPECT_ERROR(pipeline_.text_to_image(o), invalid_argument, name);
+  };
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const int side : {-8, 1, 12, 20000, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
+    refused([&](auto& o) { o.width = side; }, "width");
+    refused([&](auto& o) { o.height = side; }, "height");
+  }
+  for (const int steps : {0, -1, 1001, std::numeric_limits<int>::max()})
+    refused([&](auto& o) { o.num_inference_steps = steps; }, "num_inference_steps");
+  for (const int images : {0, -1, 1 << 20}) refused([&](auto& o) { o.num_images = images; }, "num_images");
+  for (const float scale : {-1.0f, kNan, 1e30f}) refused([&](auto& o) { o.guidance_scale = scale; }, "guidance_scale");
+  for (const float rescale : {-0.1f, 1.1f, kNan}) refused([&](auto& o) { o.guidance_rescale = rescale; }, "guidance_rescale");
+  for (const float eta : {-0.1f, 1.1f, kNan}) refused([&](auto& o) { o.eta = eta; }, "eta");
+  for (const int skip : {-1, 100}) refused([&](auto& o) { o.clip_skip = skip; }, "clip_skip");
+  refused([&](auto& o) { o.prompt = "caf\xe9"; }, "UTF-8");
+  refused([&](auto& o) { o.prompt = std::string(1 << 20, 'a'); }, "prompt");
+  options_.scheduler = "FlowMatchEulerDiscreteScheduler";
+  EXPECT_ERROR(pipeline_.text_to_image(options_), unsupported, "FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler");
+}
+
+TEST_F(TextToImage, ChecksMemoryBeforeTakingIt) {
+  options_.width = options_.height = 16384;
+  options_.num_images = 1000;
+  EXPECT_ERROR(pipeline_.text_to_image(options_), out_of_memory, "16384x16384", "GB");
+}
+
+TEST_F(TextToImage, StopsWithAnErrorThatNamesTheDamagedTensor) {
+  for (const char* component : {"unet", "text_encoder"}) {
+    const CheckpointCopy copy("tiny-sd15");
+    const std::string name = copy.poison(component);
+    const Pipeline damaged = Pipeline::load(copy.path());
+    EXPECT_ERROR(damaged.text_to_image(options_), non_finite, name, component);
+  }
+}
+
+}  // namespace
+}  // namespace impasto::test

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Makes tests/data again: two small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
+
+Usage: tools/make_test_data.py [OUT]       (default: tests/data)
+Needs: torch, diffusers, transformers, safetensors, scipy and torchsde. The tests need none of them: what this writes is committed.
+
+The same versions on the same kind of machine write the same bytes; others move results by roundings, within the tolerances that the
+manifest carries. docs/testing.md describes the format.
+"""
+import pathlib
+import shutil
+import sys
+import warnings
+
+import diffusers
+import torch
+import transformers
+from test_data import checkpoints, networks, pipelines, schedulers
+from test_data.store import Store
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def main():
+    out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "data"
+    warnings.filterwarnings("ignore")
+    diffusers.logging.set_verbosity_error()
+    diffusers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+
+    models, golden = out / "checkpoints", out / "golden"
+    for folder in [models / name for name in checkpoints.NAMES] + [golden]:
+        shutil.rmtree(folder, ignore_errors=True)
+    checkpoints.make(models)
+    store = Store(golden)
+    networks.add_tokenizer(store, models)
+    networks.add_noise(store)
+    networks.add_text(store, models)
+    networks.add_unet(store, models)
+    networks.add_vae(store, models)
+    schedulers.add_schedulers(store)
+    pipelines.add_text_to_image(store, models)
+    store.write()
+    size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
+    print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
