@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "backend/backend.h"
 #include "ops/tensor.h"
 #include "weights/reader.h"
 

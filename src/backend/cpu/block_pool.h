@@ -33,8 +33,7 @@ class BlockPool {
 /// Working memory of one call: floats from the pool, given back at the end of the scope.
 class Scratch {
  public:
-  Scratch(BlockPool& pool, std::size_t floats)
-      : pool_(pool), bytes_(floats * sizeof(float)), data_(static_cast<float*>(pool.allocate(bytes_))) {}
+  Scratch(BlockPool& pool, std::size_t floats) : pool_(pool), bytes_(floats * sizeof(float)), data_(static_cast<float*>(pool.allocate(bytes_))) {}
   ~Scratch() { pool_.deallocate(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

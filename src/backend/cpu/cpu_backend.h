@@ -23,18 +23,15 @@ class CpuBackend final : public Backend {
 
   // conv.cc
   std::unique_ptr<PackedWeights> pack_conv2d(const TensorView& weight, const TensorView& bias, const ConvGeometry& geometry) override;
-  void conv2d(const TensorView& x, const PackedWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
-              const TensorView& out) override;
+  void conv2d(const TensorView& x, const PackedWeights& weights, const Prologue& prologue, const Epilogue& epilogue, const TensorView& out) override;
 
   // attention.cc
-  void attention(const TensorView& q, const TensorView& k, const TensorView& v, int heads, float scale, bool causal,
-                 const TensorView& out) override;
+  void attention(const TensorView& q, const TensorView& k, const TensorView& v, int heads, float scale, bool causal, const TensorView& out) override;
 
   // norm.cc
   void group_norm_affine(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, const TensorView& scale,
                          const TensorView& shift) override;
-  void apply_affine(const TensorView& x, const TensorView& scale, const TensorView& shift, Activation activation,
-                    const TensorView& out) override;
+  void apply_affine(const TensorView& x, const TensorView& scale, const TensorView& shift, Activation activation, const TensorView& out) override;
   void layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) override;
 
   // elementwise.cc

@@ -26,7 +26,7 @@ constexpr int kLanes = hn::MaxLanes(d);
 
 // A tile is kRows x 2 vectors. Per k it takes 2 loads of b and kRows broadcasts of a for 2 * kRows multiply-adds, so loads stay below
 // multiply-adds from 4 rows on; more rows hide more latency, and 2 * kRows sums, 2 vectors of b and a broadcast must fit the registers:
-// 32 for AVX-512 (28 + 2 + 1), 16 for AVX2 (12 + 2 + 1).
+// 32 for AVX-512 (24 + 2 + 1; 14 rows were no faster), 16 for AVX2 (12 + 2 + 1).
 constexpr int kVectors = 2;
 constexpr int kWidth = kVectors * kLanes;
 constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 12 : HWY_TARGET == HWY_AVX2 ? 6 : 4;
