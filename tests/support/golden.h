@@ -36,8 +36,8 @@ class GoldenCase {
 
   /// Largest difference allowed for this output: atol, or rtol times its largest value.
   double tolerance(const std::string& tensor) const;
-  /// Succeeds when every value of `got` lies within tolerance(tensor); the message names the worst element.
-  ::testing::AssertionResult matches(const std::string& tensor, const float* got, std::int64_t count) const;
+  /// Succeeds when every value of `got` lies within tolerance(tensor) + more; the message names the worst element.
+  ::testing::AssertionResult matches(const std::string& tensor, const float* got, std::int64_t count, double more = 0) const;
 
  private:
   Json record_;
