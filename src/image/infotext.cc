@@ -11,36 +11,40 @@
 namespace impasto {
 namespace {
 
-/// A1111's name for a scheduler class, and whether its users choose a schedule of noise levels with it.
+/// What "Schedule type" says: nothing where the noise levels are fixed; Karras where that was chosen; else also Uniform, since A1111 would
+/// read a missing schedule as the sampler's own, which is Karras for DPM++.
+enum class Schedule { fixed, karras, named };
+
+/// A1111's name for a scheduler class.
 struct Sampler {
   std::string_view class_name, name;
-  bool has_schedule;
+  Schedule schedule;
 };
 
 constexpr std::array<Sampler, 18> kSamplers{{
-    {"DDIMScheduler", "DDIM", false},
-    {"DDPMScheduler", "DDPM", false},
-    {"DEISMultistepScheduler", "DEIS", false},
-    {"DPMSolverMultistepScheduler", "DPM++ 2M", true},
-    {"DPMSolverSDEScheduler", "DPM++ SDE", true},
-    {"DPMSolverSinglestepScheduler", "DPM++ 2S", true},
-    {"EDMDPMSolverMultistepScheduler", "DPM++ 2M", true},
-    {"EDMEulerScheduler", "Euler", true},
-    {"EulerAncestralDiscreteScheduler", "Euler a", true},
-    {"EulerDiscreteScheduler", "Euler", true},
-    {"HeunDiscreteScheduler", "Heun", true},
-    {"KDPM2AncestralDiscreteScheduler", "DPM2 a", true},
-    {"KDPM2DiscreteScheduler", "DPM2", true},
-    {"LCMScheduler", "LCM", false},
-    {"LMSDiscreteScheduler", "LMS", true},
-    {"PNDMScheduler", "PLMS", false},
-    {"TCDScheduler", "TCD", false},
-    {"UniPCMultistepScheduler", "UniPC", false},
+    {"DDIMScheduler", "DDIM", Schedule::fixed},
+    {"DDPMScheduler", "DDPM", Schedule::fixed},
+    {"DEISMultistepScheduler", "DEIS", Schedule::karras},
+    {"DPMSolverMultistepScheduler", "DPM++ 2M", Schedule::named},
+    {"DPMSolverSDEScheduler", "DPM++ SDE", Schedule::named},
+    {"DPMSolverSinglestepScheduler", "DPM++ 2S", Schedule::named},
+    {"EDMDPMSolverMultistepScheduler", "DPM++ 2M", Schedule::named},
+    {"EDMEulerScheduler", "Euler", Schedule::named},
+    {"EulerAncestralDiscreteScheduler", "Euler a", Schedule::named},
+    {"EulerDiscreteScheduler", "Euler", Schedule::named},
+    {"HeunDiscreteScheduler", "Heun", Schedule::named},
+    {"KDPM2AncestralDiscreteScheduler", "DPM2 a", Schedule::named},
+    {"KDPM2DiscreteScheduler", "DPM2", Schedule::named},
+    {"LCMScheduler", "LCM", Schedule::fixed},
+    {"LMSDiscreteScheduler", "LMS", Schedule::named},
+    {"PNDMScheduler", "PLMS", Schedule::fixed},
+    {"TCDScheduler", "TCD", Schedule::fixed},
+    {"UniPCMultistepScheduler", "UniPC", Schedule::karras},
 }};
 
 Sampler sampler_of(const TextToImageOptions& options, const TextToImageResult& result) {
   const auto* found = std::find_if(kSamplers.begin(), kSamplers.end(), [&](const Sampler& s) { return s.class_name == result.scheduler; });
-  Sampler sampler = found != kSamplers.end() ? *found : Sampler{result.scheduler, result.scheduler, false};
+  Sampler sampler = found != kSamplers.end() ? *found : Sampler{result.scheduler, result.scheduler, Schedule::karras};
   // One class draws both: only the short name tells the stochastic solver apart.
   if (sampler.name == "DPM++ 2M" && options.scheduler.find("sde") != std::string::npos) sampler.name = "DPM++ 2M SDE";
   return sampler;
@@ -85,8 +89,11 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   Fields fields;
   fields.add("Steps", std::to_string(options.num_inference_steps));
   fields.add("Sampler", std::string(sampler.name));
-  // Said even when plain: A1111 would read a missing schedule as the sampler's own, which is Karras for DPM++.
-  if (result.karras_sigmas || sampler.has_schedule) fields.add("Schedule type", result.karras_sigmas ? "Karras" : "Uniform");
+  if (result.karras_sigmas && sampler.schedule != Schedule::fixed) {
+    fields.add("Schedule type", "Karras");
+  } else if (sampler.schedule == Schedule::named) {
+    fields.add("Schedule type", "Uniform");
+  }
   fields.add("CFG scale", number(options.guidance_scale));
   fields.add("Seed", std::to_string(seed));
   fields.add("Size", concat(result.width, 'x', result.height));

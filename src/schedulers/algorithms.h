@@ -11,6 +11,8 @@ std::unique_ptr<Scheduler> make_ddim(const JsonObject& config);
 std::unique_ptr<Scheduler> make_ddpm(const JsonObject& config);
 std::unique_ptr<Scheduler> make_deis(const JsonObject& config);
 std::unique_ptr<Scheduler> make_dpm_solver_multistep(const JsonObject& config);
+/// With algorithm_type sde-dpmsolver++, whatever the config says.
+std::unique_ptr<Scheduler> make_dpm_solver_multistep_sde(const JsonObject& config);
 std::unique_ptr<Scheduler> make_dpm_solver_sde(const JsonObject& config);
 std::unique_ptr<Scheduler> make_dpm_solver_singlestep(const JsonObject& config);
 std::unique_ptr<Scheduler> make_euler(const JsonObject& config);

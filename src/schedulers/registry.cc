@@ -15,6 +15,7 @@ struct Entry {
   std::unique_ptr<Scheduler> (*make)(const JsonObject& config);
 };
 
+// A class name finds its first line: what comes after presets a field of the config.
 constexpr Entry kSchedulers[] = {
     {"PNDMScheduler", "pndm", make_pndm},
     {"DDIMScheduler", "ddim", make_ddim},
@@ -26,6 +27,7 @@ constexpr Entry kSchedulers[] = {
     {"KDPM2DiscreteScheduler", "dpm2", make_kdpm2},
     {"KDPM2AncestralDiscreteScheduler", "dpm2_a", make_kdpm2_ancestral},
     {"DPMSolverMultistepScheduler", "dpm++_2m", make_dpm_solver_multistep},
+    {"DPMSolverMultistepScheduler", "dpm++_2m_sde", make_dpm_solver_multistep_sde},
     {"DPMSolverSinglestepScheduler", "dpm++_2s", make_dpm_solver_singlestep},
     {"DPMSolverSDEScheduler", "dpm++_sde", make_dpm_solver_sde},
     {"DEISMultistepScheduler", "deis", make_deis},

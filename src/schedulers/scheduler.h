@@ -66,7 +66,8 @@ class Scheduler {
   }
 };
 
-/// From scheduler_config.json, by class name: `class_name` wins over the config's own "_class_name". Short names are accepted.
+/// From scheduler_config.json, by class name: `class_name` wins over the config's own "_class_name". Short names are accepted, and
+/// tell more than class names where a class draws in two ways (dpm++_2m, dpm++_2m_sde).
 /// Fields that belong to other schedulers are ignored, as diffusers' from_config does. Throws unsupported, listing what there is, or
 /// bad_file for a field out of range.
 std::unique_ptr<Scheduler> make_scheduler(const JsonObject& config, const std::string& class_name = {});

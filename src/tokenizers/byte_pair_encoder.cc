@@ -1,6 +1,6 @@
 #include "tokenizers/byte_pair_encoder.h"
 
-#include <queue>
+#include <algorithm>
 
 #include "core/fail.h"
 #include "core/file.h"
@@ -45,13 +45,15 @@ class BytePairEncoder::Word {
       const auto at = static_cast<std::int32_t>(i);
       symbols_.push_back({id >= 0 ? id : unknown, at - 1, last ? -1 : at + 1});
     }
+    candidates_.reserve(bytes.size());
     for (std::int32_t i = 0; i + 1 < static_cast<std::int32_t>(symbols_.size()); ++i) offer(i);
   }
 
   void merge_all() {
     while (!candidates_.empty()) {
-      const Candidate best = candidates_.top();
-      candidates_.pop();
+      std::pop_heap(candidates_.begin(), candidates_.end());
+      const Candidate best = candidates_.back();
+      candidates_.pop_back();
       apply(best);
     }
   }
@@ -75,7 +77,10 @@ class BytePairEncoder::Word {
 
   void offer(std::int32_t left) {
     if (left < 0 || symbol(left).next < 0) return;
-    if (const Merge* m = encoder_.merge(symbol(left).id, symbol(symbol(left).next).id)) candidates_.push({m->rank, left, m->id});
+    const Merge* m = encoder_.merge(symbol(left).id, symbol(symbol(left).next).id);
+    if (m == nullptr) return;
+    candidates_.push_back({m->rank, left, m->id});
+    std::push_heap(candidates_.begin(), candidates_.end());
   }
 
   void apply(const Candidate& candidate) {
@@ -94,7 +99,7 @@ class BytePairEncoder::Word {
 
   const BytePairEncoder& encoder_;
   std::vector<Symbol> symbols_;
-  std::priority_queue<Candidate> candidates_;
+  std::vector<Candidate> candidates_;  // a heap, the best first
 };
 
 BytePairEncoder BytePairEncoder::load(const std::string& vocabulary_path, const std::string& merges_path) {

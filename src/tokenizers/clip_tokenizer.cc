@@ -17,6 +17,7 @@ constexpr std::size_t kMaxPromptBytes = 64u << 10;
 
 std::u32string collapse_spaces(std::u32string_view text) {
   std::u32string out;
+  out.reserve(text.size());
   for (const char32_t c : text) {
     const bool space = classify(c) == CharClass::space;
     if (!space || out.empty() || out.back() != U' ') out += space ? U' ' : c;

@@ -96,6 +96,18 @@ TEST(Infotext, SamplersHaveA1111sNames) {
   }
 }
 
+TEST(Infotext, KarrasIsNotSaidOfSamplersThatIgnoreIt) {
+  Drawn d;
+  for (const auto& [class_name, karras] : {std::pair{"DDIMScheduler", false},
+                                           {"PNDMScheduler", false},
+                                           {"LCMScheduler", false},
+                                           {"UniPCMultistepScheduler", true},
+                                           {"LMSDiscreteScheduler", true}}) {
+    d.result.scheduler = class_name;
+    EXPECT_EQ(d.text().find("Schedule type: Karras") != std::string::npos, karras) << d.text();
+  }
+}
+
 TEST(Infotext, NumbersHaveNoTrailingZerosAndReadBack) {
   Drawn d;
   for (const auto& [value, text] :

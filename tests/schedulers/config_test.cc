@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "schedulers/scheduler.h"
+#include "stand_in.h"
 #include "support/expect_error.h"
 
 namespace impasto {
@@ -55,6 +56,24 @@ TEST(SchedulerConfig, SolverNamesOfOtherClassesStandForTheOwnDefault) {
   EXPECT_NO_THROW(make("DEISMultistepScheduler", dpm));
   EXPECT_ERROR(make("DPMSolverMultistepScheduler", {{"solver_type", "rk45"}}), unsupported, "rk45", "midpoint");
   EXPECT_ERROR(make("DEISMultistepScheduler", {{"algorithm_type", "ddim"}}), unsupported, "ddim", "deis");
+}
+
+// A class that draws in two ways: the short name says which, the class name leaves it to the config.
+TEST(SchedulerConfig, ShortNameSaysWhetherDpmSolverIsStochastic) {
+  const auto draws_noise = [](const std::string& name, const Json& fields) {
+    const auto scheduler = make(name, fields);
+    scheduler->set_timesteps(2);
+    const Tensor x = test::tensor({1, 1}, {1});
+    int draws = 0;
+    const NoiseSource noise = [&](const Shape&) { return ++draws, x; };
+    scheduler->step(x, 0, x, noise, {});
+    return draws == 1;
+  };
+  const Json sde = {{"algorithm_type", "sde-dpmsolver++"}}, ode = {{"algorithm_type", "dpmsolver++"}};
+  EXPECT_TRUE(draws_noise("dpm++_2m_sde", ode));
+  EXPECT_FALSE(draws_noise("dpm++_2m", ode));
+  EXPECT_TRUE(draws_noise("DPMSolverMultistepScheduler", sde));
+  EXPECT_EQ(scheduler_class_name("dpm++_2m_sde"), "DPMSolverMultistepScheduler");
 }
 
 TEST(SchedulerConfig, UnknownNamesAreToldWhatThereIs) {

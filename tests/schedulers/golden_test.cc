@@ -68,7 +68,8 @@ class Replay {
 };
 
 // An ancestral step's middle is the root of sigma * down, and diffusers finds down from a difference of squares in float32: from level s to n
-// that loses a share 2^-23 (s / n)^2 of down^2, a quarter of which reaches log(middle), and so the timestep by way of the training levels.
+// eight roundings of 2^-24 n^2 are up to a share 2^-21 (s / n)^2 of down^2, a quarter of which reaches log(middle), and so the timestep by way of the
+// training levels.
 double timestep_tolerance(const GoldenCase& c, const Scheduler& scheduler, std::size_t i) {
   const double usual = c.tolerance("timesteps");
   const bool ancestral_middle = c.settings().at("config").at("_class_name") == "KDPM2AncestralDiscreteScheduler" && i % 2 == 1;
@@ -76,7 +77,7 @@ double timestep_tolerance(const GoldenCase& c, const Scheduler& scheduler, std::
   const TrainingSigmas training{NoiseSchedule(config_of(c), kLatentDefaults)};
   const double t = std::floor(scheduler.timesteps()[i]), per_timestep = std::log(training.at(t + 1) / training.at(t));
   const double fall = scheduler.sigmas()[i - 1] / scheduler.sigmas()[i];
-  return std::max(usual, 0x1p-23 * fall * fall / 4 / per_timestep);
+  return std::max(usual, 0x1p-21 * fall * fall / 4 / per_timestep);
 }
 
 void check_timesteps(const GoldenCase& c, const Scheduler& scheduler) {
@@ -105,6 +106,14 @@ void check_walk(const GoldenCase& c) {
   }
   EXPECT_TRUE(c.matches("trajectory", trajectory.data(), static_cast<std::int64_t>(trajectory.size())));
   EXPECT_EQ(replay.left(), 0) << "less noise drawn than diffusers draws";
+}
+
+// Golden cases name classes, so each class counts once.
+std::vector<SchedulerName> class_names() {
+  std::vector<SchedulerName> names;
+  for (const SchedulerName& name : scheduler_names())
+    if (names.empty() || names.back().class_name != name.class_name) names.push_back(name);
+  return names;
 }
 
 class SchedulerGolden : public testing::TestWithParam<SchedulerName> {};
@@ -146,7 +155,7 @@ TEST_P(SchedulerGolden, AddsNoiseAsDiffusersDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SchedulerGolden, testing::ValuesIn(scheduler_names()), [](const auto& info) { return info.param.class_name; });
+INSTANTIATE_TEST_SUITE_P(All, SchedulerGolden, testing::ValuesIn(class_names()), test::test_name);
 
 // The noise that diffusers drew in step() is the generator's, going on after the first latents.
 TEST(SchedulerGolden, DrawnNoiseGoesOnFromTheFirst) {
@@ -165,7 +174,7 @@ TEST(SchedulerGolden, DrawnNoiseGoesOnFromTheFirst) {
     }
     ++checked;
   }
-  EXPECT_GT(checked, 0);
+  EXPECT_GT(checked, 0) << "no golden schedulers: is tests/data there?";
 }
 
 // Rescaled betas are 1 - (r_i / r_(i-1))^2 of shifted roots r, which torch takes to within one float32 rounding, 2^-23 of the root before

@@ -1,8 +1,12 @@
 // What scheduler tests walk with: tensors on the reference backend, and a cheap stand-in for the network.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "backend/cpu/reference_backend.h"
 #include "ops/tensor.h"
@@ -16,6 +20,13 @@ inline Backend& reference() {
 }
 
 inline Tensor tensor(const Shape& shape, const std::vector<float>& values) { return Tensor::from_host(reference(), shape, values.data()); }
+
+/// A test's name for a scheduler: "dpm++_2m" is DPMSolverMultistepScheduler_dpmpp_2m.
+inline std::string test_name(const testing::TestParamInfo<SchedulerName>& info) {
+  std::string name = info.param.class_name + "_" + info.param.short_name;
+  std::replace(name.begin(), name.end(), '+', 'p');
+  return name;
+}
 
 /// 0.3 x cos(t / 500) + 0.1 sin(3 x), in float32: smooth, bounded in x, and different at every timestep.
 inline Tensor stand_in(const Tensor& x, double timestep) {

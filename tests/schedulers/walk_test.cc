@@ -44,7 +44,7 @@ class EveryScheduler : public testing::TestWithParam<SchedulerName> {
 
 TEST_P(EveryScheduler, EndsWhereAPerfectNetworkPoints) {
   for (int n : {1, 2, 3, 10, 20, 50}) {
-    const auto scheduler = make(GetParam().class_name, {{"prediction_type", "sample"}, {"set_alpha_to_one", true}});
+    const auto scheduler = make(GetParam().short_name, {{"prediction_type", "sample"}, {"set_alpha_to_one", true}});
     scheduler->set_timesteps(n);
     TorchGenerator generator(5);
     const Tensor clean = normal(generator, kShape);
@@ -55,7 +55,7 @@ TEST_P(EveryScheduler, EndsWhereAPerfectNetworkPoints) {
 }
 
 TEST_P(EveryScheduler, MayBeginHalfwayFromNoisedLatents) {
-  const auto scheduler = make(GetParam().class_name, {{"prediction_type", "sample"}, {"set_alpha_to_one", true}});
+  const auto scheduler = make(GetParam().short_name, {{"prediction_type", "sample"}, {"set_alpha_to_one", true}});
   scheduler->set_timesteps(20);
   TorchGenerator generator(6);
   const Tensor clean = normal(generator, kShape), noise = normal(generator, kShape);
@@ -70,7 +70,7 @@ TEST_P(EveryScheduler, StaysFiniteFromOneStepToAllOfThem) {
   const bool distilled = GetParam().class_name == "LCMScheduler" || GetParam().class_name == "TCDScheduler";
   for (const char* spacing : {"linspace", "leading", "trailing"})
     for (int n : {1, 2, 3, 999, 1000}) {
-      const auto scheduler = make(GetParam().class_name, {{"timestep_spacing", spacing}, {"original_inference_steps", 1000}});
+      const auto scheduler = make(GetParam().short_name, {{"timestep_spacing", spacing}, {"original_inference_steps", 1000}});
       // Solvers that count n + 1 leading timesteps cannot have 1000.
       if (spacing == std::string("leading") && n == 1000 && !distilled) n = 999;
       scheduler->set_timesteps(n);
@@ -83,7 +83,7 @@ TEST_P(EveryScheduler, StaysFiniteFromOneStepToAllOfThem) {
 
 // Images of a batch do not touch each other; nor does what a scheduler did before.
 TEST_P(EveryScheduler, RepeatsItselfAfterSetTimesteps) {
-  const auto scheduler = make(GetParam().class_name);
+  const auto scheduler = make(GetParam().short_name);
   std::vector<float> first;
   for (int n : {20, 7, 20}) {
     scheduler->set_timesteps(n);
@@ -103,7 +103,7 @@ TEST_P(EveryScheduler, TreatsEachImageAlone) {
   const NoiseSource still = [](const Shape& shape) {
     return test::tensor(shape, std::vector<float>(static_cast<std::size_t>(shape.count()), 0.25f));
   };
-  const auto scheduler = make(GetParam().class_name, {{"thresholding", true}, {"sample_max_value", 3}});
+  const auto scheduler = make(GetParam().short_name, {{"thresholding", true}, {"sample_max_value", 3}});
   scheduler->set_timesteps(6);
   const std::vector<float> both = test::walk(*scheduler, noise, still).back().to_host();
   for (int k = 0; k < 2; ++k) {
@@ -113,7 +113,7 @@ TEST_P(EveryScheduler, TreatsEachImageAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EveryScheduler, testing::ValuesIn(scheduler_names()), [](const auto& info) { return info.param.class_name; });
+INSTANTIATE_TEST_SUITE_P(All, EveryScheduler, testing::ValuesIn(scheduler_names()), test::test_name);
 
 // Levels per network call and timesteps of the schedulers that call it twice a step, in three steps.
 TEST(Walk, TwoCallsAStepButTheLast) {

@@ -13,8 +13,8 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 /// The output cut into blocks of panels (columns) and chunks of rows; a thread takes a block times a chunk at a time.
 ///
 /// A block's widened weights stay in the second-level cache while a chunk's rows pass over them once, so a row is read from afar once per
-/// block. Widening costs about half a cycle an element, multiplying chunk / 16 (16 multiply-adds a cycle): chunks of 192 rows or more
-/// keep it below 4 %. Eight pieces a thread keep threads busy to the end when one is slower.
+/// block. Widening costs about 0.8 cycles an element, multiplying chunk / 16 (16 multiply-adds a cycle): chunks of 192 rows or more
+/// keep it below 7 %. Eight pieces a thread keep threads busy to the end when one is slower.
 struct Plan {
   std::int64_t panels, panels_per_block, blocks, rows_per_chunk, chunks;
 
@@ -42,8 +42,8 @@ struct Product {
 
   std::int64_t panel_floats() const { return weights.columns * kernels.width; }
 
-  /// Asks for the lines that a tile will be stored to before it is computed: a store that misses waits for its line to come from memory,
-  /// and with short rows (320 channels) one in ten cycles went by waiting.
+  /// Asks for the lines that a tile will be stored to before it is computed: a store that misses waits for its line to come from memory.
+  /// Worth 4 % where rows are short (320 channels), nothing where they are long.
   void expect_stores(std::int64_t row, int count, std::int64_t column) const {
     const float* out = target.out + row * target.out_stride + column;
     for (int r = 0; r < count; ++r, out += target.out_stride) {

@@ -21,14 +21,13 @@ class RowSource {
 /// Rows that lie ready in memory.
 class DenseRows final : public RowSource {
  public:
-  DenseRows(const float* data, std::ptrdiff_t stride, std::int64_t columns) : data_(data), stride_(stride), columns_(columns) {}
+  DenseRows(const float* data, std::ptrdiff_t stride) : data_(data), stride_(stride) {}
   const float* rows(std::int64_t row, int count, float* scratch, std::ptrdiff_t* stride) const override;
   std::int64_t scratch_floats(int max_rows) const override;
 
  private:
   const float* data_;
   std::ptrdiff_t stride_;
-  std::int64_t columns_;
 };
 
 /// A distance for copied rows at which the same column of several rows falls into different sets of the first-level cache.

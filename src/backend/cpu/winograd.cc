@@ -16,7 +16,7 @@
 // U and M (36 x 64 x 32 and 36 x 128 x 32 floats on AVX-512: 295 + 590 KiB; half of it on AVX2) are read and written in order from the
 // second-level cache; V comes from the third-level one and each of its elements is used for a whole panel. Transforming the filters anew
 // for each part costs about 20 cycles for a pair of channels, against 36 * tiles / 16 for multiplying: 7 % at 128 tiles. Keeping all
-// filters transformed would take four times the memory of float32 weights (8 GB for SD 1.5) and, from there, longer to read.
+// filters transformed would take four times the memory of float32 weights, 8 GB for SD 1.5, and about as long to read.
 //
 // Sums over 64 channels are made in registers and then added up, so rounding errors hardly grow with the number of channels: 1.2e-6 to
 // 1.4e-6 RMS for 64 to 2560 channels, where one long chain had 1.2e-6 to 6.5e-6.
