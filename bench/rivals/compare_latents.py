@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draws with diffusers (float32) and with impasto from the same checkpoint, prompt and seed; says how far the final latents lie apart.
 
-Usage: bench/rivals/compare_latents.py MODEL [--num-inference-steps 2] [--scheduler CLASS] [--latents FILE] ...
-With --latents FILE the command is not run: FILE is what `impasto generate --latents-output FILE` wrote for the same settings.
+Usage: bench/rivals/compare_latents.py MODEL [--num-inference-steps 2] [--scheduler CLASS] ...
+Build first (`cmake --build --preset release`): impasto's side is bench/rivals/draw_latents.cc.
 Exits with 1 when the distance is over --tolerance times the largest latent (2e-4 is the project's promise).
 """
 import argparse
@@ -14,8 +14,8 @@ import tempfile
 import time
 
 import diffusers
+import numpy
 import torch
-from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -23,8 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def arguments():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("model")
-    a.add_argument("--impasto", default=str(ROOT / "build/release/cli/impasto"), help="the command")
-    a.add_argument("--latents", type=pathlib.Path, help="latents that the command wrote earlier")
+    a.add_argument("--draw-latents", default=str(ROOT / "build/release/bench/draw_latents"), help="the program")
     a.add_argument("--prompt", default="a futuristic cityscape in the style of Van Gogh")
     a.add_argument("--negative-prompt", default="blurry, low quality")
     a.add_argument("--num-inference-steps", type=int, default=2)
@@ -39,17 +38,14 @@ def arguments():
 
 
 def with_impasto(o):
-    if o.latents:
-        return load_file(o.latents)["latents"]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [o.impasto, "generate", "--model", o.model, "--prompt", o.prompt, "--negative-prompt", o.negative_prompt, "--num-inference-steps",
-                   str(o.num_inference_steps), "--guidance-scale", str(o.guidance_scale), "--seed", str(o.seed), "--width", str(o.width), "--height", str(o.height),
-                   "--threads", str(o.threads), "--quiet", "--output", f"{folder}/picture.png", "--latents-output", f"{folder}/latents.safetensors"]
+    with tempfile.NamedTemporaryFile() as file:
+        settings = (o.prompt, o.negative_prompt, o.num_inference_steps, o.guidance_scale, o.seed, o.width, o.height, o.scheduler, o.threads, file.name)
         start = time.perf_counter()
-        subprocess.run(command + (["--scheduler", o.scheduler] if o.scheduler else []), check=True)
+        subprocess.run([o.draw_latents, o.model, *map(str, settings)], check=True)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"impasto:   {time.perf_counter() - start:7.1f} s with loading, decoding and writing, peak memory {peak:.2f} GiB")
-        return load_file(f"{folder}/latents.safetensors")["latents"]
+        print(f"impasto:   {time.perf_counter() - start:7.1f} s with loading and decoding, peak memory {peak:.2f} GiB")
+        shape = numpy.fromfile(file.name, numpy.int64, count=4)
+        return torch.from_numpy(numpy.fromfile(file.name, numpy.float32, offset=shape.nbytes)).reshape(*shape.tolist())
 
 
 def with_diffusers(o):
