@@ -59,7 +59,7 @@ std::string unknown_command(const CLI::App& app, const std::vector<std::string>&
 }
 
 std::string message_of(const CLI::ParseError& error) {
-  const std::string text = error.what();
+  std::string text = error.what();
   // CLI11 says "--seed: 1 required N missing".
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) return text.substr(0, text.find(':')) + " needs a value";
   return text;

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <numeric>
+#include <optional>
 #include <random>
 
 #include <unistd.h>
@@ -43,10 +45,8 @@ TextToImageOptions settle(const GenerateArguments& arguments, const ModelInfo& m
 
 void check_output(const OutputPath& output, const TextToImageOptions& options) {
   constexpr int kMostToCheck = 10'000;  // beyond this the library refuses the batch anyway
-  std::vector<std::uint64_t> seeds;
-  for (int i = 0; i < std::min(options.num_images, kMostToCheck); ++i) {
-    seeds.push_back(*options.seed + (options.shared_generator ? 0 : static_cast<std::uint64_t>(i)));
-  }
+  std::vector<std::uint64_t> seeds(static_cast<std::size_t>(std::clamp(options.num_images, 0, kMostToCheck)), *options.seed);
+  if (!options.shared_generator) std::iota(seeds.begin(), seeds.end(), *options.seed);
   // A tenth of the pixels' bytes: no picture worth keeping compresses better. Absurd sizes are for the library to refuse.
   constexpr double kMostBytes = 64e6;
   output.check(seeds, static_cast<std::int64_t>(std::clamp(0.3 * options.width * options.height, 0.0, kMostBytes)));

@@ -1,6 +1,7 @@
 // The impasto command. Exit codes: 0 done, 2 bad arguments or input, 1 anything else.
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <new>
 #include <string_view>
 
@@ -73,11 +74,11 @@ Error as_error(const std::exception& e) {
 }  // namespace impasto::cli
 
 int main(int argc, char** argv) {
-  using namespace impasto::cli;
-  fill_standard_streams();
+  namespace cli = impasto::cli;
+  cli::fill_standard_streams();
   try {
-    return run(argc, argv);
+    return cli::run(argc, argv);
   } catch (const std::exception& e) {
-    return report_error(as_error(e), wants_json(argc, argv));
+    return cli::report_error(cli::as_error(e), cli::wants_json(argc, argv));
   }
 }

@@ -74,7 +74,7 @@ class DpmSolverMultistep final : public Scheduler {
     return usable_order(sigmas_, step, order);
   }
 
-  // With r_i the ratio of an earlier step to this one in lambda, equations 3.3 and A.8.
+  // r_i is the ratio of an earlier step to this one in lambda.
   Tensor deterministic_part(const DpmUpdate& u, int step, const Tensor& sample) const {
     if (sigma(step) == sigma(step + 1)) return sample;
     const int order = order_of(step);

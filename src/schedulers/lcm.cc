@@ -1,4 +1,4 @@
-// Latent consistency models: LCM (Luo et al., 2023, arXiv:2310.04378), algorithm 3.
+// Latent consistency models: LCM (Luo et al., 2023, arXiv:2310.04378), multistep sampling.
 #include <cmath>
 #include <utility>
 

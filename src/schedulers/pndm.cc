@@ -130,7 +130,7 @@ Tensor Pndm::adams_bashforth() const {
   }
 }
 
-// Equation 11: along the predicted noise from one timestep to another; below timestep 0 lies the clean sample.
+// The transfer part: along the predicted noise from one timestep to another; below timestep 0 lies the clean sample.
 Tensor Pndm::transfer(const Tensor& output, int from, int to, const Tensor& sample) const {
   const double a = config_.schedule.alpha_cumprod(from);
   const double b = to >= 0 ? config_.schedule.alpha_cumprod(to) : config_.set_alpha_to_one ? 1.0 : config_.schedule.alpha_cumprod(0);

@@ -1,4 +1,4 @@
-// Trajectory consistency distillation: TCD (Zheng et al., 2024, arXiv:2402.19159), algorithm 4.
+// Trajectory consistency distillation: TCD (Zheng et al., 2024, arXiv:2402.19159), strategic stochastic sampling.
 #include <cmath>
 #include <utility>
 

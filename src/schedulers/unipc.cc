@@ -1,4 +1,4 @@
-// Unified predictor-corrector: UniPC (Zhao et al., 2023, arXiv:2302.04867), algorithms 1 and 2. Each call first corrects the sample that
+// Unified predictor-corrector: UniPC (Zhao et al., 2023, arXiv:2302.04867). Each call first corrects the sample that
 // the call before predicted.
 #include <algorithm>
 #include <cmath>
@@ -124,7 +124,7 @@ Tensor UniPc::advance(const Tensor& start, int step, int order, bool knows_targe
   return next;
 }
 
-// Theorem 3.1: the weights that match the expansion of the integral to the order of their number; one alone is 1/2.
+// The weights that match the expansion of the integral to the order of their number; one alone is 1/2.
 std::vector<double> UniPc::weights(const std::vector<double>& ratios, double z) const {
   const std::size_t n = ratios.size();
   if (n == 1) return {0.5};
