@@ -56,6 +56,18 @@ ComponentInfo describe(const std::string& name, const std::string& class_name, c
   return info;
 }
 
+/// The scheduler's config as diffusers' Stable Diffusion pipelines amend it when they load: some early checkpoints leave out that
+/// timesteps start at 1 and that latents are not clipped, which DDIM and DDPM do unless told not to.
+JsonObject read_scheduler(const fs::path& path, const std::string& index_class) {
+  const JsonObject stored = read_object(path);
+  Json config = stored.value();
+  const std::string name = stored.text("_class_name", index_class);
+  config["_class_name"] = name;
+  config["steps_offset"] = 1;
+  if (stored.boolean("clip_sample", name == "DDIMScheduler" || name == "DDPMScheduler")) config["clip_sample"] = false;
+  return {config, stored.where()};
+}
+
 struct Component {
   JsonObject config;
   std::shared_ptr<const WeightReader> weights;
@@ -101,15 +113,14 @@ Checkpoint Checkpoint::open(const std::string& path) {
                .text_encoder = ClipTextConfig::parse(text.config),
                .unet = UNetConfig::parse(unet.config),
                .vae = VaeConfig::parse(vae.config),
-               .scheduler = read_object(root / "scheduler" / "scheduler_config.json"),
+               .scheduler = read_scheduler(root / "scheduler" / "scheduler_config.json", class_of(index, "scheduler")),
                .text_encoder_weights = text.weights,
                .unet_weights = unet.weights,
                .vae_weights = vae.weights,
                .has_safety_checker = !class_of(index, "safety_checker").empty()};
   check_agreement(c);
-  std::string scheduler = c.scheduler.text("_class_name", class_of(index, "scheduler"));
-  if (scheduler.empty()) fail(ErrorKind::bad_file, c.scheduler.where(), ": \"_class_name\" is missing");
-  c.info.scheduler = scheduler;
+  c.info.scheduler = c.scheduler.text("_class_name", "");
+  if (c.info.scheduler.empty()) fail(ErrorKind::bad_file, c.scheduler.where(), ": \"_class_name\" is missing");
   c.info.prediction_type = c.scheduler.text("prediction_type", "epsilon");
   c.info.latent_channels = static_cast<int>(c.vae.latent_channels);
   c.info.height = c.info.width = static_cast<int>(c.unet.sample_size * c.vae.scale());

@@ -70,12 +70,13 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
 }
 
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
-  result.scheduler = scheduler_class_name(options.scheduler.empty() ? c.info.scheduler : options.scheduler);
+  const std::string& name = options.scheduler.empty() ? c.info.scheduler : options.scheduler;
+  result.scheduler = scheduler_class_name(name);
   Json config = c.scheduler.value();
   if (options.use_karras_sigmas) config["use_karras_sigmas"] = *options.use_karras_sigmas;
   const JsonObject object(config, c.scheduler.where());
   result.karras_sigmas = object.boolean("use_karras_sigmas", false);
-  auto scheduler = make_scheduler(object, result.scheduler);
+  auto scheduler = make_scheduler(object, name);
   scheduler->set_timesteps(options.num_inference_steps);
   return scheduler;
 }

@@ -197,7 +197,8 @@ TEST(Command, InfoAsJsonCountsParametersAndBytes) {
 TEST(Command, SchedulersAreListed) {
   const Ran text = run({"schedulers"});
   EXPECT_EQ(text.code, 0);
-  for (const auto& s : json::parse(run({"schedulers", "--json"}).out).at("schedulers")) {
+  const json listed = json::parse(run({"schedulers", "--json"}).out);
+  for (const auto& s : listed.at("schedulers")) {
     EXPECT_TRUE(has(text.out, s.at("short_name").get<std::string>() + " ")) << s;
     EXPECT_TRUE(has(text.out, s.at("class_name"))) << s;
   }

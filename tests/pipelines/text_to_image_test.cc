@@ -164,6 +164,30 @@ TEST_F(TextToImage, ChecksMemoryBeforeTakingIt) {
   EXPECT_ERROR(pipeline_.text_to_image(options_), out_of_memory, "16384x16384", "GB");
 }
 
+TEST_F(TextToImage, AmendsOldSchedulerConfigsAsDiffusersPipelinesDo) {
+  const auto latents = [&](const Json& config) {
+    const CheckpointCopy copy("tiny-sd15");
+    copy.edit("scheduler/scheduler_config.json", config);
+    TextToImageOptions o = options_;
+    o.scheduler.clear();
+    return Pipeline::load(copy.path()).text_to_image(o).latents.values;
+  };
+  const auto today = latents({{"_class_name", "DDIMScheduler"}, {"clip_sample", false}, {"steps_offset", 1}});
+  EXPECT_EQ(latents({{"_class_name", "DDIMScheduler"}, {"clip_sample", true}, {"steps_offset", 0}}), today);
+  EXPECT_EQ(latents({{"_class_name", "DDIMScheduler"}, {"clip_sample", nullptr}, {"steps_offset", nullptr}}), today);
+}
+
+TEST_F(TextToImage, ShortNamesTellVariantsOfAClassApart) {
+  options_.decode = false;
+  options_.num_inference_steps = 4;
+  options_.scheduler = "DPMSolverMultistepScheduler";
+  const auto plain = pipeline_.text_to_image(options_);
+  options_.scheduler = "dpm++_2m_sde";
+  const auto sde = pipeline_.text_to_image(options_);
+  EXPECT_EQ(sde.scheduler, plain.scheduler);
+  EXPECT_NE(sde.latents.values, plain.latents.values);
+}
+
 TEST_F(TextToImage, StopsWithAnErrorThatNamesTheDamagedTensor) {
   for (const char* component : {"unet", "text_encoder"}) {
     const CheckpointCopy copy("tiny-sd15");
