@@ -410,6 +410,8 @@ def export(run: Run) -> None:
     (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     for config in out.glob("*/config.json"):  # where it was trained is nobody's concern
         values = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
+        if "dtype" in values:  # transformers would compute in the files' float16 beside diffusers' float32 networks
+            values["dtype"] = "float32"
         config.write_text(json.dumps(values, indent=2) + "\n")
     size = sum(p.stat().st_size for p in out.glob("*/*") if p.suffix in (".safetensors", ".json", ".txt"))
     print(f"{size / 1e6:.1f} MB in {out}", flush=True)
