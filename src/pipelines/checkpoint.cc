@@ -127,6 +127,10 @@ Checkpoint Checkpoint::open(const std::string& path) {
   return c;
 }
 
+void Checkpoint::require_unchanged() const {
+  for (const WeightReader* weights : {text_encoder_weights.get(), unet_weights.get(), vae_weights.get()}) weights->check_unchanged();
+}
+
 ModelInfo inspect(const std::string& path) { return Checkpoint::open(path).info; }
 
 }  // namespace impasto

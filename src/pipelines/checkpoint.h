@@ -26,6 +26,10 @@ struct Checkpoint {
 
   /// Throws not_found, bad_file or unsupported; see Pipeline::load.
   static Checkpoint open(const std::string& path);
+
+  /// Weights are used where the files are mapped. Throws bad_file when a file was cut or rewritten since it was opened; one that is cut while
+  /// a picture is being drawn still ends the process.
+  void require_unchanged() const;
 };
 
 }  // namespace impasto

@@ -1,7 +1,6 @@
 #include "pipelines/text_to_image.h"
 
 #include <chrono>
-#include <cmath>
 
 #include "core/fail.h"
 #include "core/flush_denormals.h"
@@ -72,6 +71,7 @@ TextToImageResult text_to_image(const Networks& net, const TextToImageOptions& g
   const FlushDenormals flush;
   Stopwatch watch;
   TextToImageResult result;
+  net.checkpoint.require_unchanged();
   const TextToImageOptions options = checked(given, net.checkpoint, result);
   const std::int64_t n = options.num_images, scale = net.checkpoint.vae.scale();
   const bool guided = options.guidance_scale > 1;

@@ -188,6 +188,15 @@ TEST_F(TextToImage, ShortNamesTellVariantsOfAClassApart) {
   EXPECT_NE(sde.latents.values, plain.latents.values);
 }
 
+TEST_F(TextToImage, NoticesAFileThatWasCutSinceItWasLoaded) {
+  for (const char* component : {"unet", "text_encoder", "vae"}) {
+    const CheckpointCopy copy("tiny-sd15");
+    const Pipeline pipeline = Pipeline::load(copy.path());
+    copy.truncate(copy.weights(component), 4096);
+    EXPECT_ERROR(pipeline.text_to_image(options_), bad_file, copy.weights(component));
+  }
+}
+
 TEST_F(TextToImage, StopsWithAnErrorThatNamesTheDamagedTensor) {
   for (const char* component : {"unet", "text_encoder"}) {
     const CheckpointCopy copy("tiny-sd15");
