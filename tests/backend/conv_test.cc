@@ -9,6 +9,7 @@ namespace {
 
 struct Case {
   std::int64_t images = 1, height = 8, width = 8, in = 4, out = 4;
+  std::int64_t short_height = 0, short_width = 0;  // rows and columns cropped from an enlarged input
   ConvGeometry geometry;
   DType dtype = DType::float32;
   bool bias = true, affine = false, row_bias = false, residual = false;
@@ -20,7 +21,7 @@ struct Case {
                   affine ? ", affine" : "", row_bias ? ", row bias" : "", residual ? ", residual" : "", ", activations ", static_cast<int>(before),
                   " ", static_cast<int>(after));
   }
-  Shape output() const { return {images, geometry.output(height), geometry.output(width), out}; }
+  Shape output() const { return {images, geometry.output(height) - short_height, geometry.output(width) - short_width, out}; }
 };
 
 constexpr ConvGeometry kGeometries[] = {
@@ -157,6 +158,22 @@ TEST_P(Conv, WinogradMatchesReferenceForEverySize) {
       for (std::int64_t width : {1, 2, 5, 8, 67}) check_winograd({.height = height, .width = width, .in = 5, .out = 6, .geometry = g});
   check_winograd({.height = 6, .width = 5, .in = 5, .out = 6, .geometry = {.kernel = 3, .stride = 1, .pad_begin = 0, .pad_end = 0, .upsample = 1}});
   check_winograd({.height = 6, .width = 5, .in = 5, .out = 6, .geometry = {.kernel = 3, .stride = 1, .pad_begin = 0, .pad_end = 1, .upsample = 1}});
+}
+
+TEST_P(Conv, CropsAnEnlargedInputBeforeThePadding) {
+  for (std::int64_t short_height : {0, 1})
+    for (std::int64_t short_width : {0, 1}) {
+      const Case c{.images = 2,
+                   .height = 5,
+                   .width = 3,
+                   .in = 5,
+                   .out = 6,
+                   .short_height = short_height,
+                   .short_width = short_width,
+                   .geometry = kGeometries[4]};
+      check_direct(c);
+      check_winograd(c);
+    }
 }
 
 TEST_P(Conv, WinogradAppliesPrologueAndEpilogue) {

@@ -6,15 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/process.h"
-#include "cli/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace impasto::cli {
 namespace {
 
+using ::impasto::test::TemporaryFolder;
 using nlohmann::json;
 using test::Ran;
 using test::run;
-using test::TemporaryFolder;
 
 const std::string kModel = IMPASTO_TEST_DATA "/checkpoints/tiny-sd15";
 

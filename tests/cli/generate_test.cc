@@ -12,16 +12,16 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/process.h"
-#include "cli/temporary_folder.h"
 #include "image/png_reader.h"
+#include "support/temporary_folder.h"
 
 namespace impasto::cli {
 namespace {
 
+using ::impasto::test::TemporaryFolder;
 using nlohmann::json;
 using test::Ran;
 using test::Setting;
-using test::TemporaryFolder;
 
 const std::string kModel = IMPASTO_TEST_DATA "/checkpoints/tiny-sd15";
 

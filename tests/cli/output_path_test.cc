@@ -5,13 +5,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "cli/temporary_folder.h"
 #include "impasto/error.h"
+#include "support/temporary_folder.h"
 
 namespace impasto::cli {
 namespace {
 
-using test::TemporaryFolder;
+using ::impasto::test::TemporaryFolder;
 
 template <typename F>
 Error error_of(const F& f) {

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace impasto::cli::test {
 namespace {
@@ -59,7 +59,7 @@ bool has_ended(pid_t child) {
 }
 
 Ran run_files(const std::vector<std::string>& arguments, const Setting& setting, const std::string& text, int signal) {
-  const TemporaryFolder files;
+  const ::impasto::test::TemporaryFolder files;
   std::ofstream(files / "in", std::ios::binary) << setting.input;
   const pid_t child = ::fork();
   if (child == 0) {
