@@ -117,7 +117,10 @@ double gflop_of(const LinearShape& s) { return 2e-9 * static_cast<double>(s.rows
 void linear_ours(benchmark::State& state, const LinearShape& s) {
   CpuBackend backend;
   const std::int64_t weight_rows = s.gated ? 2 * s.out : s.out;
-  const Operand x({s.rows, s.in}), w({weight_rows, s.in}, DType::float16), bias({weight_rows}), out({s.rows, s.out});
+  const Operand rows({s.rows, s.in + 16}), w({weight_rows, s.in}, DType::float16), bias({weight_rows}), out({s.rows, s.out});
+  TensorView x = rows;  // spread as ops::gated_linear spreads them
+  if (s.in % 1024 != 0) x.row_stride = s.in;
+  x.shape = {s.rows, s.in};
   const auto packed = backend.pack_linear(w, bias, s.gated);
   for (auto _ : state) backend.linear(x, *packed, {}, out);
   report(state, gflop_of(s));

@@ -24,7 +24,7 @@ class Linear {
 class GegluLinear {
  public:
   GegluLinear(const WeightScope& w, std::int64_t in, std::int64_t out);
-  Tensor operator()(const Tensor& x) const { return ops::linear(x, *weights_, out_); }
+  Tensor operator()(const Tensor& x) const { return ops::gated_linear(x, *weights_, out_); }
 
  private:
   std::int64_t out_;

@@ -31,6 +31,14 @@ Tensor linear(const Tensor& x, const PackedWeights& weights, std::int64_t out_fe
   return out;
 }
 
+Tensor gated_linear(const Tensor& x, const PackedWeights& weights, std::int64_t out_features) {
+  constexpr std::int64_t kLine = 16;  // floats in a cache line
+  const Tensor rows = Tensor::empty(x.backend(), with_columns(x.shape(), out_features % 1024 == 0 ? out_features + kLine : out_features));
+  Tensor out = rows.columns(0, out_features);
+  x.backend().linear(x.view(), weights, {}, out.view());
+  return out;
+}
+
 Tensor conv2d(const Tensor& x, const PackedWeights& weights, const ConvGeometry& geometry, std::int64_t out_channels, const Affine& input,
               const Fused& fused, std::int64_t height, std::int64_t width) {
   IMPASTO_CHECK(x.shape().rank() == 4 && x.view().contiguous());

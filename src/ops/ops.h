@@ -23,6 +23,9 @@ struct Fused {
 };
 
 Tensor linear(const Tensor& x, const PackedWeights& weights, std::int64_t out_features, const Fused& fused = {});
+/// GEGLU: value * gelu(gate) (see Backend::pack_linear). Rows of the result may lie a cache line further apart than they are long, for the
+/// product that comes next: at a multiple of 4 KiB they would evict each other from the first-level cache.
+Tensor gated_linear(const Tensor& x, const PackedWeights& weights, std::int64_t out_features);
 /// `height` and `width`: the result's, where an upsampled map has to be a row or a column short; 0 for what the geometry gives.
 Tensor conv2d(const Tensor& x, const PackedWeights& weights, const ConvGeometry& geometry, std::int64_t out_channels, const Affine& input = {},
               const Fused& fused = {}, std::int64_t height = 0, std::int64_t width = 0);

@@ -73,6 +73,12 @@ TEST_P(Linear, MatchesReferenceForEveryStoredType) {
 
 TEST_P(Linear, MatchesReferenceWhereManyBlocksAreNeeded) { check({.rows = 410, .in = 700, .out = 200, .dtype = DType::float16}); }
 
+TEST_P(Linear, MatchesReferenceWhereDepthIsCut) {
+  for (std::int64_t in : {961, 1925, 3072})  // two, three and four blocks; the last with rows that are copied first
+    for (bool gated : {false, true})
+      check({.images = 2, .rows = 15, .in = in, .out = 45, .dtype = DType::float16, .gated = gated, .residual = true, .gap = in % 2 * 7});
+}
+
 TEST_P(Linear, KeepsFloat16Subnormals) {
   const std::uint16_t tiny[4] = {0x0001, 0x03FF, 0x8001, 0x0200};
   const TensorView w(const_cast<std::uint16_t*>(tiny), DType::float16, {1, 4});
@@ -118,22 +124,25 @@ TEST_P(Linear, AddsAResidualThatIsTheOutput) {
 }
 
 TEST_P(Linear, GivesTheSameBitsForAnyNumberOfThreads) {
-  const Sample x = Sample::random({1000, 90}, 1), w = Sample::random({260, 90}, 2, 1.0f, DType::float16);
-  const auto packed = cpu_.pack_linear(w, {}, /*gated=*/true);
-  const Sample one({1000, 130});
-  set_num_threads(1);
-  cpu_.linear(x, *packed, {}, one);
-  for (int threads : {2, 3, 7}) {
-    set_num_threads(threads);
-    const Sample many({1000, 130});
-    cpu_.linear(x, *packed, {}, many);
-    EXPECT_TRUE(many.same_bits(one)) << threads << " threads";
+  for (std::int64_t in : {90, 1000}) {
+    const Sample x = Sample::random({1000, in}, 1), w = Sample::random({260, in}, 2, 1.0f, DType::float16);
+    const auto packed = cpu_.pack_linear(w, {}, /*gated=*/true);
+    const Sample one({1000, 130});
+    set_num_threads(1);
+    cpu_.linear(x, *packed, {}, one);
+    for (int threads : {2, 3, 7}) {
+      set_num_threads(threads);
+      const Sample many({1000, 130});
+      cpu_.linear(x, *packed, {}, many);
+      EXPECT_TRUE(many.same_bits(one)) << in << " columns, " << threads << " threads";
+    }
   }
 }
 
 TEST_P(Linear, GivesAnImageTheSameBitsAloneAndInABatch) {
   for (std::int64_t rows : {1, 5, 64, 77}) {
-    const Sample x = Sample::random({3, rows, 50}, 1), w = Sample::random({70, 50}, 2, 1.0f, DType::bfloat16);
+    const std::int64_t in = rows == 64 ? 1000 : 50;
+    const Sample x = Sample::random({3, rows, in}, 1), w = Sample::random({70, in}, 2, 1.0f, DType::bfloat16);
     const auto packed = cpu_.pack_linear(w, {}, /*gated=*/false);
     const Sample batch({3, rows, 70}), alone({3, rows, 70});
     cpu_.linear(x, *packed, {}, batch);

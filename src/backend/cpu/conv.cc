@@ -22,33 +22,33 @@ class TapRows final : public RowSource {
         out_w_(out.shape[2]),
         channels_(x.shape[3]) {}
 
-  const float* rows(std::int64_t row, int count, float* scratch, std::ptrdiff_t* stride) const override {
-    *stride = spread_stride(channels_ * g_.kernel * g_.kernel);
-    for (int i = 0; i < count; ++i) gather(row + i, scratch + i * *stride);
+  const float* rows(std::int64_t row, int count, const DepthBlock& block, float* scratch, std::ptrdiff_t* stride) const override {
+    *stride = spread_stride(block.count);
+    for (int i = 0; i < count; ++i) gather(row + i, block, scratch + i * *stride);
     return scratch;
   }
 
-  std::int64_t scratch_floats(int max_rows) const override { return max_rows * spread_stride(channels_ * g_.kernel * g_.kernel); }
+  std::int64_t scratch_floats(int max_rows, std::int64_t depth) const override { return max_rows * spread_stride(depth); }
 
  private:
-  void gather(std::int64_t pixel, float* out) const {
-    const std::int64_t image = pixel / (out_h_ * out_w_);
+  void gather(std::int64_t pixel, const DepthBlock& block, float* out) const {
+    const std::int64_t image = pixel / (out_h_ * out_w_), channel = block.first / block.taps, channels = block.count / block.taps;
     const std::int64_t top = pixel / out_w_ % out_h_ * g_.stride - g_.pad_begin, left = pixel % out_w_ * g_.stride - g_.pad_begin;
-    const RowMap map = row_map(image);
+    const RowMap map = row_map(image, channel);
     for (std::int64_t y = top; y < top + g_.kernel; ++y)
-      for (std::int64_t x = left; x < left + g_.kernel; ++x, out += channels_) {
+      for (std::int64_t x = left; x < left + g_.kernel; ++x, out += channels) {
         const bool inside = y >= 0 && y < height_ && x >= 0 && x < width_;
         if (inside) {
-          kernels_.map_row(x_.row((image * x_.shape[1] + y / g_.upsample) * x_.shape[2] + x / g_.upsample), channels_, map, out);
+          kernels_.map_row(x_.row((image * x_.shape[1] + y / g_.upsample) * x_.shape[2] + x / g_.upsample) + channel, channels, map, out);
         } else {
-          std::fill_n(out, channels_, 0.0f);
+          std::fill_n(out, channels, 0.0f);
         }
       }
   }
 
-  RowMap row_map(std::int64_t image) const {
+  RowMap row_map(std::int64_t image, std::int64_t channel) const {
     if (!prologue_.scale) return {};
-    return {prologue_.scale.row(image), prologue_.shift.row(image), prologue_.activation};
+    return {prologue_.scale.row(image) + channel, prologue_.shift.row(image) + channel, prologue_.activation};
   }
 
   const TensorView& x_;

@@ -31,43 +31,71 @@ constexpr int kVectors = 2;
 constexpr int kWidth = kVectors * kLanes;
 constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 12 : HWY_TARGET == HWY_AVX2 ? 6 : 4;
 
-/// Columns of a row in a cache line.
-constexpr std::ptrdiff_t kLine = 16;
+/// How many k ahead the panel is asked for: it comes from the second-level cache.
+constexpr int kAhead = 16;
+
+/// Sums of R rows, kept in registers.
+template <int R>
+struct Tile {
+  V sum[R][kVectors];
+
+  HWY_INLINE void clear() {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
+  }
+
+  /// One k: row r's factor lies at rows[r / 3] + r % 3 * lda. (Three rows a pointer, since x86 adds an index times 1, 2 or 4 for nothing.)
+  HWY_INLINE void multiply_add(const float* const (&rows)[(R + 2) / 3], std::ptrdiff_t lda, std::ptrdiff_t k, const float* b) {
+    const V b0 = hn::LoadU(d, b);
+    const V b1 = hn::LoadU(d, b + kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const V x = hn::Set(d, rows[r / 3][r % 3 * lda + k]);
+      sum[r][0] = hn::MulAdd(x, b0, sum[r][0]);
+      sum[r][1] = hn::MulAdd(x, b1, sum[r][1]);
+    }
+  }
+
+  template <bool kAdd>
+  HWY_INLINE void store(float* c) const {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v, c += kLanes) hn::StoreU(kAdd ? hn::Add(hn::LoadU(d, c), sum[r][v]) : sum[r][v], d, c);
+  }
+};
 
 // The rows of the next tile are asked for while this one is computed: they lie in as many places as there are rows, too many and too
 // short for the hardware to foresee, and a miss to the third-level cache costs more than the out-of-order window holds. Winograd's products
 // of wide layers, whose rows come from there, ran 4 to 20 % faster with it on a busy Zen 4.
 template <int R, bool kAdd>
 void multiply(const float* HWY_RESTRICT a, std::ptrdiff_t lda, const float* HWY_RESTRICT b, std::ptrdiff_t k, float* HWY_RESTRICT c) {
-  V sum[R][kVectors];
+  constexpr int kGroups = (R + 2) / 3, kUnroll = 4, kLineSteps = 16 / kUnroll;
+  const float* rows[kGroups];
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
-  for (std::ptrdiff_t line = 0; line < k; line += kLine) {
-    if (R == kRows) {
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) hwy::Prefetch(a + (R + r) * lda + line);
+  for (int g = 0; g < kGroups; ++g) rows[g] = a + 3 * g * lda;
+  Tile<R> tile;
+  tile.clear();
+  std::ptrdiff_t i = 0;
+  for (; i + kUnroll <= k; i += kUnroll) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kUnroll; ++j, b += kWidth) {
+      hwy::Prefetch(b + kAhead * kWidth);
+      hwy::Prefetch(b + kAhead * kWidth + kLanes);
+      tile.multiply_add(rows, lda, j, b);
     }
-    const std::ptrdiff_t end = HWY_MIN(k, line + kLine);
-    for (std::ptrdiff_t i = line; i < end; ++i, b += kWidth) {
-      const V b0 = hn::LoadU(d, b);
-      const V b1 = hn::LoadU(d, b + kLanes);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        const V x = hn::Set(d, a[r * lda + i]);
-        sum[r][0] = hn::MulAdd(x, b0, sum[r][0]);
-        sum[r][1] = hn::MulAdd(x, b1, sum[r][1]);
-      }
+    if (R == kRows && i / kUnroll % kLineSteps < kGroups) {
+      const float* const next = a + (R + 3 * (i / kUnroll % kLineSteps)) * lda + i;
+#pragma GCC unroll 3
+      for (int r = 0; r < 3; ++r) hwy::Prefetch(next + r * lda);
     }
+#pragma GCC unroll 16
+    for (int g = 0; g < kGroups; ++g) rows[g] += kUnroll;
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      float* to = c + r * kWidth + v * kLanes;
-      hn::StoreU(kAdd ? hn::Add(hn::LoadU(d, to), sum[r][v]) : sum[r][v], d, to);
-    }
+  for (std::ptrdiff_t j = 0; j < k - i; ++j, b += kWidth) tile.multiply_add(rows, lda, j, b);
+  tile.template store<kAdd>(c);
 }
 
 template <int R>
@@ -79,6 +107,7 @@ void list_multiplies(GemmKernels& kernels) {
 
 // --- widening
 
+/// Where a stored column of a block comes in the panel.
 struct ColumnOrder {
   std::int64_t channels;
   int taps;
@@ -86,46 +115,45 @@ struct ColumnOrder {
 };
 
 template <class Stored>
-void widen_vector(const StoredRows& w, std::int64_t first, const ColumnOrder& order, float* panel) {
-  using T = typename Stored::Lane;
-  const T* rows = static_cast<const T*>(w.data) + first * w.columns;
+void widen_vector(const StoredRows& w, std::int64_t first, const DepthBlock& block, float* panel) {
+  const ColumnOrder order{block.count / block.taps, block.taps};
+  const auto* rows = static_cast<const typename Stored::Lane*>(w.data) + first * w.columns + block.first;
   std::int64_t j = 0;
-  for (; j + 4 <= w.columns; j += 4) {
+  for (; j + 4 <= block.count; j += 4) {
     V out[4];
     transpose_four_columns<Stored>(d, rows + j, w.columns, out[0], out[1], out[2], out[3]);
     for (int i = 0; i < 4; ++i) hn::StoreU(out[i], d, panel + order.place(j + i) * kWidth);
   }
-  for (; j < w.columns; ++j)
+  for (; j < block.count; ++j)
     for (int i = 0; i < kLanes; ++i) panel[order.place(j) * kWidth + i] = Stored::widen(rows[i * w.columns + j]);
 }
 
 /// The last rows, fewer than a vector: one by one.
 template <class Stored>
-void widen_rest(const StoredRows& w, std::int64_t first, const ColumnOrder& order, float* panel) {
-  using T = typename Stored::Lane;
+void widen_rest(const StoredRows& w, std::int64_t first, const DepthBlock& block, float* panel) {
+  const ColumnOrder order{block.count / block.taps, block.taps};
   for (int i = 0; i < kLanes; ++i) {
-    const T* row = static_cast<const T*>(w.data) + std::min(first + i, w.rows - 1) * w.columns;
-    for (std::int64_t j = 0; j < w.columns; ++j) panel[order.place(j) * kWidth + i] = Stored::widen(row[j]);
+    const auto* row = static_cast<const typename Stored::Lane*>(w.data) + std::min(first + i, w.rows - 1) * w.columns + block.first;
+    for (std::int64_t j = 0; j < block.count; ++j) panel[order.place(j) * kWidth + i] = Stored::widen(row[j]);
   }
 }
 
 template <class Stored>
-void widen_as(const StoredRows& w, std::int64_t first, int count, int taps, float* panel) {
-  const ColumnOrder order{w.columns / taps, taps};
+void widen_as(const StoredRows& w, std::int64_t first, int count, const DepthBlock& block, float* panel) {
   for (int i = 0; i < count; i += kLanes, panel += kLanes) {
     if (first + i + kLanes <= w.rows) {
-      widen_vector<Stored>(w, first + i, order, panel);
+      widen_vector<Stored>(w, first + i, block, panel);
     } else {
-      widen_rest<Stored>(w, first + i, order, panel);
+      widen_rest<Stored>(w, first + i, block, panel);
     }
   }
 }
 
-void widen(const StoredRows& w, std::int64_t first, int count, int taps, float* panel) {
+void widen(const StoredRows& w, std::int64_t first, int count, const DepthBlock& block, float* panel) {
   switch (w.dtype) {
-    case DType::float16: return widen_as<StoredFloat16>(w, first, count, taps, panel);
-    case DType::bfloat16: return widen_as<StoredBFloat16>(w, first, count, taps, panel);
-    default: return widen_as<StoredFloat32>(w, first, count, taps, panel);
+    case DType::float16: return widen_as<StoredFloat16>(w, first, count, block, panel);
+    case DType::bfloat16: return widen_as<StoredBFloat16>(w, first, count, block, panel);
+    default: return widen_as<StoredFloat32>(w, first, count, block, panel);
   }
 }
 
@@ -213,6 +241,7 @@ GemmKernels make_kernels() {
   kernels.rows = kRows;
   kernels.width = kWidth;
   kernels.panel_bytes = HWY_TARGET == HWY_AVX3 ? 512 << 10 : 256 << 10;
+  kernels.depth = 960;
   list_multiplies<kRows>(kernels);
   kernels.widen = widen;
   kernels.store = store;

@@ -1,8 +1,8 @@
 // The three kernels that every product of the CPU backend is built from: widen stored weights to a panel, multiply a tile, store a tile.
 //
-// C[m, n] = A[m, k] W[n, k]^T is computed tile by tile. A tile is `rows` x `width` sums that stay in registers over the whole of k, so an
-// element of C is one chain of fused multiply-adds in the order of k, whatever the number of rows, the position of the row or the thread:
-// image k of a batch equals the image alone, bit for bit.
+// C[m, n] = A[m, k] W[n, k]^T is computed tile by tile. A tile is `rows` x `width` sums that stay in registers over a block of k, and the
+// blocks depend on k alone: an element of C is the same chain of operations whatever the number of rows, the position of the row or the
+// thread. Image k of a batch equals the image alone, bit for bit.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,14 @@ struct TileTarget {
   bool gated = false;
 };
 
+/// Columns of the weights that are multiplied at once. A convolution's weights are stored channel by channel, `taps` values each; within
+/// the block they are taken, like A's columns, all channels under the first tap, then all under the second, ...
+struct DepthBlock {
+  std::int64_t first = 0;
+  std::int64_t count = 0;  ///< a multiple of taps
+  int taps = 1;
+};
+
 inline constexpr std::int64_t kBiasPadding = 64;
 
 /// What happens to a row of input as it is loaded: x = act(x * scale + shift); null scale and Activation::none for a plain copy.
@@ -54,6 +62,8 @@ struct GemmKernels {
   int width = 0;  ///< columns of a tile; gated: half of them are values, half gates
   /// Bytes of widened weights to keep at hand: about half of a core's second-level cache on machines of this ISA.
   std::int64_t panel_bytes = 0;
+  /// Most columns of A multiplied at once: a tile's rows stay in the first-level cache while panel after panel passes.
+  std::int64_t depth = 0;
 
   /// c[r * width + j] = (add: c[...] +) sum over k of a[r * lda + k] b[k * width + j]. Indexed by the number of rows, 1..rows.
   /// Adding comes last, so that sums made block by block lose less to rounding than one long chain would.
@@ -61,10 +71,9 @@ struct GemmKernels {
   Multiply multiply[kMaxRows + 1] = {};
   Multiply multiply_add[kMaxRows + 1] = {};
 
-  /// panel[dst(j) * width + i] = weights[first + i][j] for i below `count`, where columns j = c * taps + t of a convolution's weights
-  /// (channel c, tap t) go to dst(j) = t * channels + c, and taps = 1 leaves them in order. `count` is a multiple of the vector length;
-  /// rows past the last repeat it (their products are not stored).
-  void (*widen)(const StoredRows& weights, std::int64_t first, int count, int taps, float* panel) = nullptr;
+  /// panel[j * width + i] = weights[first + i][column j of the block] for i below `count`, a multiple of the vector length; rows past the
+  /// last repeat it (their products are not stored).
+  void (*widen)(const StoredRows& weights, std::int64_t first, int count, const DepthBlock& block, float* panel) = nullptr;
 
   /// Stores a tile whose first row is row `row` of out and whose first column is `column`; columns past the last are dropped.
   void (*store)(const float* tile, int rows, std::int64_t row, std::int64_t column, const TileTarget& target) = nullptr;
@@ -75,10 +84,10 @@ struct GemmKernels {
   /// Columns of out that one tile makes.
   int out_width(bool gated) const { return gated ? width / 2 : width; }
   /// Widens what the tile at `column` of out needs: `width` weight rows, or as many half-way down again when gated.
-  void widen_panel(const StoredRows& weights, std::int64_t column, bool gated, int taps, float* panel) const {
-    if (!gated) return widen(weights, column, width, taps, panel);
-    widen(weights, column, width / 2, taps, panel);
-    widen(weights, weights.rows / 2 + column, width / 2, taps, panel + width / 2);
+  void widen_panel(const StoredRows& weights, std::int64_t column, bool gated, const DepthBlock& block, float* panel) const {
+    if (!gated) return widen(weights, column, width, block, panel);
+    widen(weights, column, width / 2, block, panel);
+    widen(weights, weights.rows / 2 + column, width / 2, block, panel + width / 2);
   }
 };
 
