@@ -44,9 +44,9 @@ struct Operands {
   TensorView q, k, v, out;
 };
 
-void attention_blocked(benchmark::State& state) {
+void attention_blocked(benchmark::State& state, DType arithmetic) {
   const Operands o(state);
-  CpuBackend backend;
+  CpuBackend backend(arithmetic);
   for (auto _ : state) backend.attention(o.q, o.k, o.v, static_cast<int>(o.heads), o.scale(), /*causal=*/false, o.out);
   o.count_flops(state);
 }
@@ -94,7 +94,8 @@ void shapes(benchmark::internal::Benchmark* b) {
   b->Args({1, 4096, 4096, 1, 512});  // the VAE's one head
 }
 
-BENCHMARK(attention_blocked)->Apply(shapes);
+BENCHMARK_CAPTURE(attention_blocked, float32, DType::float32)->Apply(shapes);
+BENCHMARK_CAPTURE(attention_blocked, bfloat16, DType::bfloat16)->Apply(shapes);
 BENCHMARK(attention_naive)
     ->ArgNames({"images", "tq", "tk", "heads", "d"})
     ->Args({2, 1024, 1024, 8, 80})

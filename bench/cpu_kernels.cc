@@ -114,8 +114,8 @@ void tile_from_cache(benchmark::State& state) {
 
 double gflop_of(const LinearShape& s) { return 2e-9 * static_cast<double>(s.rows * s.in * s.out * (s.gated ? 2 : 1)); }
 
-void linear_ours(benchmark::State& state, const LinearShape& s) {
-  CpuBackend backend;
+void linear_ours(benchmark::State& state, const LinearShape& s, DType arithmetic) {
+  CpuBackend backend(arithmetic);
   const std::int64_t weight_rows = s.gated ? 2 * s.out : s.out;
   const Operand rows({s.rows, s.in + 16}), w({weight_rows, s.in}, DType::float16), bias({weight_rows}), out({s.rows, s.out});
   TensorView x = rows;  // spread as ops::gated_linear spreads them
@@ -212,7 +212,8 @@ void add_all() {
   add("tile_from_cache", tile_from_cache);
   for (const LinearShape& s : kLinears) {
     const std::string name = std::string("linear/") + s.name;
-    add(name + "/impasto", [&s](benchmark::State& state) { linear_ours(state, s); });
+    add(name + "/impasto", [&s](benchmark::State& state) { linear_ours(state, s, DType::float32); });
+    add(name + "/impasto_bf16", [&s](benchmark::State& state) { linear_ours(state, s, DType::bfloat16); });
     add(name + "/onednn", [&s](benchmark::State& state) { linear_onednn(state, s); });
   }
   for (const ConvShape& s : kConvs) {

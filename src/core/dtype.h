@@ -50,6 +50,13 @@ constexpr float float16_to_float32(std::uint16_t h) {
   return sign != 0 ? -magnitude : magnitude;
 }
 
+/// The nearest, ties to even; NaN stays NaN.
+constexpr std::uint16_t float32_to_bfloat16(float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+
 constexpr float bfloat16_to_float32(std::uint16_t b) { return std::bit_cast<float>(std::uint32_t{b} << 16); }
 
 }  // namespace impasto

@@ -32,6 +32,13 @@ Networks load_networks(const std::string& path, Backend& backend) {
   return {std::move(c), backend, std::move(tokenizer), std::move(text_encoder), std::move(unet), std::move(vae_decoder)};
 }
 
+DType arithmetic_named(const std::string& name) {
+  if (name == "auto" || name == "float32") return DType::float32;
+  if (name == "bfloat16") return DType::bfloat16;
+  fail(ErrorKind::unsupported, "dtype \"", name,
+       "\" is not supported; use \"float32\" (\"auto\" takes it) or \"bfloat16\" (files may hold any of float32, float16, bfloat16)");
+}
+
 }  // namespace
 
 struct Pipeline::Impl {
@@ -39,12 +46,10 @@ struct Pipeline::Impl {
 };
 
 Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
-  if (options.dtype != "auto" && options.dtype != "float32")
-    fail(ErrorKind::unsupported, "dtype \"", options.dtype,
-         "\" is not supported; use \"auto\" or \"float32\" (files may hold any of float32, float16, bfloat16)");
+  const DType arithmetic = arithmetic_named(options.dtype);
   if (options.num_threads < 0 || options.num_threads > 4096)
     fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, ", allowed is 0 to 4096");
-  Backend& backend = backend_for(options.device);
+  Backend& backend = backend_for(options.device, arithmetic);
   if (options.num_threads > 0) set_num_threads(options.num_threads);
   return guard_memory([&] { return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, backend)})); });
 }

@@ -75,6 +75,25 @@ TEST_F(AttentionTest, EqualsTheFormulaAtEverySizeAndIsa) {
   }
 }
 
+// Everything but the weights of the values is exact here: factors are bfloat16 already, and Q is scaled by 1 in powers of 2. A weight is off by
+// 2^-9 of itself, so an output by 2^-9 of the largest value.
+TEST_F(AttentionTest, InBfloat16RoundsFactorsAndWeightsAndNothingElse) {
+  constexpr float kScale = 0.693147182f;
+  ASSERT_EQ(kScale * 1.44269504f, 1.0f);
+  CpuBackend bfloat16(DType::bfloat16);
+  std::vector<Sizes> all = {
+      {2, 64, 77, 8, 40}, {1, 300, 300, 2, 40}, {1, 33, 520, 1, 64}, {1, 50, 70, 1, 160}, {2, 300, 300, 1, 24, /*causal=*/true}};
+  for (std::int64_t d : {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33}) all.push_back({1, 19, 21, 2, d});
+  for (std::int64_t tk : {1, 2, 3, 7, 8, 9, 255, 256, 257, 513}) all.push_back({1, 5, tk, 1, 12});
+  for (const Sizes& s : all) {
+    Problem problem(s, 1 / std::sqrt(std::sqrt(static_cast<float>(s.d))));
+    float largest = 0;
+    for (float& x : problem.memory) largest = std::max(largest, std::abs(x = bfloat16_to_float32(float32_to_bfloat16(x))));
+    const auto expected = problem.run(*reference, kScale);
+    for_each_isa([&] { EXPECT_LT(largest_difference(problem.run(bfloat16, kScale), expected), largest * 0x1p-9f + kTolerance) << to_string(s); });
+  }
+}
+
 TEST_F(AttentionTest, CausalSeesNoLaterKey) {
   for (std::int64_t t : {1, 2, 16, 17, 47, 48, 49, 77, 256, 257, 300, 600}) {
     const Problem problem({2, t, t, 2, 16, /*causal=*/true});

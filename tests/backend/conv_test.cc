@@ -86,7 +86,7 @@ class Conv : public EachIsa {
     SCOPED_TRACE(c.name());
     const Scene s(c);
     const Sample out(c.output());
-    direct_conv(pool_, s.x, pack(c, s), s.prologue, s.epilogue, out);
+    direct_conv(pool_, gemm_kernels(), s.x, pack(c, s), s.prologue, s.epilogue, out);
     EXPECT_TRUE(within(out, s.expected, s.magnitude, rounding_of_sum(c.in * c.geometry.kernel * c.geometry.kernel)));
   }
 
@@ -137,6 +137,21 @@ TEST_P(Conv, DirectAppliesPrologueAndEpilogue) {
                     .residual = true,
                     .before = a,
                     .after = a});
+}
+
+TEST_P(Conv, DirectInBfloat16RoundsItsFactorsAndNothingElse) {
+  for (const ConvGeometry& g : kGeometries)
+    for (std::int64_t in : {3, 4, 19, 150}) {
+      const Case c{.images = 2, .height = 7, .width = 5, .in = in, .out = 20, .geometry = g, .dtype = DType::bfloat16};
+      SCOPED_TRACE(c.name());
+      Scene s(c);
+      s.x = s.x.rounded_to_bfloat16();
+      auto reference = make_reference_backend();
+      reference->conv2d(s.x, *reference->pack_conv2d(s.w, c.bias ? s.bias.view() : TensorView(), c.geometry), {}, {}, s.expected);
+      const Sample out(c.output());
+      direct_conv(pool_, gemm_kernels(DType::bfloat16), s.x, pack(c, s), {}, {}, out);
+      EXPECT_TRUE(within(out, s.expected, s.magnitude, rounding_of_sum(in * g.kernel * g.kernel)));
+    }
 }
 
 TEST_P(Conv, DirectMatchesReferenceForManyChannels) {

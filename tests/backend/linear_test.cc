@@ -11,10 +11,12 @@ struct Case {
   bool bias = true, gated = false, row_bias = false, residual = false;
   Activation activation = Activation::none;
   std::int64_t gap = 0;
+  DType arithmetic = DType::float32;
 
   std::string name() const {
     return concat(images, " x ", rows, " rows, ", in, " -> ", out, ", ", to_string(dtype), bias ? ", bias" : "", gated ? ", gated" : "",
-                  row_bias ? ", row bias" : "", residual ? ", residual" : "", ", activation ", static_cast<int>(activation), ", gap ", gap);
+                  row_bias ? ", row bias" : "", residual ? ", residual" : "", ", activation ", static_cast<int>(activation), ", gap ", gap, ", in ",
+                  to_string(arithmetic));
   }
 };
 
@@ -33,8 +35,12 @@ class Linear : public EachIsa {
     e.activation = c.activation;
 
     const Sample out({c.images, c.rows, c.out}, DType::float32, c.gap), expected({c.images, c.rows, c.out});
-    cpu_.linear(x, *cpu_.pack_linear(w, b, c.gated), e, out);
-    reference_->linear(x, *reference_->pack_linear(w, b, c.gated), e, expected);
+    Backend& backend = c.arithmetic == DType::bfloat16 ? bfloat16_ : cpu_;
+    backend.linear(x, *backend.pack_linear(w, b, c.gated), e, out);
+    // Products of two bfloat16 are exact in float32, so only the sums round.
+    const Sample& factor_x = c.arithmetic == DType::bfloat16 ? x.rounded_to_bfloat16() : x;
+    const Sample& factor_w = c.arithmetic == DType::bfloat16 ? w.rounded_to_bfloat16() : w;
+    reference_->linear(factor_x, *reference_->pack_linear(factor_w, b, c.gated), e, expected);
     EXPECT_TRUE(within(out, expected, error_scale(c, x, w, bias, row_bias, residual), rounding_of_sum(c.in)));
     EXPECT_TRUE(out.gaps_untouched());
   }
@@ -53,7 +59,7 @@ class Linear : public EachIsa {
     return scale;
   }
 
-  CpuBackend cpu_;
+  CpuBackend cpu_, bfloat16_{DType::bfloat16};
   std::unique_ptr<Backend> reference_ = make_reference_backend();
 };
 IMPASTO_ON_EACH_ISA(Linear);
@@ -77,6 +83,25 @@ TEST_P(Linear, MatchesReferenceWhereDepthIsCut) {
   for (std::int64_t in : {961, 1925, 3072})  // two, three and four blocks; the last with rows that are copied first
     for (bool gated : {false, true})
       check({.images = 2, .rows = 15, .in = in, .out = 45, .dtype = DType::float16, .gated = gated, .residual = true, .gap = in % 2 * 7});
+}
+
+TEST_P(Linear, InBfloat16RoundsItsFactorsAndNothingElse) {
+  for (std::int64_t rows : {1, 2, 12, 13})
+    for (std::int64_t out : {1, 16, 33, 70})
+      for (std::int64_t in : {1, 2, 3, 16, 37, 64, 65})
+        check({.rows = rows, .in = in, .out = out, .dtype = kStored[(rows + out + in) % 3], .arithmetic = DType::bfloat16});
+  for (std::int64_t in : {130, 961, 3071})  // one, two and four blocks of depth
+    for (bool gated : {false, true})
+      check({.images = 2, .rows = 15, .in = in, .out = 45, .dtype = DType::float16, .gated = gated, .residual = true, .arithmetic = DType::bfloat16});
+}
+
+TEST_P(Linear, InBfloat16LetsNotANumberThroughToItsOwnRowOnly) {
+  Sample x = Sample::random({9, 17}, 1);
+  x.row(4)[3] = std::bit_cast<float>(0x7FFFFFFFu);  // rounding its bits as if they were a number would make it -0
+  const Sample w = Sample::random({20, 17}, 2), out({9, 20});
+  bfloat16_.linear(x, *bfloat16_.pack_linear(w, {}, /*gated=*/false), {}, out);
+  for (int r = 0; r < 9; ++r)
+    for (int c = 0; c < 20; ++c) EXPECT_EQ(std::isnan(out.row(r)[c]), r == 4);
 }
 
 TEST_P(Linear, KeepsFloat16Subnormals) {

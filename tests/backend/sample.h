@@ -46,6 +46,14 @@ class Sample {
     return s;
   }
 
+  /// Every value rounded to the nearest bfloat16, in float32.
+  Sample rounded_to_bfloat16() const {
+    Sample s(shape_);
+    for (std::int64_t r = 0; r < shape_.rows(); ++r)
+      for (std::int64_t i = 0; i < shape_.back(); ++i) s.row(r)[i] = bfloat16_to_float32(float32_to_bfloat16(get(r * stride_ + i)));
+    return s;
+  }
+
   TensorView view() const { return {const_cast<std::uint8_t*>(bytes_.data()), dtype_, shape_, stride_}; }
   operator TensorView() const { return view(); }
   float* row(std::int64_t r) const { return view().row(r); }

@@ -7,6 +7,9 @@
 // Queries lie along the vector lanes: Q, the scores and O are all held transposed, [d][queries] and [keys][queries]. Then both products are
 // the same outer-product kernel (rows of K, or columns of V, as broadcast scalars against vectors of queries), the softmax needs no
 // operation across lanes, and no head dimension wastes lanes: 40 is as good as 64.
+//
+// The factors of both products are words (see words-inl.h): float32, or pairs of bfloat16 along the depth of the product, which is d for the
+// scores and the keys for the output. Scores, maximum, sum and O are float32 either way.
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -23,6 +26,7 @@
 #include "hwy/highway.h"
 
 #include "backend/cpu/transpose-inl.h"
+#include "backend/cpu/words-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace impasto::HWY_NAMESPACE {
@@ -68,21 +72,26 @@ HWY_INLINE void each_place(const F& f) {
   }
 }
 
-/// Keys of a block and some queries, or columns of V and some queries: sum[r][v] += sum over k of a[k][r] * b[k][v].
-template <int kV>
-HWY_INLINE void multiply_add(D d, const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, std::int64_t depth, V (&sum)[kRows][kV]) {
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+/// Keys of a block and some queries, or columns of V and some queries: sum[r][v] += sum over words k of a[k][r] * b[k][v].
+template <class Words, int kV>
+HWY_INLINE void multiply_add(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, std::int64_t depth, V (&sum)[kRows][kV]) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(D()));
   for (std::int64_t k = 0; k < depth; ++k, a += kRows, b += kV * lanes) {
-    V queries[kV];
+    typename Words::Vector queries[kV];
     HWY_UNROLL(8)
-    for (int v = 0; v < kV; ++v) queries[v] = hn::Load(d, b + v * lanes);
+    for (int v = 0; v < kV; ++v) queries[v] = Words::load(b + v * lanes);
     HWY_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      const V scalar = hn::Set(d, a[r]);
+      const auto scalar = Words::broadcast(a + r);
       HWY_UNROLL(8)
-      for (int v = 0; v < kV; ++v) sum[r][v] = hn::MulAdd(scalar, queries[v], sum[r][v]);
+      for (int v = 0; v < kV; ++v) sum[r][v] = Words::multiply_add(scalar, queries[v], sum[r][v]);
     }
   }
+}
+
+template <class Words>
+constexpr std::int64_t words(std::int64_t n) {
+  return (n + Words::kColumns - 1) / Words::kColumns;
 }
 
 std::int64_t rounded(std::int64_t n) { return (n + kRows - 1) / kRows * kRows; }
@@ -90,18 +99,19 @@ std::int64_t rounded(std::int64_t n) { return (n + kRows - 1) / kRows * kRows; }
 /// A few vectors of queries: their transposed input and output, running maximum and sum.
 struct Queries {
   std::int64_t first, count, width;  // first query, queries, lanes
-  float *q, *o, *peak, *sum;         // [d][width], [rounded(d)][width], [width], [width]
+  float *q, *o, *peak, *sum;         // [words of d][width], [rounded(d)][width], [width], [width]
 };
 
 /// A block of keys, packed in the order in which the kernel reads it, in tiles of kRows.
 struct Keys {
   std::int64_t first, count;
-  float *k, *v;   // [count / kRows][d][kRows], [d / kRows][count][kRows]
-  float* scores;  // [rounded(count)][width]
+  float *k, *v;    // [count / kRows][words of d][kRows], [d / kRows][words of count][kRows]
+  float* scores;   // [rounded(count)][width]; softened: [words of count][width]
+  float* scratch;  // [kRows][d]
 };
 
 /// Row j of V goes to place j of each tile of kRows columns.
-void pack_values(const AttentionHead& h, const Keys& keys) {
+void pack_values(Float32Words, const AttentionHead& h, const Keys& keys) {
   const hn::CappedTag<float, kRows> tile;
   const std::int64_t whole = hn::Lanes(tile) == kRows ? h.d / kRows * kRows : 0, rest = rounded(h.d) - whole;
   if (rest != 0) std::fill_n(keys.v + whole * keys.count, rest * keys.count, 0.0f);
@@ -113,31 +123,88 @@ void pack_values(const AttentionHead& h, const Keys& keys) {
   }
 }
 
-void pack_keys(const AttentionHead& h, const Keys& keys) {
+void pack_keys(Float32Words, const AttentionHead& h, const Keys& keys) {
   const float* k = h.k + keys.first * h.k_stride;
   for (std::int64_t j = 0; j < keys.count; j += kRows, k += kRows * h.k_stride) {
     float* to = keys.k + j * h.d;
     const std::int64_t rows = std::min<std::int64_t>(kRows, keys.count - j);
     if (rows < kRows) std::fill_n(to, kRows * h.d, 0.0f);
-    transpose(k, h.k_stride, rows, h.d, 1.0f, to, kRows);
+    transpose(k, h.k_stride, rows, h.d, Unchanged(), to, kRows);
   }
 }
 
+/// Numbers side by side to words.
+template <class Words>
+HWY_INLINE void narrow(const float* HWY_RESTRICT from, std::int64_t count, float* HWY_RESTRICT to) {
+  const D d;
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes, to += lanes) hn::StoreU(Words::narrow(from + i), d, to);
+  for (; i < count; i += 2) *to++ = bfloat16_word(from[i], i + 1 < count ? from[i + 1] : 0.0f);
+}
+
+template <class Words>
+void pack_keys(Words, const AttentionHead& h, const Keys& keys) {
+  const std::int64_t depth = words<Words>(h.d);
+  for (std::int64_t j = 0; j < keys.count; j += kRows) {
+    const std::int64_t rows = std::min<std::int64_t>(kRows, keys.count - j);
+    for (std::int64_t r = 0; r < rows; ++r) narrow<Words>(h.k + (keys.first + j + r) * h.k_stride, h.d, keys.scratch + r * depth);
+    std::fill_n(keys.scratch + rows * depth, (kRows - rows) * depth, 0.0f);
+    transpose(keys.scratch, depth, kRows, depth, Unchanged(), keys.k + j * depth, kRows);
+  }
+}
+
+/// Words of rows j and j + 1 of V, spread over the tiles: word i goes to place i % kRows of tile i / kRows.
+template <class Words>
+HWY_INLINE void pack_value_pair(const float* first, const float* second, std::int64_t count, std::int64_t tile_size, float* to) {
+  const D d;
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  alignas(64) float pairs[kMostLanes];
+  for (std::int64_t i = 0; i < count; i += lanes) {
+    const auto mask = hn::FirstN(d, static_cast<std::size_t>(count - i));
+    hn::Store(Words::pair(hn::MaskedLoad(mask, d, first + i), second == nullptr ? hn::Zero(d) : hn::MaskedLoad(mask, d, second + i)), d, pairs);
+    const std::int64_t end = std::min(lanes, rounded(count) - i);
+    for (std::int64_t l = 0; l < end; ++l) to[(i + l) / kRows * tile_size + (i + l) % kRows] = pairs[l];
+  }
+}
+
+template <class Words>
+void pack_values(Words, const AttentionHead& h, const Keys& keys) {
+  const std::int64_t depth = words<Words>(keys.count);
+  if (hn::Lanes(D()) < kRows && h.d % kRows != 0)  // vectors shorter than a tile leave the last one's end alone
+    std::fill_n(keys.v + h.d / kRows * kRows * depth, kRows * depth, 0.0f);
+  for (std::int64_t j = 0; j < keys.count; j += 2) {
+    const float* v = h.v + (keys.first + j) * h.v_stride;
+    pack_value_pair<Words>(v, j + 1 < keys.count ? v + h.v_stride : nullptr, h.d, kRows * depth, keys.v + j / 2 * kRows);
+  }
+}
+
+template <class Words>
 void pack_queries(const AttentionHead& h, const Queries& s) {
+  const D d;
   if (s.count < s.width) std::fill_n(s.q, h.d * s.width, 0.0f);
-  transpose(h.q + s.first * h.q_stride, h.q_stride, s.count, h.d, h.scale * 1.44269504f, s.q, s.width);
+  transpose(h.q + s.first * h.q_stride, h.q_stride, s.count, h.d, Scaled{h.scale * 1.44269504f}, s.q, s.width);
+  if constexpr (Words::kColumns == 2) {
+    const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    for (std::int64_t i = 0; i < h.d; i += 2)  // in place: row i / 2 is behind the ones being read
+      for (std::int64_t l = 0; l < s.width; l += lanes) {
+        const float* row = s.q + i * s.width + l;
+        const V second = i + 1 < h.d ? hn::Load(d, row + s.width) : hn::Zero(d);
+        hn::Store(Words::pair(hn::Load(d, row), second), d, s.q + i / 2 * s.width + l);
+      }
+  }
   std::fill_n(s.peak, s.width, -std::numeric_limits<float>::infinity());
   std::fill_n(s.sum, s.width, 0.0f);
 }
 
 /// scores[j][i] = k[j] . q[i]
-template <int kV>
+template <class Words, int kV>
 HWY_INLINE void score(D d, const AttentionHead& h, const Queries& s, const Keys& keys) {
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d)), depth = words<Words>(h.d);
   for (std::int64_t j = 0; j < keys.count; j += kRows) {
     V sum[kRows][kV];
     each_place<kV>([&](int r, int v) HWY_ATTR { sum[r][v] = hn::Zero(d); });
-    multiply_add<kV>(d, keys.k + j * h.d, s.q, h.d, sum);
+    multiply_add<Words, kV>(keys.k + j * depth, s.q, depth, sum);
     float* scores = keys.scores + j * s.width;
     each_place<kV>([&](int r, int v) HWY_ATTR { hn::Store(sum[r][v], d, scores + r * s.width + v * lanes); });
   }
@@ -151,8 +218,30 @@ HWY_INLINE void mask_future(const Queries& s, const Keys& keys) {
   }
 }
 
+/// Powers 2^(score - peak) as words, in place: row j / kColumns is behind the ones being read. The sums grow by them.
+template <class Words, int kV>
+HWY_INLINE void soften_rows(D d, const Queries& s, const Keys& keys, const V (&peak)[kV], V (&sum)[kV]) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t j = 0; j < keys.count; j += Words::kColumns) {
+    const float* row = keys.scores + j * s.width;
+    float* to = keys.scores + j / Words::kColumns * s.width;
+    HWY_UNROLL(8)
+    for (int v = 0; v < kV; ++v) {
+      V p = exp2(d, hn::Sub(hn::Load(d, row + v * lanes), peak[v]));
+      sum[v] = hn::Add(sum[v], p);
+      if constexpr (Words::kColumns == 2) {
+        V second = hn::Zero(d);
+        if (j + 1 < keys.count) second = exp2(d, hn::Sub(hn::Load(d, row + s.width + v * lanes), peak[v]));
+        sum[v] = hn::Add(sum[v], second);
+        p = Words::pair(p, second);
+      }
+      hn::Store(p, d, to + v * lanes);
+    }
+  }
+}
+
 /// Scores to powers 2^(score - m); the running maximum and sum move on. Returns in `keep` what earlier sums are to be multiplied by.
-template <int kV>
+template <class Words, int kV>
 HWY_INLINE void soften(D d, const Queries& s, const Keys& keys, V (&keep)[kV]) {
   const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
   V peak[kV], sum[kV];
@@ -165,40 +254,33 @@ HWY_INLINE void soften(D d, const Queries& s, const Keys& keys, V (&keep)[kV]) {
     sum[v] = hn::Mul(hn::Load(d, s.sum + v * lanes), keep[v]);
     hn::Store(peak[v], d, s.peak + v * lanes);
   }
-  for (std::int64_t j = 0; j < keys.count; ++j) {
-    float* row = keys.scores + j * s.width;
-    HWY_UNROLL(8)
-    for (int v = 0; v < kV; ++v) {
-      const V p = exp2(d, hn::Sub(hn::Load(d, row + v * lanes), peak[v]));
-      sum[v] = hn::Add(sum[v], p);
-      hn::Store(p, d, row + v * lanes);
-    }
-  }
+  soften_rows<Words, kV>(d, s, keys, peak, sum);
   for (int v = 0; v < kV; ++v) hn::Store(sum[v], d, s.sum + v * lanes);
 }
 
 /// o = o * keep + v^T p
-template <int kV>
+template <class Words, int kV>
 HWY_INLINE void gather_values(D d, const AttentionHead& h, const Queries& s, const Keys& keys, const V (&keep)[kV]) {
   const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t depth = words<Words>(keys.count);
   const bool first = keys.first == 0;
   for (std::int64_t i = 0; i < h.d; i += kRows) {
     V sum[kRows][kV];
     float* o = s.o + i * s.width;
     each_place<kV>([&](int r, int v) HWY_ATTR { sum[r][v] = first ? hn::Zero(d) : hn::Mul(hn::Load(d, o + r * s.width + v * lanes), keep[v]); });
-    multiply_add<kV>(d, keys.v + i * keys.count, keys.scores, keys.count, sum);
+    multiply_add<Words, kV>(keys.v + i * depth, keys.scores, depth, sum);
     each_place<kV>([&](int r, int v) HWY_ATTR { hn::Store(sum[r][v], d, o + r * s.width + v * lanes); });
   }
 }
 
-template <int kV>
+template <class Words, int kV>
 void attend(const AttentionHead& h, const Queries& s, const Keys& keys) {
   const D d;
-  score<kV>(d, h, s, keys);
+  score<Words, kV>(d, h, s, keys);
   if (h.causal && keys.first + keys.count > s.first) mask_future(s, keys);
   V keep[kV];
-  soften<kV>(d, s, keys, keep);
-  gather_values<kV>(d, h, s, keys, keep);
+  soften<Words, kV>(d, s, keys, keep);
+  gather_values<Words, kV>(d, h, s, keys, keep);
 }
 
 void finish(const AttentionHead& h, const Queries& s) {
@@ -211,7 +293,7 @@ void finish(const AttentionHead& h, const Queries& s) {
       hn::Store(hn::Mul(hn::Load(d, o), inverse), d, o);
     }
   }
-  transpose(s.o, s.width, h.d, s.count, 1.0f, h.out + s.first * h.out_stride, h.out_stride);
+  transpose(s.o, s.width, h.d, s.count, Unchanged(), h.out + s.first * h.out_stride, h.out_stride);
 }
 
 /// Queries begin..end cut into as few sets of at most kVectors vectors as will do, all about equally wide.
@@ -233,29 +315,39 @@ int cut(const AttentionHead& h, std::int64_t begin, std::int64_t end, float* mem
   return static_cast<int>(count);
 }
 
-}  // namespace
-
-void attend_queries(const AttentionHead& h, std::int64_t begin, std::int64_t end, float* scratch) {
+template <class Words>
+void attend_with(const AttentionHead& h, std::int64_t begin, std::int64_t end, float* scratch) {
   const std::int64_t block = std::min(kKeyBlock, h.tk), depth = rounded(h.d);
-  Keys keys{0, 0, scratch, scratch + kKeyBlock * depth, scratch + 2 * kKeyBlock * depth};
+  Keys keys{0, 0, scratch, scratch + kKeyBlock * depth, scratch + 2 * kKeyBlock * depth, nullptr};
+  keys.scratch = keys.scores + kKeyBlock * kMostLanes * kVectors;
   Queries sets[kMostQueries / kVectors];
-  const int count = cut(h, begin, end, keys.scores + kKeyBlock * kMostLanes * kVectors, sets);
-  for (int i = 0; i < count; ++i) pack_queries(h, sets[i]);
+  const int count = cut(h, begin, end, keys.scratch + kRows * depth, sets);
+  for (int i = 0; i < count; ++i) pack_queries<Words>(h, sets[i]);
   for (keys.first = 0; keys.first < (h.causal ? end : h.tk); keys.first += block) {
     keys.count = std::min(block, h.tk - keys.first);
-    pack_keys(h, keys);
-    pack_values(h, keys);
+    pack_keys(Words(), h, keys);
+    pack_values(Words(), h, keys);
     for (int i = 0; i < count; ++i) {
       const Queries& s = sets[i];
       if (h.causal && keys.first >= s.first + s.count) continue;
       switch (s.width / static_cast<std::int64_t>(hn::Lanes(D()))) {
-        case 1: attend<1>(h, s, keys); break;
-        case 2: attend<2>(h, s, keys); break;
-        default: attend<3>(h, s, keys); break;
+        case 1: attend<Words, 1>(h, s, keys); break;
+        case 2: attend<Words, 2>(h, s, keys); break;
+        default: attend<Words, 3>(h, s, keys); break;
       }
     }
   }
   for (int i = 0; i < count; ++i) finish(h, sets[i]);
+}
+
+}  // namespace
+
+void attend_queries(const AttentionHead& h, std::int64_t begin, std::int64_t end, Factors factors, float* scratch) {
+#if HWY_TARGET == HWY_AVX3
+  if (factors == Factors::bfloat16_by_instructions) return attend_with<BFloat16Dot>(h, begin, end, scratch);
+#endif
+  if (factors == Factors::float32) return attend_with<Float32Words>(h, begin, end, scratch);
+  attend_with<BFloat16Pairs>(h, begin, end, scratch);
 }
 
 }  // namespace impasto::HWY_NAMESPACE
@@ -278,7 +370,7 @@ std::int64_t group_size(std::int64_t queries, std::int64_t heads) {
 
 std::int64_t scratch_size(std::int64_t d, std::int64_t queries) {
   const std::int64_t depth = round_up(d, kMostLanes);
-  return 2 * kKeyBlock * depth + kKeyBlock * kQueryVectors * kMostLanes + round_up(queries, kMostLanes) * (2 * depth + 2);
+  return (2 * kKeyBlock + kMostTileRows) * depth + kKeyBlock * kQueryVectors * kMostLanes + round_up(queries, kMostLanes) * (2 * depth + 2);
 }
 
 /// Head `index` of all images' heads.
@@ -305,6 +397,9 @@ void CpuBackend::attention(const TensorView& q, const TensorView& k, const Tenso
   const int threads = products < kSmall ? 1 : num_threads();
   const std::int64_t size = scratch_size(q.shape[2] / heads, group);
   const Scratch scratch(pool_, static_cast<std::size_t>(threads * size));
+  const Factors factors = arithmetic_ == DType::float32 ? Factors::float32
+                          : has_bfloat16_instructions() ? Factors::bfloat16_by_instructions
+                                                        : Factors::bfloat16;
   std::atomic<std::int64_t> next{0};
   const auto work = [&](int thread, int) {
     if (thread >= threads) return;
@@ -312,7 +407,7 @@ void CpuBackend::attention(const TensorView& q, const TensorView& k, const Tenso
       AttentionHead head = head_of(q, k, v, out, heads, t / groups);
       head.scale = scale, head.causal = causal;
       const std::int64_t begin = t % groups * group;
-      IMPASTO_DISPATCH(attend_queries)(head, begin, std::min(tq, begin + group), scratch.data() + thread * size);
+      IMPASTO_DISPATCH(attend_queries)(head, begin, std::min(tq, begin + group), factors, scratch.data() + thread * size);
     }
   };
   if (threads == 1) {

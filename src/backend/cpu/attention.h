@@ -10,6 +10,11 @@ constexpr std::int64_t kQueryVectors = 3;   // vectors of queries that a registe
 constexpr std::int64_t kKeyBlock = 256;     // keys whose scores exist at a time: x 48 queries x 4 bytes = 48 KiB, well within L2
 constexpr std::int64_t kMostQueries = 768;  // queries that share a packed block of keys: packing is then 2 % of the work
 
+constexpr std::int64_t kMostTileRows = 8;  // rows of a register tile, most
+
+/// What the two products multiply.
+enum class Factors { float32, bfloat16, bfloat16_by_instructions };
+
 /// One head of one image; strides between tokens in elements.
 struct AttentionHead {
   const float *q, *k, *v;  // [tq, d], [tk, d], [tk, d]

@@ -83,21 +83,24 @@ std::unique_ptr<PackedWeights> CpuBackend::pack_conv2d(const TensorView& weight,
   return packed;
 }
 
-void direct_conv(BlockPool& pool, const TensorView& x, const ConvWeights& w, const Prologue& prologue, const Epilogue& epilogue,
-                 const TensorView& out) {
+void direct_conv(BlockPool& pool, const GemmKernels& kernels, const TensorView& x, const ConvWeights& w, const Prologue& prologue,
+                 const Epilogue& epilogue, const TensorView& out) {
   const TileTarget target = tile_target(out, w.bias.data(), epilogue, /*gated=*/false);
   if (is_product(w.geometry) && !prologue.scale) {
-    gemm(pool, DenseRows(x.as<float>(), x.row_stride), out.rows(), w.weight, /*taps=*/1, target);
+    gemm(pool, kernels, DenseRows(x.as<float>(), x.row_stride), out.rows(), w.weight, /*taps=*/1, target);
   } else {
-    gemm(pool, TapRows(x, prologue, w.geometry, out), out.rows(), w.weight, w.geometry.kernel * w.geometry.kernel, target);
+    gemm(pool, kernels, TapRows(x, prologue, w.geometry, out), out.rows(), w.weight, w.geometry.kernel * w.geometry.kernel, target);
   }
 }
 
 void CpuBackend::conv2d(const TensorView& x, const PackedWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
                         const TensorView& out) {
   const auto& w = static_cast<const ConvWeights&>(weights);
-  const auto conv = winograd_wins(w.geometry, out.shape[1], out.shape[2]) ? winograd_conv : direct_conv;
-  conv(pool_, x, w, prologue, epilogue, out);
+  if (winograd_wins(w.geometry, out.shape[1], out.shape[2])) {
+    winograd_conv(pool_, x, w, prologue, epilogue, out);
+  } else {
+    direct_conv(pool_, gemm_kernels(arithmetic_), x, w, prologue, epilogue, out);
+  }
 }
 
 }  // namespace impasto

@@ -17,8 +17,8 @@ struct ConvWeights final : PackedWeights {
 };
 
 /// As a product whose rows are gathered from the input. Any geometry.
-void direct_conv(BlockPool& pool, const TensorView& x, const ConvWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
-                 const TensorView& out);
+void direct_conv(BlockPool& pool, const GemmKernels& kernels, const TensorView& x, const ConvWeights& weights, const Prologue& prologue,
+                 const Epilogue& epilogue, const TensorView& out);
 
 /// By Winograd's F(4x4, 3x3), which takes a quarter of the multiplications: winograd.cc. Kernel 3, stride 1, any padding and upsampling.
 bool winograd_applies(const ConvGeometry& geometry);

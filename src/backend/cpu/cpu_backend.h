@@ -8,6 +8,9 @@ namespace impasto {
 
 class CpuBackend final : public Backend {
  public:
+  /// `arithmetic`: float32, or bfloat16 for the factors of products and attention (sums, tensors in memory and Winograd's convolutions stay
+  /// float32: its transforms lose too much in 8 bits, and it is the faster one).
+  explicit CpuBackend(DType arithmetic = DType::float32) : arithmetic_(arithmetic) {}
   std::string_view name() const override { return "cpu"; }
 
   // memory.cc
@@ -50,6 +53,7 @@ class CpuBackend final : public Backend {
   const BlockPool& pool() const { return pool_; }
 
  private:
+  DType arithmetic_;
   BlockPool pool_;
 };
 

@@ -130,7 +130,7 @@ void transpose_rows(const float* x, std::int64_t rows, std::int64_t columns, std
   constexpr std::int64_t kTile = 64;  // a tile of each side is 16 KiB: both stay in L1 while the other's lines are used up
   for (std::int64_t i = begin; i < end; i += kTile)
     for (std::int64_t j = 0; j < columns; j += kTile)
-      transpose(x + i * columns + j, columns, std::min(kTile, end - i), std::min(kTile, columns - j), 1.0f, out + j * rows + i, rows);
+      transpose(x + i * columns + j, columns, std::min(kTile, end - i), std::min(kTile, columns - j), Unchanged(), out + j * rows + i, rows);
 }
 
 }  // namespace impasto::HWY_NAMESPACE

@@ -24,14 +24,15 @@ struct Plan {
   std::int64_t panels, panels_per_block, blocks, rows_per_chunk, chunks;
 
   Plan(const GemmKernels& kernels, std::int64_t row_count, const StoredRows& weights, int taps, const TileTarget& target) {
-    const std::int64_t unit = taps == 1 ? 1 : 16 * taps;  // whole vectors of channels
-    depths = std::max<std::int64_t>(1, ceil_div(weights.columns, std::max(unit, kernels.depth / unit * unit)));
+    const std::int64_t unit = taps == 1 ? kernels.columns_per_word : 16 * taps;  // whole vectors of channels
+    const std::int64_t most = kernels.depth * kernels.columns_per_word;
+    depths = std::max<std::int64_t>(1, ceil_div(weights.columns, std::max(unit, most / unit * unit)));
     depth = ceil_div(ceil_div(weights.columns, depths), unit) * unit;
     depths = std::max<std::int64_t>(1, ceil_div(weights.columns, depth));
 
     const std::int64_t pieces = 4 * num_threads();
     panels = ceil_div(target.columns, kernels.out_width(target.gated));
-    const std::int64_t panel_bytes = depth * kernels.width * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t panel_bytes = kernels.words(depth) * kernels.width * static_cast<std::int64_t>(sizeof(float));
     const std::int64_t fitting = std::max<std::int64_t>(1, kernels.panel_bytes / std::max<std::int64_t>(1, panel_bytes));
     const std::int64_t good_chunks = std::clamp<std::int64_t>(row_count / kGoodChunk, 1, pieces);
     blocks = std::min(panels, std::max(ceil_div(panels, fitting), ceil_div(pieces, good_chunks)));
@@ -62,19 +63,25 @@ class Product {
     parallel_run([&](int, int) {
       const Scratch panels(pool_, static_cast<std::size_t>(plan_.panels_per_block * panel_floats()));
       const Scratch rows(pool_, static_cast<std::size_t>(a_.scratch_floats(kernels_.rows, plan_.depth)));
+      const Scratch narrow(pool_, static_cast<std::size_t>(kernels_.narrow == nullptr ? 0 : kernels_.rows * narrow_stride()));
+      const Scratch wide(pool_, static_cast<std::size_t>(kernels_.pair == nullptr ? 0 : wide_columns() * kernels_.width));
       const Scratch sums(pool_, static_cast<std::size_t>(plan_.depths == 1 ? tile_floats() : plan_.rows_per_chunk * block_width()));
-      const Memory memory{panels.data(), rows.data(), sums.data()};
+      const Memory memory{panels.data(), wide.data(), rows.data(), narrow.data(), sums.data()};
       for (std::int64_t i; (i = next.fetch_add(1)) < plan_.blocks * plan_.chunks;) multiply_piece(i / plan_.chunks, i % plan_.chunks, memory);
     });
   }
 
  private:
-  /// Of one thread: weights of a block, rows of a tile, and the sums so far: of one tile where depth is not cut, else of all tiles of a piece.
+  /// Of one thread: weights of a block (and some of them on their way to bfloat16), rows of a tile (in float32, in bfloat16), and the sums so
+  /// far: of one tile where depth is not cut, else of all tiles of a piece.
   struct Memory {
-    float *panels, *rows, *sums;
+    float *panels, *wide, *rows, *narrow, *sums;
   };
 
-  std::int64_t panel_floats() const { return plan_.depth * kernels_.width; }
+  std::int64_t panel_floats() const { return kernels_.words(plan_.depth) * kernels_.width; }
+  std::int64_t narrow_stride() const { return spread_stride(kernels_.words(plan_.depth)); }
+  /// Columns of weights that are widened before they are paired: few, to stay in the first-level cache; all where taps come between.
+  std::int64_t wide_columns() const { return taps_ == 1 ? 64 : plan_.depth; }
   std::int64_t tile_floats() const { return kernels_.rows * kernels_.width; }
   std::int64_t block_width() const { return plan_.panels_per_block * kernels_.width; }
 
@@ -83,8 +90,7 @@ class Product {
     const std::int64_t begin = chunk * plan_.rows_per_chunk, end = std::min(row_count_, begin + plan_.rows_per_chunk);
     for (std::int64_t i = 0; i < plan_.depths; ++i) {
       const DepthBlock depth{i * plan_.depth, std::min(plan_.depth, weights_.columns - i * plan_.depth), taps_};
-      for (std::int64_t p = first; p < last; ++p)
-        kernels_.widen_panel(weights_, p * out_width_, target_.gated, depth, memory.panels + (p - first) * panel_floats());
+      for (std::int64_t p = first; p < last; ++p) load_panel(p * out_width_, depth, memory.panels + (p - first) * panel_floats(), memory.wide);
       for (std::int64_t row = begin; row < end; row += kernels_.rows) {
         Memory here = memory;
         if (plan_.depths > 1) here.sums += (row - begin) * block_width();
@@ -93,16 +99,38 @@ class Product {
     }
   }
 
+  void load_panel(std::int64_t column, const DepthBlock& depth, float* panel, float* wide) const {
+    if (kernels_.pair == nullptr) return kernels_.widen_panel(weights_, column, target_.gated, depth, panel);
+    for (std::int64_t i = 0; i < depth.count; i += wide_columns()) {
+      const DepthBlock part{depth.first + i, std::min(wide_columns(), depth.count - i), taps_};
+      kernels_.widen_panel(weights_, column, target_.gated, part, wide);
+      kernels_.pair(wide, part.count, panel + kernels_.words(i) * kernels_.width);
+    }
+  }
+
+  /// A's rows of a tile, in words.
+  const float* load_rows(std::int64_t row, int count, const DepthBlock& depth, const Memory& memory, std::ptrdiff_t* stride) const {
+    const float* const x = a_.rows(row, count, depth, memory.rows, stride);
+    if (kernels_.narrow == nullptr) return x;
+    for (int r = 0; r < count; ++r) {
+      const float* const next = x + (r + count) * *stride;
+      for (std::int64_t i = 0; i < depth.count; i += 16) __builtin_prefetch(next + i, /*rw=*/0, /*locality=*/2);
+      kernels_.narrow(x + r * *stride, depth.count, memory.narrow + r * narrow_stride());
+    }
+    *stride = narrow_stride();
+    return memory.narrow;
+  }
+
   /// A tile's rows times panels first..last - 1.
   void multiply_rows(std::int64_t row, int count, std::int64_t first, std::int64_t last, const DepthBlock& depth, const Memory& memory) const {
     const bool begins = depth.first == 0, ends = depth.first + depth.count == weights_.columns;
     const auto multiply = begins ? kernels_.multiply[count] : kernels_.multiply_add[count];
     std::ptrdiff_t stride = 0;
-    const float* const x = a_.rows(row, count, depth, memory.rows, &stride);
+    const float* const x = load_rows(row, count, depth, memory, &stride);
     for (std::int64_t p = first; p < last; ++p) {
       float* const tile = memory.sums + (plan_.depths == 1 ? 0 : (p - first) * tile_floats());
       if (ends) expect_stores(row, count, p * out_width_);
-      multiply(x, stride, memory.panels + (p - first) * panel_floats(), depth.count, tile);
+      multiply(x, stride, memory.panels + (p - first) * panel_floats(), kernels_.words(depth.count), tile);
       if (ends) kernels_.store(tile, count, row, p * out_width_, target_);
     }
   }
@@ -148,8 +176,9 @@ const float* DenseRows::rows(std::int64_t row, int count, const DepthBlock& bloc
 
 std::int64_t DenseRows::scratch_floats(int max_rows, std::int64_t depth) const { return copies_ ? max_rows * spread_stride(depth) : 0; }
 
-void gemm(BlockPool& pool, const RowSource& a, std::int64_t row_count, const StoredRows& weights, int taps, const TileTarget& target) {
-  if (row_count != 0) Product(pool, gemm_kernels(), a, row_count, weights, taps, target).run();
+void gemm(BlockPool& pool, const GemmKernels& kernels, const RowSource& a, std::int64_t row_count, const StoredRows& weights, int taps,
+          const TileTarget& target) {
+  if (row_count != 0) Product(pool, kernels, a, row_count, weights, taps, target).run();
 }
 
 }  // namespace impasto

@@ -36,6 +36,7 @@ class DenseRows final : public RowSource {
 inline std::ptrdiff_t spread_stride(std::int64_t columns) { return static_cast<std::ptrdiff_t>(((columns + 15) / 16 | 1) * 16); }
 
 /// Multiplies `row_count` rows of `a` with `weights` (see DepthBlock for `taps`) into `target`.
-void gemm(BlockPool& pool, const RowSource& a, std::int64_t row_count, const StoredRows& weights, int taps, const TileTarget& target);
+void gemm(BlockPool& pool, const GemmKernels& kernels, const RowSource& a, std::int64_t row_count, const StoredRows& weights, int taps,
+          const TileTarget& target);
 
 }  // namespace impasto

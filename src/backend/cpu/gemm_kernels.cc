@@ -14,6 +14,7 @@
 
 #include "backend/cpu/simd_math-inl.h"
 #include "backend/cpu/stored-inl.h"
+#include "backend/cpu/words-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace impasto::HWY_NAMESPACE {
@@ -35,7 +36,7 @@ constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 12 : HWY_TARGET == HWY_AVX2 ? 6 :
 constexpr int kAhead = 16;
 
 /// Sums of R rows, kept in registers.
-template <int R>
+template <class Words, int R>
 struct Tile {
   V sum[R][kVectors];
 
@@ -46,15 +47,15 @@ struct Tile {
       for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
   }
 
-  /// One k: row r's factor lies at rows[r / 3] + r % 3 * lda. (Three rows a pointer, since x86 adds an index times 1, 2 or 4 for nothing.)
+  /// One word of each row: row r's lies at rows[r / 3] + r % 3 * lda. (Three rows a pointer: x86 adds an index times 1, 2 or 4 for nothing.)
   HWY_INLINE void multiply_add(const float* const (&rows)[(R + 2) / 3], std::ptrdiff_t lda, std::ptrdiff_t k, const float* b) {
-    const V b0 = hn::LoadU(d, b);
-    const V b1 = hn::LoadU(d, b + kLanes);
+    const auto b0 = Words::load(b);
+    const auto b1 = Words::load(b + kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const V x = hn::Set(d, rows[r / 3][r % 3 * lda + k]);
-      sum[r][0] = hn::MulAdd(x, b0, sum[r][0]);
-      sum[r][1] = hn::MulAdd(x, b1, sum[r][1]);
+      const auto x = Words::broadcast(rows[r / 3] + r % 3 * lda + k);
+      sum[r][0] = Words::multiply_add(x, b0, sum[r][0]);
+      sum[r][1] = Words::multiply_add(x, b1, sum[r][1]);
     }
   }
 
@@ -70,13 +71,13 @@ struct Tile {
 // The rows of the next tile are asked for while this one is computed: they lie in as many places as there are rows, too many and too
 // short for the hardware to foresee, and a miss to the third-level cache costs more than the out-of-order window holds. Winograd's products
 // of wide layers, whose rows come from there, ran 4 to 20 % faster with it on a busy Zen 4.
-template <int R, bool kAdd>
+template <class Words, int R, bool kAdd>
 void multiply(const float* HWY_RESTRICT a, std::ptrdiff_t lda, const float* HWY_RESTRICT b, std::ptrdiff_t k, float* HWY_RESTRICT c) {
   constexpr int kGroups = (R + 2) / 3, kUnroll = 4, kLineSteps = 16 / kUnroll;
   const float* rows[kGroups];
 #pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) rows[g] = a + 3 * g * lda;
-  Tile<R> tile;
+  Tile<Words, R> tile;
   tile.clear();
   std::ptrdiff_t i = 0;
   for (; i + kUnroll <= k; i += kUnroll) {
@@ -98,11 +99,29 @@ void multiply(const float* HWY_RESTRICT a, std::ptrdiff_t lda, const float* HWY_
   tile.template store<kAdd>(c);
 }
 
-template <int R>
+template <class Words, int R>
 void list_multiplies(GemmKernels& kernels) {
-  kernels.multiply[R] = multiply<R, false>;
-  kernels.multiply_add[R] = multiply<R, true>;
-  if constexpr (R > 1) list_multiplies<R - 1>(kernels);
+  kernels.multiply[R] = multiply<Words, R, false>;
+  kernels.multiply_add[R] = multiply<Words, R, true>;
+  if constexpr (R > 1) list_multiplies<Words, R - 1>(kernels);
+}
+
+// --- narrowing
+
+template <class Words>
+void narrow(const float* HWY_RESTRICT from, std::int64_t columns, float* HWY_RESTRICT words) {
+  std::int64_t i = 0;
+  for (; i + 2 * kLanes <= columns; i += 2 * kLanes, words += kLanes) hn::StoreU(Words::narrow(from + i), d, words);
+  for (; i < columns; i += 2) *words++ = bfloat16_word(from[i], i + 1 < columns ? from[i + 1] : 0.0f);
+}
+
+template <class Words>
+void pair(const float* HWY_RESTRICT panel, std::int64_t columns, float* HWY_RESTRICT words) {
+  for (std::int64_t j = 0; j < columns; j += 2, panel += 2 * kWidth, words += kWidth)
+    for (int v = 0; v < kWidth; v += kLanes) {
+      const V second = j + 1 < columns ? hn::LoadU(d, panel + kWidth + v) : hn::Zero(d);
+      hn::StoreU(Words::pair(hn::LoadU(d, panel + v), second), d, words + v);
+    }
 }
 
 // --- widening
@@ -236,14 +255,20 @@ void map_row(const float* x, std::int64_t n, const RowMap& map, float* out) {
   }
 }
 
+template <class Words>
 GemmKernels make_kernels() {
   GemmKernels kernels;
   kernels.rows = kRows;
   kernels.width = kWidth;
+  kernels.columns_per_word = Words::kColumns;
   kernels.panel_bytes = HWY_TARGET == HWY_AVX3 ? 512 << 10 : 256 << 10;
-  kernels.depth = 960;
-  list_multiplies<kRows>(kernels);
+  kernels.depth = Words::kColumns == 1 ? 960 : 480;
+  list_multiplies<Words, kRows>(kernels);
   kernels.widen = widen;
+  if constexpr (Words::kColumns == 2) {
+    kernels.narrow = narrow<Words>;
+    kernels.pair = pair<Words>;
+  }
   kernels.store = store;
   kernels.map_row = map_row;
   return kernels;
@@ -251,8 +276,18 @@ GemmKernels make_kernels() {
 
 }  // namespace
 
-const GemmKernels& kernels_of_target() {
-  static const GemmKernels kernels = make_kernels();
+const GemmKernels& float32_kernels() {
+  static const GemmKernels kernels = make_kernels<Float32Words>();
+  return kernels;
+}
+
+const GemmKernels& bfloat16_kernels(bool instructions) {
+#if HWY_TARGET == HWY_AVX3
+  static const GemmKernels dot = make_kernels<BFloat16Dot>();
+  if (instructions) return dot;
+#endif
+  (void)instructions;
+  static const GemmKernels kernels = make_kernels<BFloat16Pairs>();
   return kernels;
 }
 
@@ -262,9 +297,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace impasto {
 
-HWY_EXPORT(kernels_of_target);
+HWY_EXPORT(float32_kernels);
+HWY_EXPORT(bfloat16_kernels);
 
-const GemmKernels& gemm_kernels() { return IMPASTO_DISPATCH(kernels_of_target)(); }
+const GemmKernels& gemm_kernels(DType arithmetic) {
+  if (arithmetic == DType::bfloat16) return IMPASTO_DISPATCH(bfloat16_kernels)(has_bfloat16_instructions());
+  return IMPASTO_DISPATCH(float32_kernels)();
+}
 
 std::vector<float> padded_bias(const TensorView& bias, std::int64_t count) {
   std::vector<float> padded(static_cast<std::size_t>(count + kBiasPadding), 0.0f);

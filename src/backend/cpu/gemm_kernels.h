@@ -62,10 +62,12 @@ struct GemmKernels {
   int width = 0;  ///< columns of a tile; gated: half of them are values, half gates
   /// Bytes of widened weights to keep at hand: about half of a core's second-level cache on machines of this ISA.
   std::int64_t panel_bytes = 0;
-  /// Most columns of A multiplied at once: a tile's rows stay in the first-level cache while panel after panel passes.
+  /// Most words of a row of A multiplied at once: a tile's rows stay in the first-level cache while panel after panel passes.
   std::int64_t depth = 0;
+  /// Columns in a word of 32 bits: 1 (float32) or 2 (bfloat16; words travel as float). A row of an odd number of columns ends with a zero.
+  int columns_per_word = 1;
 
-  /// c[r * width + j] = (add: c[...] +) sum over k of a[r * lda + k] b[k * width + j]. Indexed by the number of rows, 1..rows.
+  /// c[r * width + j] = (add: c[...] +) sum over words k of a[r * lda + k] b[k * width + j]. Indexed by the number of rows, 1..rows.
   /// Adding comes last, so that sums made block by block lose less to rounding than one long chain would.
   using Multiply = void (*)(const float* a, std::ptrdiff_t lda, const float* b, std::ptrdiff_t k, float* c);
   Multiply multiply[kMaxRows + 1] = {};
@@ -75,12 +77,17 @@ struct GemmKernels {
   /// last repeat it (their products are not stored).
   void (*widen)(const StoredRows& weights, std::int64_t first, int count, const DepthBlock& block, float* panel) = nullptr;
 
+  /// bfloat16: words[i] = from[2 i], from[2 i + 1]; and rows of a widened panel in pairs. Null for float32.
+  void (*narrow)(const float* from, std::int64_t columns, float* words) = nullptr;
+  void (*pair)(const float* panel, std::int64_t columns, float* words) = nullptr;
+
   /// Stores a tile whose first row is row `row` of out and whose first column is `column`; columns past the last are dropped.
   void (*store)(const float* tile, int rows, std::int64_t row, std::int64_t column, const TileTarget& target) = nullptr;
 
   /// out[i] = map(x[i]) for i below n.
   void (*map_row)(const float* x, std::int64_t n, const RowMap& map, float* out) = nullptr;
 
+  std::int64_t words(std::int64_t columns) const { return (columns + columns_per_word - 1) / columns_per_word; }
   /// Columns of out that one tile makes.
   int out_width(bool gated) const { return gated ? width / 2 : width; }
   /// Widens what the tile at `column` of out needs: `width` weight rows, or as many half-way down again when gated.
@@ -91,7 +98,8 @@ struct GemmKernels {
   }
 };
 
-const GemmKernels& gemm_kernels();
+/// For products of float32 or bfloat16 factors; sums are float32 either way.
+const GemmKernels& gemm_kernels(DType arithmetic = DType::float32);
 
 /// Bias as float32 with room for kBiasPadding more; zeros when there is none.
 std::vector<float> padded_bias(const TensorView& bias, std::int64_t count);

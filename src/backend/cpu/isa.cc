@@ -13,26 +13,37 @@ namespace {
 struct Target {
   std::string_view name;
   std::int64_t bit;
+  bool bfloat16 = false;
 };
 
-constexpr Target kTargets[] = {{"baseline", HWY_STATIC_TARGET}, {"avx2", HWY_AVX2}, {"avx512", HWY_AVX3}};
+constexpr Target kTargets[] = {{"baseline", HWY_STATIC_TARGET}, {"avx2", HWY_AVX2}, {"avx512", HWY_AVX3}, {"avx512_bf16", HWY_AVX3, true}};
 
 std::int64_t machine_targets() {
   static const std::int64_t targets = (hwy::SupportedTargets() & HWY_TARGETS) | HWY_STATIC_TARGET;
   return targets;
 }
 
+bool machine_has_bfloat16() {
+#if HWY_ARCH_X86
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
+bool available(const Target& t) { return (machine_targets() & t.bit) != 0 && (!t.bfloat16 || machine_has_bfloat16()); }
+
 std::string names(bool available_only) {
   std::string s;
   for (const Target& t : kTargets)
-    if (!available_only || (machine_targets() & t.bit) != 0) s += (s.empty() ? "" : ", ") + std::string(t.name);
+    if (!available_only || available(t)) s += (s.empty() ? "" : ", ") + std::string(t.name);
   return s;
 }
 
 const Target& target_named(std::string_view name) {
   for (const Target& t : kTargets) {
     if (t.name != name) continue;
-    if ((machine_targets() & t.bit) != 0) return t;
+    if (available(t)) return t;
     fail(ErrorKind::invalid_argument, "IMPASTO_ISA is ", name, ", which this processor does not have; it has ", names(true));
   }
   fail(ErrorKind::invalid_argument, "IMPASTO_ISA is \"", name, "\"; it may be ", names(false), ", or unset for the best one");
@@ -55,7 +66,7 @@ const Target& best_target() {
 std::vector<std::string_view> available_isas() {
   std::vector<std::string_view> isas;
   for (const Target& t : kTargets)
-    if ((machine_targets() & t.bit) != 0) isas.push_back(t.name);
+    if (available(t)) isas.push_back(t.name);
   return isas;
 }
 
@@ -63,6 +74,11 @@ std::string_view isa() {
   const Target* target = chosen.load(std::memory_order_acquire);
   if (target == nullptr) choose(*(target = &best_target()));
   return target->name;
+}
+
+bool has_bfloat16_instructions() {
+  isa();
+  return chosen.load(std::memory_order_acquire)->bfloat16;
 }
 
 void set_isa(std::string_view name) { choose(target_named(name)); }

@@ -26,7 +26,7 @@ std::unique_ptr<PackedWeights> CpuBackend::pack_linear(const TensorView& weight,
 void CpuBackend::linear(const TensorView& x, const PackedWeights& weights, const Epilogue& epilogue, const TensorView& out) {
   const auto& w = static_cast<const LinearWeights&>(weights);
   const DenseRows rows(x.as<float>(), x.row_stride);
-  gemm(pool_, rows, x.rows(), w.weight, /*taps=*/1, tile_target(out, w.bias.data(), epilogue, w.gated));
+  gemm(pool_, gemm_kernels(arithmetic_), rows, x.rows(), w.weight, /*taps=*/1, tile_target(out, w.bias.data(), epilogue, w.gated));
 }
 
 }  // namespace impasto
