@@ -88,6 +88,7 @@ class Impasto:
     """The command, once a turn, by its own clock (`--json`). The first step is left out: it fills the pool of memory."""
 
     steps = 3
+    dtype = "float32"
 
     def __init__(self, options):
         self.options, self.seconds = options, None
@@ -96,7 +97,7 @@ class Impasto:
         o = self.options
         with tempfile.TemporaryDirectory() as folder:
             command = [o.impasto, "generate", "--model", o.model, "--prompt", PROMPT, "--num-inference-steps", str(self.steps), "--seed", "1", "--width", str(o.width),
-                       "--height", str(o.height), "--threads", str(o.threads), "--json", "--quiet", "--output", f"{folder}/picture.png"]
+                       "--height", str(o.height), "--threads", str(o.threads), "--dtype", self.dtype, "--json", "--quiet", "--output", f"{folder}/picture.png"]
             report = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         self.seconds = json.loads(report)["seconds"]
         return statistics.median(self.seconds["steps"][1:])
@@ -105,7 +106,11 @@ class Impasto:
         return self.seconds["vae_decoder"]
 
 
-ENGINES = {"impasto": Impasto, "torch": Torch, "torch-bf16": TorchBfloat16, "openvino": OpenVino, "openvino-bf16": OpenVinoBfloat16}
+class ImpastoBfloat16(Impasto):
+    dtype = "bfloat16"
+
+
+ENGINES = {"impasto": Impasto, "impasto-bf16": ImpastoBfloat16, "torch": Torch, "torch-bf16": TorchBfloat16, "openvino": OpenVino, "openvino-bf16": OpenVinoBfloat16}
 
 
 def example_inputs(torch, options, width):
