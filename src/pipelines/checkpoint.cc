@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/fail.h"
+#include "core/memory.h"
 #include "models/registry.h"
 #include "schedulers/scheduler.h"
 
@@ -46,11 +47,11 @@ ComponentInfo describe(const std::string& name, const std::string& class_name, c
   info.class_name = class_name;
   std::set<std::string> dtypes;
   for (const std::string& tensor : weights.names()) {
-    const TensorView view = weights.find(tensor);
-    if (!is_floating_point(view.dtype)) continue;  // position_ids and other buffers
-    info.parameters += view.count();
-    info.bytes += static_cast<std::int64_t>(view.bytes());
-    dtypes.insert(to_string(view.dtype));
+    const TensorInfo stored = weights.describe(tensor).value();
+    if (!is_floating_point(stored.dtype)) continue;  // position_ids and other buffers
+    info.parameters += stored.shape.count();
+    info.bytes += static_cast<std::int64_t>(stored.bytes());
+    dtypes.insert(to_string(stored.dtype));
   }
   info.dtypes.assign(dtypes.begin(), dtypes.end());
   return info;
@@ -125,6 +126,15 @@ Checkpoint Checkpoint::open(const std::string& path) {
   c.info.latent_channels = static_cast<int>(c.vae.latent_channels);
   c.info.height = c.info.width = static_cast<int>(c.unet.sample_size * c.vae.scale());
   return c;
+}
+
+void Checkpoint::copy_weights() {
+  std::int64_t needed = 0;
+  for (const ComponentInfo& component : info.components) needed += component.bytes;
+  if (const std::int64_t there = available_memory(); needed > there)
+    fail(ErrorKind::out_of_memory, info.path, ": the weights need ", in_gigabytes(needed), ", but ", in_gigabytes(there),
+         " are available; free memory, or map the files (map_weights) if another process uses them too");
+  for (auto* weights : {&text_encoder_weights, &unet_weights, &vae_weights}) *weights = copied_weights(**weights);
 }
 
 void Checkpoint::require_unchanged() const {

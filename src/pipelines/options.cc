@@ -29,18 +29,11 @@ void require_latents(const HostTensor& latents, const std::vector<std::int64_t>&
          " values, expected ", Shape(shape).to_string());
 }
 
-std::string gigabytes(std::int64_t bytes) {
-  std::ostringstream s;
-  s.precision(3);
-  s << static_cast<double>(bytes) / 1e9 << " GB";
-  return s.str();
-}
-
 void require_memory(const TextToImageOptions& o, const Checkpoint& c) {
   const std::int64_t needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1), there = available_memory();
   if (needed > there)
-    fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", gigabytes(needed), ", but ",
-         gigabytes(there), " are available; draw smaller or fewer images");
+    fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", in_gigabytes(needed), ", but ",
+         in_gigabytes(there), " are available; draw smaller or fewer images");
 }
 
 }  // namespace

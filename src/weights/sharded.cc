@@ -32,6 +32,11 @@ class ShardedReader : public WeightReader {
     return all;
   }
 
+  std::optional<TensorInfo> describe(std::string_view name) const override {
+    const WeightReader* shard = look_up(name);
+    return shard != nullptr ? shard->describe(name) : std::nullopt;
+  }
+
   TensorView find(std::string_view name) const override {
     const WeightReader* shard = look_up(name);
     return shard != nullptr ? shard->find(name) : TensorView{};
