@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/fail.h"
+#include "core/guard.h"
 #include "core/memory.h"
 #include "models/registry.h"
 #include "schedulers/scheduler.h"
@@ -16,7 +17,10 @@ namespace {
 
 constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
 
-JsonObject read_object(const fs::path& path) { return {read_json(path.string()), path.string()}; }
+JsonObject read_object(const fs::path& path) {
+  const std::string file = path.string();
+  return {read_json(file), file};
+}
 
 JsonObject read_index(const std::string& path) {
   if (!fs::exists(path)) fail(ErrorKind::not_found, path, ": no such folder");
@@ -61,12 +65,10 @@ ComponentInfo describe(const std::string& name, const std::string& class_name, c
 /// timesteps start at 1 and that latents are not clipped, which DDIM and DDPM do unless told not to.
 JsonObject read_scheduler(const fs::path& path, const std::string& index_class) {
   const JsonObject stored = read_object(path);
-  Json config = stored.value();
   const std::string name = stored.text("_class_name", index_class);
-  config["_class_name"] = name;
-  config["steps_offset"] = 1;
-  if (stored.boolean("clip_sample", name == "DDIMScheduler" || name == "DDPMScheduler")) config["clip_sample"] = false;
-  return {config, stored.where()};
+  const bool clips = stored.boolean("clip_sample", name == "DDIMScheduler" || name == "DDPMScheduler");
+  const JsonObject config = stored.with("_class_name", name).with("steps_offset", 1);
+  return clips ? config.with("clip_sample", false) : config;
 }
 
 struct Component {
@@ -141,6 +143,8 @@ void Checkpoint::require_unchanged() const {
   for (const WeightReader* weights : {text_encoder_weights.get(), unet_weights.get(), vae_weights.get()}) weights->check_unchanged();
 }
 
-ModelInfo inspect(const std::string& path) { return Checkpoint::open(path).info; }
+ModelInfo inspect(const std::string& path) {
+  return guarded([&] { return Checkpoint::open(path).info; });
+}
 
 }  // namespace impasto

@@ -65,11 +65,9 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
   const std::string& name = options.scheduler.empty() ? c.info.scheduler : options.scheduler;
   result.scheduler = scheduler_class_name(name);
-  Json config = c.scheduler.value();
-  if (options.use_karras_sigmas) config["use_karras_sigmas"] = *options.use_karras_sigmas;
-  const JsonObject object(config, c.scheduler.where());
-  result.karras_sigmas = object.boolean("use_karras_sigmas", false);
-  auto scheduler = make_scheduler(object, name);
+  const JsonObject config = options.use_karras_sigmas ? c.scheduler.with("use_karras_sigmas", *options.use_karras_sigmas) : c.scheduler;
+  result.karras_sigmas = config.boolean("use_karras_sigmas", false);
+  auto scheduler = make_scheduler(config, name);
   scheduler->set_timesteps(options.num_inference_steps);
   return scheduler;
 }
