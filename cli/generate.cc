@@ -56,11 +56,24 @@ void stop_if_interrupted() {
   if (interrupted()) throw Error(ErrorKind::cancelled, "stopped; no picture was written");
 }
 
+/// Runs f, which asks interrupted(); a stop is told in our words.
+template <typename F>
+auto unless_interrupted(const F& f) {
+  try {
+    auto result = f();
+    stop_if_interrupted();
+    return result;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) stop_if_interrupted();
+    throw;
+  }
+}
+
 Pipeline load(const GenerateArguments& arguments, const std::string& path, Progress& progress) {
   progress.begin("Loading");
-  Pipeline pipeline = Pipeline::load(path, arguments.load);
-  stop_if_interrupted();
-  return pipeline;
+  LoadOptions options = arguments.load;
+  options.should_stop = interrupted;
+  return unless_interrupted([&] { return Pipeline::load(path, options); });
 }
 
 TextToImageResult draw(const Pipeline& pipeline, TextToImageOptions options, Progress& progress) {
@@ -71,14 +84,8 @@ TextToImageResult draw(const Pipeline& pipeline, TextToImageOptions options, Pro
     if (info.step + 1 == info.num_steps) progress.begin("Decoding");
     return StepAction::proceed;
   };
-  try {
-    TextToImageResult result = pipeline.text_to_image(options);
-    stop_if_interrupted();
-    return result;
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::cancelled) stop_if_interrupted();  // in our words
-    throw;
-  }
+  options.should_stop = interrupted;
+  return unless_interrupted([&] { return pipeline.text_to_image(options); });
 }
 
 /// Writes a picture, and where that fails puts it into the folder for temporary files: minutes of work should not be lost to a full disk.

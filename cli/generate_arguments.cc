@@ -64,7 +64,8 @@ void add_machine(CLI::App& app, GenerateArguments& a) {
   auto* device = app.add_option("--device", a.load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
   auto* dtype = app.add_option("--dtype", a.load.dtype, "Arithmetic: auto, float32, bfloat16 (faster where the CPU has AVX-512 BF16; default auto: float32)")->type_name("NAME");
   auto* threads = add_integer(app, "-t,--threads", a.load.num_threads, "Threads; never changes the picture (default: one per core)");
-  for (auto* option : {model, device, dtype, threads}) option->group("Model and machine");
+  auto* mapped = app.add_flag("--mmap", a.load.map_weights, "Use the weights where the files are mapped, not a copy in memory: processes share them");
+  for (auto* option : {model, device, dtype, threads, mapped}) option->group("Model and machine");
 }
 
 void add_output(CLI::App& app, GenerateArguments& a) {

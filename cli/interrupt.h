@@ -1,4 +1,4 @@
-// Ctrl-C: the first asks the drawing to stop after its step, the second ends the process.
+// Ctrl-C: the first asks the work to stop at its next operation, the second ends the process.
 #pragma once
 
 namespace impasto::cli {

@@ -28,6 +28,12 @@ struct LoadOptions {
   std::string dtype = "auto";
   /// Threads of the process-wide pool; 0 takes one per core that the process may run on. Never changes a result.
   int num_threads = 0;
+  /// False copies the weights into memory, so that nothing which happens to the files later can matter. True uses them where the files are
+  /// mapped: loading is immediate and processes that load the same files share one copy, but a file that another program cuts short
+  /// meanwhile ends the process with SIGBUS, as with any mapping. Never changes a result.
+  bool map_weights = false;
+  /// As TextToImageOptions::should_stop.
+  std::function<bool()> should_stop;
 };
 
 /// What a hook sees after a step.
@@ -67,6 +73,9 @@ struct TextToImageOptions {
   // What does not.
   /// Called after each step on the calling thread. Returning `cancel` ends the call with Error{cancelled}.
   std::function<StepAction(const StepInfo&)> on_step;
+  /// Asked on the calling thread between the operations of the networks, many times a step: must be quick. True ends the call with
+  /// Error{cancelled} wherever it is, the text encoder and the decoder included. Empty: only on_step can cancel.
+  std::function<bool()> should_stop;
   bool decode = true;  ///< false leaves `images` empty: only the latents are wanted
 };
 
@@ -117,12 +126,13 @@ IMPASTO_API std::int64_t predicted_peak_memory(const ModelInfo& info, int height
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {
  public:
-  /// Opens a folder in the diffusers layout (model_index.json and a folder per component). Weights are memory-mapped.
-  /// Throws not_found, bad_file, unsupported or out_of_memory.
+  /// Opens a folder in the diffusers layout (model_index.json and a folder per component).
+  /// Throws not_found, bad_file (also when a file changes while it is read), unsupported, out_of_memory (before taking memory that is not
+  /// there) or cancelled.
   static Pipeline load(const std::string& path, const LoadOptions& options = {});
 
   /// Throws invalid_argument for options out of range, out_of_memory before taking memory that is not there,
-  /// non_finite when the latents leave the finite numbers, cancelled when the hook said so.
+  /// non_finite when the latents leave the finite numbers, cancelled when a hook said so. After any error the pipeline is as it was.
   TextToImageResult text_to_image(const TextToImageOptions& options) const;
 
   const ModelInfo& info() const;

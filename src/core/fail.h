@@ -11,6 +11,7 @@ namespace impasto {
 template <typename... Parts>
 std::string concat(const Parts&... parts) {
   std::ostringstream s;
+  s.exceptions(std::ios::badbit);  // or a failed allocation would only cut the text
   (s << ... << parts);
   return s.str();
 }

@@ -14,6 +14,7 @@ namespace {
 class StrictBuilder : public nlohmann::json_sax<Json> {
  public:
   StrictBuilder(const std::string& where, int max_depth) : where_(where), max_depth_(max_depth) {}
+  ~StrictBuilder() override { dismantle(root_); }
 
   Json take() { return std::move(root_); }
 
@@ -137,6 +138,16 @@ std::string without_python_constants(std::string_view text) {
 
 }  // namespace
 
+void dismantle(Json& value) noexcept {
+  if (auto* object = value.get_ptr<Json::object_t*>(); object != nullptr) {
+    for (auto& [key, member] : *object) dismantle(member);
+    object->clear();
+  } else if (auto* array = value.get_ptr<Json::array_t*>(); array != nullptr) {
+    for (Json& element : *array) dismantle(element);
+    array->clear();
+  }
+}
+
 Json parse_json(std::string_view text, const std::string& where, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes) fail(ErrorKind::bad_file, where, ": has ", text.size(), " bytes of JSON, expected at most ", limits.max_bytes);
   // The parser takes a NUL for the end of its input and would not look at what follows.
@@ -154,8 +165,18 @@ Json read_json(const std::string& path, const JsonLimits& limits) {
   return parse_json(read_file(path, limits.max_bytes), path, of_a_file);
 }
 
-JsonObject::JsonObject(Json value, std::string where) : value_(std::move(value)), where_(std::move(where)) {
-  if (!value_.is_object()) fail(ErrorKind::bad_file, where_, ": expected a JSON object, found ", describe(value_));
+JsonObject::JsonObject(Json value, const std::string& where) try : where_(where) {
+  if (!value.is_object()) fail(ErrorKind::bad_file, where_, ": expected a JSON object, found ", describe(value));
+  value_ = std::move(value);
+} catch (...) {
+  dismantle(value);
+  throw;
+}
+
+JsonObject JsonObject::with(const char* key, Json value) const {
+  JsonObject copy = *this;
+  copy.value_[key] = std::move(value);
+  return copy;
 }
 
 std::int64_t JsonObject::integer(const char* key, std::int64_t fallback, std::int64_t low, std::int64_t high) const {

@@ -26,11 +26,23 @@ Json parse_json(std::string_view text, const std::string& where, const JsonLimit
 /// Reads a file and parses it, Python's constants allowed. Throws not_found, io or bad_file.
 Json read_json(const std::string& path, const JsonLimits& limits = {});
 
+/// Empties a value without asking for memory. nlohmann's destructor asks for some wherever a container holds anything, and ends the process
+/// when there is none: so what is held while memory may run out is taken apart first.
+void dismantle(Json& value) noexcept;
+
 /// A JSON object with its place, for reading configs field by field: a missing field gives the default, a field of another type
 /// throws bad_file naming file, field, what was expected and what was found. A field that is null counts as missing.
 class JsonObject {
  public:
-  JsonObject(Json value, std::string where);
+  JsonObject(Json value, const std::string& where);
+  JsonObject(const JsonObject&) = default;
+  JsonObject(JsonObject&&) = default;
+  JsonObject& operator=(const JsonObject&) = default;
+  JsonObject& operator=(JsonObject&&) = default;
+  ~JsonObject() { dismantle(value_); }
+
+  /// The same with one field set, to a number, a text or a boolean.
+  JsonObject with(const char* key, Json value) const;
 
   const Json& value() const { return value_; }
   const std::string& where() const { return where_; }
@@ -45,8 +57,8 @@ class JsonObject {
   std::vector<double> numbers(const char* key, const std::vector<double>& fallback) const;
 
  private:
-  Json value_;
   std::string where_;
+  Json value_;
 };
 
 }  // namespace impasto

@@ -92,6 +92,13 @@ std::int64_t available_memory_under(const std::string& root) {
   return std::min(system, cgroup_headroom(root));
 }
 
+std::string in_gigabytes(std::int64_t bytes) {
+  std::ostringstream s;
+  s.precision(3);
+  s << static_cast<double>(bytes) / 1e9 << " GB";
+  return s.str();
+}
+
 std::int64_t peak_resident_memory() {
   const std::int64_t kilobytes = read_field("/proc/self/status", "VmHWM:", 0);
   if (kilobytes > 0) return kilobytes * 1024;

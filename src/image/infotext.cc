@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/fail.h"
+#include "core/guard.h"
 #include "core/json.h"
 #include "impasto/metadata.h"
 
@@ -120,9 +121,11 @@ std::string infotext(const TextToImageOptions& options, const TextToImageResult&
   if (index < 0 || static_cast<std::size_t>(index) >= result.seeds.size()) {
     fail(ErrorKind::invalid_argument, "infotext: no image ", index, " in a result of ", result.seeds.size());
   }
-  std::string text = options.prompt;
-  if (!options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
-  return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)]));
+  return guarded([&] {
+    std::string text = options.prompt;
+    if (!options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
+    return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)]));
+  });
 }
 
 }  // namespace impasto

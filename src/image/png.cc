@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "core/fail.h"
+#include "core/guard.h"
 #include "image/atomic_file.h"
 #include "image/text_encoding.h"
 #include "impasto/image.h"
@@ -115,9 +116,7 @@ std::vector<png_text> text_table(const std::vector<TextChunk>& text, std::vector
   return table;
 }
 
-}  // namespace
-
-std::vector<std::uint8_t> encode_png(const Image& image, const std::vector<TextChunk>& text) {
+std::vector<std::uint8_t> checked_and_encoded(const Image& image, const std::vector<TextChunk>& text) {
   check_image(image);
   std::vector<std::string> values = encode_values(text);
   std::vector<png_text> table = text_table(text, values);
@@ -129,8 +128,14 @@ std::vector<std::uint8_t> encode_png(const Image& image, const std::vector<TextC
   return std::move(sink.bytes);
 }
 
+}  // namespace
+
+std::vector<std::uint8_t> encode_png(const Image& image, const std::vector<TextChunk>& text) {
+  return guarded([&] { return checked_and_encoded(image, text); });
+}
+
 void write_png(const std::string& path, const Image& image, const std::vector<TextChunk>& text) {
-  write_file_atomically(path, encode_png(image, text));
+  guarded([&] { write_file_atomically(path, checked_and_encoded(image, text)); });
 }
 
 }  // namespace impasto

@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 
+#include "core/cancellation.h"
+
 namespace impasto::ops {
 namespace {
 
@@ -26,6 +28,7 @@ Epilogue epilogue(const Fused& fused, const Shape& out) {
 }  // namespace
 
 Tensor linear(const Tensor& x, const PackedWeights& weights, std::int64_t out_features, const Fused& fused) {
+  stop_if_asked();
   Tensor out = Tensor::empty(x.backend(), with_columns(x.shape(), out_features));
   x.backend().linear(x.view(), weights, epilogue(fused, out.shape()), out.view());
   return out;
@@ -41,6 +44,7 @@ Tensor gated_linear(const Tensor& x, const PackedWeights& weights, std::int64_t 
 
 Tensor conv2d(const Tensor& x, const PackedWeights& weights, const ConvGeometry& geometry, std::int64_t out_channels, const Affine& input,
               const Fused& fused, std::int64_t height, std::int64_t width) {
+  stop_if_asked();
   IMPASTO_CHECK(x.shape().rank() == 4 && x.view().contiguous());
   const std::int64_t full_height = geometry.output(x.dim(1)), full_width = geometry.output(x.dim(2));
   if (height == 0) height = full_height, width = full_width;
@@ -53,6 +57,7 @@ Tensor conv2d(const Tensor& x, const PackedWeights& weights, const ConvGeometry&
 }
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int heads, bool causal) {
+  stop_if_asked();
   IMPASTO_CHECK(q.shape().rank() == 3 && k.shape() == v.shape() && k.dim(0) == q.dim(0) && k.dim(2) == q.dim(2) && q.dim(2) % heads == 0);
   IMPASTO_CHECK(!causal || q.dim(1) == k.dim(1));
   Tensor out = like(q);

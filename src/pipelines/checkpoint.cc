@@ -5,6 +5,8 @@
 #include <set>
 
 #include "core/fail.h"
+#include "core/guard.h"
+#include "core/memory.h"
 #include "models/registry.h"
 #include "schedulers/scheduler.h"
 
@@ -15,7 +17,10 @@ namespace {
 
 constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
 
-JsonObject read_object(const fs::path& path) { return {read_json(path.string()), path.string()}; }
+JsonObject read_object(const fs::path& path) {
+  const std::string file = path.string();
+  return {read_json(file), file};
+}
 
 JsonObject read_index(const std::string& path) {
   if (!fs::exists(path)) fail(ErrorKind::not_found, path, ": no such folder");
@@ -46,11 +51,11 @@ ComponentInfo describe(const std::string& name, const std::string& class_name, c
   info.class_name = class_name;
   std::set<std::string> dtypes;
   for (const std::string& tensor : weights.names()) {
-    const TensorView view = weights.find(tensor);
-    if (!is_floating_point(view.dtype)) continue;  // position_ids and other buffers
-    info.parameters += view.count();
-    info.bytes += static_cast<std::int64_t>(view.bytes());
-    dtypes.insert(to_string(view.dtype));
+    const TensorInfo stored = weights.describe(tensor).value();
+    if (!is_floating_point(stored.dtype)) continue;  // position_ids and other buffers
+    info.parameters += stored.shape.count();
+    info.bytes += static_cast<std::int64_t>(stored.bytes());
+    dtypes.insert(to_string(stored.dtype));
   }
   info.dtypes.assign(dtypes.begin(), dtypes.end());
   return info;
@@ -60,12 +65,10 @@ ComponentInfo describe(const std::string& name, const std::string& class_name, c
 /// timesteps start at 1 and that latents are not clipped, which DDIM and DDPM do unless told not to.
 JsonObject read_scheduler(const fs::path& path, const std::string& index_class) {
   const JsonObject stored = read_object(path);
-  Json config = stored.value();
   const std::string name = stored.text("_class_name", index_class);
-  config["_class_name"] = name;
-  config["steps_offset"] = 1;
-  if (stored.boolean("clip_sample", name == "DDIMScheduler" || name == "DDPMScheduler")) config["clip_sample"] = false;
-  return {config, stored.where()};
+  const bool clips = stored.boolean("clip_sample", name == "DDIMScheduler" || name == "DDPMScheduler");
+  const JsonObject config = stored.with("_class_name", name).with("steps_offset", 1);
+  return clips ? config.with("clip_sample", false) : config;
 }
 
 struct Component {
@@ -127,10 +130,21 @@ Checkpoint Checkpoint::open(const std::string& path) {
   return c;
 }
 
+void Checkpoint::copy_weights() {
+  std::int64_t needed = 0;
+  for (const ComponentInfo& component : info.components) needed += component.bytes;
+  if (const std::int64_t there = available_memory(); needed > there)
+    fail(ErrorKind::out_of_memory, info.path, ": the weights need ", in_gigabytes(needed), ", but ", in_gigabytes(there),
+         " are available; free memory, or map the files (map_weights) if another process uses them too");
+  for (auto* weights : {&text_encoder_weights, &unet_weights, &vae_weights}) *weights = copied_weights(**weights);
+}
+
 void Checkpoint::require_unchanged() const {
   for (const WeightReader* weights : {text_encoder_weights.get(), unet_weights.get(), vae_weights.get()}) weights->check_unchanged();
 }
 
-ModelInfo inspect(const std::string& path) { return Checkpoint::open(path).info; }
+ModelInfo inspect(const std::string& path) {
+  return guarded([&] { return Checkpoint::open(path).info; });
+}
 
 }  // namespace impasto

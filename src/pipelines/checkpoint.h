@@ -13,7 +13,8 @@
 
 namespace impasto {
 
-/// Configs parsed and checked against each other, headers of the weight files read; no weight has been touched yet.
+/// Configs parsed and checked against each other, headers of the weight files read; no weight has been touched until
+/// copy_weights() or a network asks.
 struct Checkpoint {
   ModelInfo info;
   std::string tokenizer_folder;
@@ -27,8 +28,9 @@ struct Checkpoint {
   /// Throws not_found, bad_file or unsupported; see Pipeline::load.
   static Checkpoint open(const std::string& path);
 
-  /// Weights are used where the files are mapped. Throws bad_file when a file was cut or rewritten since it was opened; one that is cut while
-  /// a picture is being drawn still ends the process.
+  /// Puts memory of their own in the place of the mapped files. Throws out_of_memory when it is not there, cancelled, bad_file, io.
+  void copy_weights();
+  /// Throws bad_file when a mapped file was cut or rewritten since it was opened.
   void require_unchanged() const;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/guard.h"
 #include "core/memory.h"
 #include "pipelines/checkpoint.h"
 
@@ -42,10 +43,12 @@ std::int64_t activation_memory(const UNetConfig& unet, const VaeConfig& vae, std
 
 std::int64_t predicted_peak_memory(const ModelInfo& info, int height, int width, int num_images) {
   constexpr std::int64_t kProcess = 64 << 20;  // code, tables, the tokenizer
-  const Checkpoint c = Checkpoint::open(info.path);
-  std::int64_t weights = 0;
-  for (const ComponentInfo& component : info.components) weights += component.bytes;
-  return kProcess + weights + activation_memory(c.unet, c.vae, height, width, num_images, /*guided=*/true);
+  return guarded([&] {
+    const Checkpoint c = Checkpoint::open(info.path);
+    std::int64_t weights = 0;
+    for (const ComponentInfo& component : info.components) weights += component.bytes;
+    return kProcess + weights + activation_memory(c.unet, c.vae, height, width, num_images, /*guided=*/true);
+  });
 }
 
 }  // namespace impasto

@@ -29,18 +29,11 @@ void require_latents(const HostTensor& latents, const std::vector<std::int64_t>&
          " values, expected ", Shape(shape).to_string());
 }
 
-std::string gigabytes(std::int64_t bytes) {
-  std::ostringstream s;
-  s.precision(3);
-  s << static_cast<double>(bytes) / 1e9 << " GB";
-  return s.str();
-}
-
 void require_memory(const TextToImageOptions& o, const Checkpoint& c) {
   const std::int64_t needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1), there = available_memory();
   if (needed > there)
-    fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", gigabytes(needed), ", but ",
-         gigabytes(there), " are available; draw smaller or fewer images");
+    fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", in_gigabytes(needed), ", but ",
+         in_gigabytes(there), " are available; draw smaller or fewer images");
 }
 
 }  // namespace
@@ -72,11 +65,9 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
   const std::string& name = options.scheduler.empty() ? c.info.scheduler : options.scheduler;
   result.scheduler = scheduler_class_name(name);
-  Json config = c.scheduler.value();
-  if (options.use_karras_sigmas) config["use_karras_sigmas"] = *options.use_karras_sigmas;
-  const JsonObject object(config, c.scheduler.where());
-  result.karras_sigmas = object.boolean("use_karras_sigmas", false);
-  auto scheduler = make_scheduler(object, name);
+  const JsonObject config = options.use_karras_sigmas ? c.scheduler.with("use_karras_sigmas", *options.use_karras_sigmas) : c.scheduler;
+  result.karras_sigmas = config.boolean("use_karras_sigmas", false);
+  auto scheduler = make_scheduler(config, name);
   scheduler->set_timesteps(options.num_inference_steps);
   return scheduler;
 }

@@ -1,31 +1,23 @@
 #include "impasto/pipeline.h"
 
-#include <new>
-
 #include "backend/registry.h"
+#include "core/cancellation.h"
 #include "core/fail.h"
+#include "core/guard.h"
 #include "core/threads.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
 namespace {
 
-/// Runs f; an allocation that failed anywhere inside becomes our error.
-template <typename F>
-auto guard_memory(const F& f) {
-  try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    fail(ErrorKind::out_of_memory, "an allocation failed; draw smaller or fewer images, or free memory");
-  }
-}
-
-Networks load_networks(const std::string& path, Backend& backend) {
+Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend) {
+  const CancellationScope scope(options.should_stop);
   Checkpoint c = Checkpoint::open(path);
   ClipTokenizer tokenizer = ClipTokenizer::load(c.tokenizer_folder);
   if (tokenizer.vocabulary_size() > c.text_encoder.vocabulary_size || tokenizer.max_length() > c.text_encoder.max_positions)
     fail(ErrorKind::bad_file, path, ": the tokenizer has ", tokenizer.vocabulary_size(), " ids and ", tokenizer.max_length(),
          " positions, the text encoder only ", c.text_encoder.vocabulary_size, " and ", c.text_encoder.max_positions);
+  if (!options.map_weights) c.copy_weights();
   ClipText text_encoder(c.text_encoder, c.text_encoder_weights, backend);
   UNet unet(c.unet, c.unet_weights, backend);
   VaeDecoder vae_decoder(c.vae, c.vae_weights, backend);
@@ -51,11 +43,12 @@ Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
     fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, ", allowed is 0 to 4096");
   Backend& backend = backend_for(options.device, arithmetic);
   if (options.num_threads > 0) set_num_threads(options.num_threads);
-  return guard_memory([&] { return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, backend)})); });
+  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, options, backend)})); });
 }
 
 TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) const {
-  return guard_memory([&] { return impasto::text_to_image(impl_->networks, options); });
+  const CancellationScope scope(options.should_stop);
+  return guarded([&] { return impasto::text_to_image(impl_->networks, options); });
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }

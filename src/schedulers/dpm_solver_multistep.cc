@@ -102,9 +102,7 @@ class DpmSolverMultistep final : public Scheduler {
 std::unique_ptr<Scheduler> make_dpm_solver_multistep(const JsonObject& config) { return std::make_unique<DpmSolverMultistep>(Config(config)); }
 
 std::unique_ptr<Scheduler> make_dpm_solver_multistep_sde(const JsonObject& config) {
-  Json fields = config.value();
-  fields["algorithm_type"] = "sde-dpmsolver++";
-  return make_dpm_solver_multistep(JsonObject(std::move(fields), config.where()));
+  return make_dpm_solver_multistep(config.with("algorithm_type", "sde-dpmsolver++"));
 }
 
 }  // namespace impasto

@@ -23,14 +23,15 @@ constexpr const char* kNamed[] = {"bos_token", "eos_token", "unk_token", "sep_to
 JsonObject read_optional(const std::string& folder, const char* name) {
   const std::string path = (std::filesystem::path(folder) / name).string();
   std::error_code ignored;
-  return JsonObject(std::filesystem::exists(path, ignored) ? read_json(path) : Json::object(), path);
+  return {std::filesystem::exists(path, ignored) ? read_json(path) : Json::object(), path};
 }
 
 // A token in a file: its text, or an object with its text and looks. `special` where the file's place for it implies so.
 AddedToken parse_token(const Json& value, bool special, const std::string& where, const std::string& field) {
   if (value.is_string()) return {value.get<std::string>(), false, {}};
   if (!value.is_object()) fail(ErrorKind::bad_file, where, ": field ", field, ": expected a token (a string or an object with its content)");
-  const JsonObject token(value, where + ": field " + field);
+  const std::string place = where + ": field " + field;
+  const JsonObject token(value, place);
   AddedToken result{token.text("content", ""), token.boolean("normalized", !token.boolean("special", special)), {}};
   if (token.boolean("single_word", false))
     fail(ErrorKind::unsupported, where, ": token ", in_quotes(result.content), " matches single words only, which is not supported");
@@ -74,7 +75,8 @@ class ConfigReader {
   }
 
   void read_decoder() {
-    const JsonObject decoder(config_.value().at("added_tokens_decoder"), config_.where() + ": field added_tokens_decoder");
+    const std::string place = config_.where() + ": field added_tokens_decoder";
+    const JsonObject decoder(config_.value().at("added_tokens_decoder"), place);
     for (const auto& [key, value] : decoder.value().items()) {
       std::int64_t id = -1;
       const auto parsed = std::from_chars(key.data(), key.data() + key.size(), id);

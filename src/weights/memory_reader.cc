@@ -34,6 +34,11 @@ class MemoryReader : public WeightReader {
 
 }  // namespace
 
+std::optional<TensorInfo> WeightReader::describe(std::string_view name) const {
+  const TensorView view = find(name);
+  return view ? std::optional(TensorInfo{view.dtype, view.shape}) : std::nullopt;
+}
+
 void WeightReader::read(std::string_view name, void* out) const {
   const TensorView view = find(name);
   if (!view) fail(ErrorKind::not_found, where(), ": has no tensor ", in_quotes(name));

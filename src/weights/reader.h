@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,12 @@
 #include "core/tensor_view.h"
 
 namespace impasto {
+
+struct TensorInfo {
+  DType dtype = DType::float32;
+  Shape shape;
+  std::size_t bytes() const { return static_cast<std::size_t>(shape.count()) * size_of(dtype); }
+};
 
 class WeightReader {
  public:
@@ -18,10 +25,13 @@ class WeightReader {
   virtual std::string where() const = 0;
   /// Every name, sorted.
   virtual std::vector<std::string> names() const = 0;
-  /// Dtype, shape and bytes as stored, aligned for the dtype; the bytes live as long as the reader. An empty view when there is no such
-  /// tensor. Throws unsupported for a dtype that DType lacks or a rank beyond Shape's, bad_file as check_unchanged().
+  /// Dtype and shape as stored, from what was read when the file was opened; nothing when there is no such tensor. Throws unsupported for
+  /// a dtype that DType lacks or a rank beyond Shape's.
+  virtual std::optional<TensorInfo> describe(std::string_view name) const;
+  /// The same with the bytes, aligned for the dtype; they live as long as the reader. An empty view when there is no such tensor. Throws
+  /// as describe(), and bad_file as check_unchanged().
   virtual TensorView find(std::string_view name) const = 0;
-  /// Copies the tensor's bytes to `out` (find(name).bytes() of them). Throws not_found, io, and bad_file when the file was cut or
+  /// Copies the tensor's bytes to `out` (describe(name)->bytes() of them). Throws not_found, io, and bad_file when the file was cut or
   /// written to since it was opened.
   virtual void read(std::string_view name, void* out) const;
   /// Throws bad_file when a file was cut or written to since it was opened: call it after the last use of mapped bytes that matters.
@@ -33,14 +43,19 @@ class WeightReader {
 // A mapped file that another process changes. Replacing it by renaming, as downloaders do, is harmless: we hold the old one. Writing into it
 // makes find() and check_unchanged() throw. Cutting it short makes the kernel stop with SIGBUS whoever touches mapped bytes beyond the new
 // end, and a library may not handle that signal: find() looks at the file's size before it hands out a view, so what remains is a cut
-// between find() and the last use of its bytes. read() has no such window, at the price of a copy.
+// between find() and the last use of its bytes. read() has no such window, at the price of a copy: copied_weights() is made of it.
 
-/// One safetensors file, memory-mapped read-only; the header is checked in full before anything is believed. Throws not_found, io, bad_file.
+/// One safetensors file, mapped read-only by the first find(); the header is checked in full before anything is believed. Throws not_found,
+/// io, bad_file.
 std::shared_ptr<const WeightReader> open_safetensors(const std::string& path);
 
 /// The weights of a component folder: `<stem>.safetensors`, or the shards that `<stem>.safetensors.index.json` lists; an `.fp16.`
 /// variant when only that is there. Throws not_found naming the folder and what was looked for.
 std::shared_ptr<const WeightReader> open_weights(const std::string& folder, const std::string& stem);
+
+/// The same tensors in memory of their own, read with all threads: whatever happens to the files afterwards, these stay. Throws
+/// out_of_memory, cancelled (core/cancellation.h), and as read().
+std::shared_ptr<const WeightReader> copied_weights(const WeightReader& source);
 
 /// Tensors in memory, for tests.
 std::shared_ptr<const WeightReader> in_memory_weights(std::vector<std::pair<std::string, TensorView>> tensors, std::shared_ptr<void> owner);

@@ -65,7 +65,6 @@ class SafetensorsReader : public WeightReader {
     const std::string header = read_header(file_);
     data_begin_ = kLengthBytes + header.size();
     tensors_ = parse_safetensors_header(header, file_.size() - data_begin_, path);
-    map_.emplace(file_);
   }
 
   std::string where() const override { return file_.path(); }
@@ -77,13 +76,20 @@ class SafetensorsReader : public WeightReader {
     return all;
   }
 
+  std::optional<TensorInfo> describe(std::string_view name) const override {
+    const StoredTensor* t = look_up(name);
+    if (t == nullptr) return std::nullopt;
+    check_supported(*t);
+    return TensorInfo{*t->type->dtype, t->shape};
+  }
+
   TensorView find(std::string_view name) const override {
     const StoredTensor* t = look_up(name);
     if (t == nullptr) return {};
     check_supported(*t);
     check_unchanged();
     const std::uint64_t offset = data_begin_ + t->begin;
-    return {offset % size_of(*t->type->dtype) == 0 ? map_->at(offset) : aligned_copy(*t), *t->type->dtype, t->shape};
+    return {offset % size_of(*t->type->dtype) == 0 ? map().at(offset) : aligned_copy(*t), *t->type->dtype, t->shape};
   }
 
   void read(std::string_view name, void* out) const override {
@@ -97,9 +103,18 @@ class SafetensorsReader : public WeightReader {
     if (file_.changed()) fail(ErrorKind::bad_file, where(), ": was changed by another program while it was being read: load the model again");
   }
 
-  void release_pages() const override { map_->release(); }
+  void release_pages() const override {
+    const std::lock_guard lock(mutex_);
+    if (map_) map_->release();
+  }
 
  private:
+  const Mapping& map() const {
+    const std::lock_guard lock(mutex_);
+    if (!map_) map_.emplace(file_);
+    return *map_;
+  }
+
   const StoredTensor* look_up(std::string_view name) const {
     const auto place = std::lower_bound(tensors_.begin(), tensors_.end(), name, [](const StoredTensor& t, std::string_view n) { return t.name < n; });
     return place != tensors_.end() && place->name == name ? &*place : nullptr;
@@ -128,8 +143,8 @@ class SafetensorsReader : public WeightReader {
   File file_;
   std::uint64_t data_begin_ = 0;
   std::vector<StoredTensor> tensors_;  // sorted by name
-  std::optional<Mapping> map_;
   mutable std::mutex mutex_;
+  mutable std::optional<Mapping> map_;
   mutable std::map<const StoredTensor*, std::unique_ptr<std::byte[]>> copies_;
 };
 

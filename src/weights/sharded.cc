@@ -20,7 +20,8 @@ class ShardedReader : public WeightReader {
   ShardedReader(const std::string& folder, const std::string& index_path) : where_(index_path) {
     const JsonObject index(read_json(index_path), index_path);
     if (!index.has("weight_map")) fail(ErrorKind::bad_file, index_path, ": has no weight_map");
-    const JsonObject weight_map(index.value().at("weight_map"), index_path + ": weight_map");
+    const std::string place = index_path + ": weight_map";
+    const JsonObject weight_map(index.value().at("weight_map"), place);
     for (const auto& [name, file] : weight_map.value().items()) add(folder, name, file);
   }
 
@@ -30,6 +31,11 @@ class ShardedReader : public WeightReader {
     std::vector<std::string> all;
     for (const auto& [name, shard] : shard_of_) all.push_back(name);
     return all;
+  }
+
+  std::optional<TensorInfo> describe(std::string_view name) const override {
+    const WeightReader* shard = look_up(name);
+    return shard != nullptr ? shard->describe(name) : std::nullopt;
   }
 
   TensorView find(std::string_view name) const override {

@@ -275,6 +275,21 @@ TEST_F(Generate, OneInterruptStopsWithinAStepAndLeavesNoFile) {
   }
 }
 
+TEST_F(Generate, AnInterruptWhileLoadingOrDecodingStopsToo) {
+  for (const std::string phase : {"Loading", "Decoding"}) {
+    const Ran ran = test::run_and_signal(arguments({"x", "-o", "a.png", "-W", "1024", "-H", "1024"}, 1), phase, SIGINT, here());
+    EXPECT_EQ(ran.code, 1) << phase << ran.err;
+    EXPECT_TRUE(has(ran.err, "stopped; no picture was written")) << phase << ran.err;
+    EXPECT_TRUE(folder_.names().empty()) << phase;
+  }
+}
+
+TEST_F(Generate, MappedWeightsGiveTheSameFile) {
+  ASSERT_EQ(run({"x", "-s", "5", "-o", "a.png"}).code, 0);
+  ASSERT_EQ(run({"x", "-s", "5", "-o", "b.png", "--mmap"}).code, 0);
+  EXPECT_EQ(contents(folder_ / "a.png"), contents(folder_ / "b.png"));
+}
+
 TEST_F(Generate, AnInterruptKeepsTheOldPicture) {
   std::ofstream(folder_ / "a.png") << "old";
   test::run_and_signal(arguments({"x", "-o", "a.png"}, kLong), "Drawing", SIGINT, here());

@@ -79,5 +79,9 @@ TEST(Load, RefusesDevicesDtypesAndThreadsItDoesNotHave) {
   EXPECT_ERROR(Pipeline::load(path, {.num_threads = -1}), invalid_argument, "num_threads");
 }
 
+TEST(Load, StopsWhenAsked) {
+  EXPECT_ERROR(Pipeline::load(test_checkpoint("tiny-sd15"), {.should_stop = [] { return true; }}), cancelled, "cancelled");
+}
+
 }  // namespace
 }  // namespace impasto::test

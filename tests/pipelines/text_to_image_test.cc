@@ -188,13 +188,47 @@ TEST_F(TextToImage, ShortNamesTellVariantsOfAClassApart) {
   EXPECT_NE(sde.latents.values, plain.latents.values);
 }
 
-TEST_F(TextToImage, NoticesAFileThatWasCutSinceItWasLoaded) {
+TEST_F(TextToImage, AFileThatIsCutWhileDrawingDoesNotMatter) {
+  const auto whole = pipeline_.text_to_image(options_).images[0].pixels;
   for (const char* component : {"unet", "text_encoder", "vae"}) {
     const CheckpointCopy copy("tiny-sd15");
     const Pipeline pipeline = Pipeline::load(copy.path());
+    options_.on_step = [&](const StepInfo&) {
+      copy.truncate(copy.weights(component), 0);
+      return StepAction::proceed;
+    };
+    EXPECT_EQ(pipeline.text_to_image(options_).images[0].pixels, whole) << component;
+    EXPECT_EQ(pipeline.text_to_image(options_).images[0].pixels, whole) << component << ", the next call";
+  }
+}
+
+TEST_F(TextToImage, MappedFilesGiveTheSamePictureAndACutBetweenCallsIsNoticed) {
+  const auto whole = pipeline_.text_to_image(options_).images[0].pixels;
+  for (const char* component : {"unet", "text_encoder", "vae"}) {
+    const CheckpointCopy copy("tiny-sd15");
+    const Pipeline pipeline = Pipeline::load(copy.path(), {.map_weights = true});
+    EXPECT_EQ(pipeline.text_to_image(options_).images[0].pixels, whole);
     copy.truncate(copy.weights(component), 4096);
     EXPECT_ERROR(pipeline.text_to_image(options_), bad_file, copy.weights(component));
   }
+}
+
+TEST_F(TextToImage, StopsAtAnyOperationWhenAsked) {
+  int asked = 0, asked_before_decoding = 0;
+  options_.should_stop = [&] { return ++asked, false; };
+  options_.on_step = [&](const StepInfo&) { return asked_before_decoding = asked, StepAction::proceed; };
+  const auto whole = pipeline_.text_to_image(options_).images[0].pixels;
+  const int all = asked;
+  ASSERT_GT(asked_before_decoding, 100) << "in the text encoder and in two steps";
+  ASSERT_GT(all - asked_before_decoding, 10) << "in the decoder";
+  for (const int stop : {1, 2, asked_before_decoding / 2, asked_before_decoding + 1, (asked_before_decoding + all) / 2, all}) {
+    asked = 0;
+    options_.should_stop = [&] { return ++asked == stop; };
+    EXPECT_ERROR(pipeline_.text_to_image(options_), cancelled, "cancelled");
+    EXPECT_EQ(asked, stop) << "nothing more was computed";
+  }
+  options_.should_stop = nullptr;
+  EXPECT_EQ(pipeline_.text_to_image(options_).images[0].pixels, whole);
 }
 
 TEST_F(TextToImage, StopsWithAnErrorThatNamesTheDamagedTensor) {
