@@ -5,6 +5,7 @@
 #include "backend/registry.h"
 #include "core/fail.h"
 #include "core/threads.h"
+#include "pipelines/image_to_image.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
@@ -29,7 +30,8 @@ Networks load_networks(const std::string& path, Backend& backend) {
   ClipText text_encoder(c.text_encoder, c.text_encoder_weights, backend);
   UNet unet(c.unet, c.unet_weights, backend);
   VaeDecoder vae_decoder(c.vae, c.vae_weights, backend);
-  return {std::move(c), backend, std::move(tokenizer), std::move(text_encoder), std::move(unet), std::move(vae_decoder)};
+  LateVaeEncoder vae_encoder(c.vae, c.vae_weights, backend);
+  return {std::move(c), backend, std::move(tokenizer), std::move(text_encoder), std::move(unet), std::move(vae_decoder), std::move(vae_encoder)};
 }
 
 }  // namespace
@@ -51,6 +53,10 @@ Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
 
 TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) const {
   return guard_memory([&] { return impasto::text_to_image(impl_->networks, options); });
+}
+
+TextToImageResult Pipeline::image_to_image(const ImageToImageOptions& options) const {
+  return guard_memory([&] { return impasto::image_to_image(impl_->networks, options); });
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }
