@@ -2,7 +2,7 @@
 """Makes tests/data again: two small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
 Usage: tools/make_test_data.py [OUT]       (default: tests/data)
-Needs: torch, diffusers, transformers, safetensors, scipy and torchsde. The tests need none of them: what this writes is committed.
+Needs: torch, diffusers, transformers, safetensors, scipy, torchsde and Pillow. The tests need none of them: what this writes is committed.
 
 The same versions on the same kind of machine write the same bytes; others move results by roundings, within the tolerances that the
 manifest carries. docs/testing.md describes the format.
@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import checkpoints, networks, pipelines, schedulers
+from test_data import checkpoints, images, networks, pipelines, schedulers
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -30,11 +30,13 @@ def main():
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
 
-    models, golden = out / "checkpoints", out / "golden"
-    for folder in [models / name for name in checkpoints.NAMES] + [golden]:
+    models, golden, pictures = out / "checkpoints", out / "golden", out / "pictures"
+    for folder in [models / name for name in checkpoints.NAMES] + [golden, pictures]:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.make(models)
     store = Store(golden)
+    images.add_files(store, pictures)
+    images.add_processing(store)
     networks.add_tokenizer(store, models)
     networks.add_noise(store)
     networks.add_text(store, models)

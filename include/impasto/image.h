@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,21 @@ struct Image {
   int height = 0;
   std::vector<std::uint8_t> pixels;
 };
+
+/// A picture of a PNG, JPEG or WebP file, told by its content. It is turned as its EXIF orientation says. Everything becomes 8-bit RGB as
+/// Pillow's convert("RGB") does it: alpha is left out (not blended), palettes and greys become colours; of 16 bits the upper 8 stay. Colour
+/// profiles are not applied. Of an animated PNG its still picture is read.
+/// Throws bad_file for what is cut short, damaged or no picture, unsupported for other formats, animated WebP and more than 178 million pixels,
+/// which is looked at before memory is taken; out_of_memory. Messages begin with `name`.
+IMPASTO_API Image decode_image(std::span<const std::uint8_t> file, const std::string& name = "picture");
+
+/// `decode_image` of a file of at most 256 MiB. Throws not_found and io, too.
+IMPASTO_API Image read_image(const std::string& path);
+
+enum class ResizeFilter { nearest, bilinear, bicubic, lanczos };
+
+/// Exactly what Pillow's Image.resize gives. Throws invalid_argument for sides outside 1..65536.
+IMPASTO_API Image resize(const Image& image, int width, int height, ResizeFilter filter = ResizeFilter::lanczos);
 
 /// Keyword and value of a PNG text chunk: tEXt when the value is Latin-1, iTXt when it needs UTF-8.
 using TextChunk = std::pair<std::string, std::string>;

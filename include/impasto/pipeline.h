@@ -1,4 +1,4 @@
-// Text to picture: load a checkpoint once, draw from it as often as you like.
+// Load a checkpoint once, draw from it as often as you like: from text, or from a text and a picture.
 #pragma once
 
 #include <array>
@@ -79,9 +79,20 @@ struct TextToImageOptions {
   bool decode = true;  ///< false leaves `images` empty: only the latents are wanted
 };
 
+/// Picture to picture (Meng et al., 2021): names and defaults are those of diffusers' StableDiffusionImg2ImgPipeline.
+/// width and height: 0 takes the picture's own, rounded down to a multiple of 8; where one is given, the other follows the picture's
+/// proportions. The picture is resized to them as Pillow's Lanczos filter does. `latents`, if set, are the noise that is laid over it.
+struct ImageToImageOptions : TextToImageOptions {
+  Image image;
+  /// How far to go from the picture, above 0 and up to 1: the share of num_inference_steps that is run, int(num_inference_steps * strength).
+  /// At 1 hardly anything of it is left.
+  double strength = 0.8;
+};
+
 /// Wall-clock seconds of a call's stages.
 struct Timings {
   double text_encoder = 0;
+  double vae_encoder = 0;     ///< of the picture to start from
   std::vector<double> steps;  ///< one per UNet evaluation, with guidance, scheduler and hook
   double vae_decoder = 0;     ///< all images
 };
@@ -134,6 +145,10 @@ class IMPASTO_API Pipeline {
   /// Throws invalid_argument for options out of range, out_of_memory before taking memory that is not there,
   /// non_finite when the latents leave the finite numbers, cancelled when a hook said so. After any error the pipeline is as it was.
   TextToImageResult text_to_image(const TextToImageOptions& options) const;
+
+  /// Throws as text_to_image does, and invalid_argument when the picture is too small or fewer than one step would be left of strength.
+  /// Noise is drawn in the order of diffusers: the posterior's, then the one laid over the picture, then the steps'.
+  TextToImageResult image_to_image(const ImageToImageOptions& options) const;
 
   const ModelInfo& info() const;
 

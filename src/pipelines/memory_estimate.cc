@@ -26,7 +26,8 @@ std::int64_t unet_memory(const UNetConfig& unet, std::int64_t h, std::int64_t w,
 }
 
 /// The last level's first resnet at full size: its input comes from a level of twice the width, and there are its convolution's
-/// transformed input, the hidden map and the shortcut. Pictures are decoded one by one.
+/// transformed input, the hidden map and the shortcut. Pictures are decoded one by one. The encoder
+/// takes less: its first level is as wide, and reads no wider one.
 std::int64_t vae_memory(const VaeConfig& vae, std::int64_t height, std::int64_t width) {
   const std::int64_t last = vae.channels[0], before = vae.channels[std::min<std::size_t>(1, vae.channels.size() - 1)];
   return height * width * kFloat * (2 * before + 3 * last);

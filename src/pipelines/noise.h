@@ -15,7 +15,9 @@ class LatentNoise {
   /// One stream per image, or, `shared`, the first seed's stream for all.
   LatentNoise(Backend& backend, const std::vector<std::uint64_t>& seeds, bool shared);
 
-  /// shape [n, h, w, c], n as many as seeds.
+  /// How many streams there are: as many as seeds, or 1.
+  std::int64_t streams() const { return static_cast<std::int64_t>(generators_.size()); }
+  /// shape [n, h, w, c], n a multiple of streams().
   Tensor draw(const Shape& shape);
 
  private:

@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/threads.h"
+#include "pipelines/image_to_image.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
@@ -21,7 +22,8 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
   ClipText text_encoder(c.text_encoder, c.text_encoder_weights, backend);
   UNet unet(c.unet, c.unet_weights, backend);
   VaeDecoder vae_decoder(c.vae, c.vae_weights, backend);
-  return {std::move(c), backend, std::move(tokenizer), std::move(text_encoder), std::move(unet), std::move(vae_decoder)};
+  LateVaeEncoder vae_encoder(c.vae, c.vae_weights, backend);
+  return {std::move(c), backend, std::move(tokenizer), std::move(text_encoder), std::move(unet), std::move(vae_decoder), std::move(vae_encoder)};
 }
 
 DType arithmetic_named(const std::string& name) {
@@ -49,6 +51,11 @@ Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
 TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) const {
   const CancellationScope scope(options.should_stop);
   return guarded([&] { return impasto::text_to_image(impl_->networks, options); });
+}
+
+TextToImageResult Pipeline::image_to_image(const ImageToImageOptions& options) const {
+  const CancellationScope scope(options.should_stop);
+  return guarded([&] { return impasto::image_to_image(impl_->networks, options); });
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }

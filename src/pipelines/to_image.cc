@@ -14,4 +14,10 @@ Image to_image(const Tensor& pixels) {
   return image;
 }
 
+Tensor to_tensor(const Image& image, Backend& backend) {
+  std::vector<float> values(image.pixels.size());
+  std::transform(image.pixels.begin(), image.pixels.end(), values.begin(), [](std::uint8_t x) { return 2 * (static_cast<float>(x) / 255) - 1; });
+  return Tensor::from_host(backend, {1, image.height, image.width, 3}, values.data());
+}
+
 }  // namespace impasto

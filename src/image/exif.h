@@ -1,0 +1,18 @@
+// What cameras write beside a picture: Exif 2.3, a TIFF structure.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "impasto/image.h"
+
+namespace impasto {
+
+/// How the picture is to be turned, 1 (as it is) to 8; 1 where the block says nothing, or nothing sensible. `exif` may begin with "Exif\0\0".
+int exif_orientation(std::span<const std::uint8_t> exif);
+
+/// The picture as it is meant to be looked at: 2 mirrored, 3 turned by 180 degrees, 4 upside down, 5 mirrored along the main diagonal, 6 turned
+/// right, 7 mirrored along the other diagonal, 8 turned left.
+Image upright(Image image, int orientation);
+
+}  // namespace impasto

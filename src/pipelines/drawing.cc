@@ -1,0 +1,83 @@
+#include "pipelines/drawing.h"
+
+#include "core/fail.h"
+#include "ops/ops.h"
+#include "pipelines/diagnose.h"
+#include "pipelines/guidance.h"
+#include "pipelines/options.h"
+#include "pipelines/prompts.h"
+#include "pipelines/to_image.h"
+
+namespace impasto {
+namespace {
+
+HostTensor to_host_nchw(const Tensor& latents) {
+  const Tensor nchw = ops::nhwc_to_nchw(latents);
+  return {{nchw.shape().begin(), nchw.shape().end()}, nchw.to_host()};
+}
+
+const Networks& unchanged(const Networks& net) {
+  net.checkpoint.require_unchanged();
+  return net;
+}
+
+}  // namespace
+
+Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
+    : net_(unchanged(net)),
+      options_(checked(given, net.checkpoint, result_)),
+      scheduler_(scheduler_for(options_, net.checkpoint, result_)),
+      noise_(net.backend, result_.seeds, options_.shared_generator) {
+  const Tensor context = encode_prompts(net_, options_, result_.warnings);  // [2n, 77, c]
+  conditioning_ = net_.unet.condition(context);
+  result_.timings.text_encoder = watch_.lap();
+}
+
+Shape Drawing::latent_shape() const {
+  const std::int64_t scale = net_.checkpoint.vae.scale();
+  return {options_.num_images, options_.height / scale, options_.width / scale, net_.checkpoint.vae.latent_channels};
+}
+
+Tensor Drawing::first_noise() {
+  const Shape shape = latent_shape();
+  if (!options_.latents) return noise_.draw(shape);
+  return ops::nchw_to_nhwc(Tensor::from_host(net_.backend, {shape[0], shape[3], shape[1], shape[2]}, options_.latents->values.data()));
+}
+
+Tensor Drawing::denoise(const Walk& walk) {
+  Tensor latents = walk.latents;  // [n, h, w, 4]
+  for (int i = walk.first_step; i < static_cast<int>(scheduler_->timesteps().size()); ++i) {
+    Tensor input = scheduler_->scale_model_input(latents, i);
+    if (walk.more_input) input = ops::concat_columns(input, walk.more_input);
+    Tensor output = net_.unet.forward(input, scheduler_->timesteps()[static_cast<std::size_t>(i)], conditioning_);  // [2n, h, w, 4]
+    if (options_.guidance_scale > 1) output = guide(output, options_.guidance_scale, options_.guidance_rescale);    // [n, h, w, 4]
+    latents = scheduler_->step(output, i, latents, [&](const Shape& s) { return noise_.draw(s); }, {.eta = options_.eta});
+    require_finite(latents, i, net_.checkpoint);
+    if (walk.after_step) latents = walk.after_step(latents, i);
+    report_step(i, walk, latents);
+    result_.timings.steps.push_back(watch_.lap());
+  }
+  return latents;
+}
+
+void Drawing::report_step(int step, const Walk& walk, const Tensor& latents) const {
+  if (!options_.on_step) return;
+  const StepInfo info{.step = step - walk.first_step,
+                      .num_steps = static_cast<int>(scheduler_->timesteps().size()) - walk.first_step,
+                      .timestep = scheduler_->timesteps()[static_cast<std::size_t>(step)],
+                      .latents = [&] { return to_host_nchw(latents); }};
+  if (options_.on_step(info) == StepAction::cancel) fail(ErrorKind::cancelled, "cancelled after step ", info.step + 1, " of ", info.num_steps);
+}
+
+TextToImageResult Drawing::finish(const Tensor& latents) {
+  result_.latents = to_host_nchw(latents);
+  net_.backend.release_cached_memory();  // the decoder's shapes are others
+  const double unscale = 1 / net_.checkpoint.vae.scaling_factor;
+  for (std::int64_t i = 0; options_.decode && i < options_.num_images; ++i)
+    result_.images.push_back(to_image(net_.vae_decoder.forward(ops::combine({{unscale, latents.slice(i, 1)}}))));
+  net_.backend.release_cached_memory();
+  result_.timings.vae_decoder = watch_.lap();
+  return std::move(result_);
+}
+
+}  // namespace impasto

@@ -1,0 +1,73 @@
+#include "pipelines/starting_picture.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/fail.h"
+#include "ops/ops.h"
+#include "pipelines/to_image.h"
+
+namespace impasto {
+namespace {
+
+int steps_to_run(int num_inference_steps, double strength) { return std::min(static_cast<int>(num_inference_steps * strength), num_inference_steps); }
+
+/// `side` as long to the picture's as `other` is to the picture's other, to the nearest multiple of `scale`.
+int in_proportion(int side, int other, int picture_side, int picture_other, int scale) {
+  if (side != 0) return side;
+  const double exact = static_cast<double>(other) * picture_side / picture_other;
+  return scale * std::max(1, static_cast<int>(std::lround(std::min(exact, 1e6) / scale)));
+}
+
+}  // namespace
+
+void require_picture(const ImageToImageOptions& o) {
+  const Image& image = o.image;
+  if (image.width < 1 || image.height < 1)
+    fail(ErrorKind::invalid_argument, "image is ", image.width, " x ", image.height, " pixels; a picture to start from is needed");
+  if (image.pixels.size() != 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height))
+    fail(ErrorKind::invalid_argument, "image has ", image.pixels.size(), " bytes of pixels, which do not make ", image.width, " x ", image.height,
+         " (3 bytes each)");
+  if (!(o.strength > 0 && o.strength <= 1)) fail(ErrorKind::invalid_argument, "strength is ", o.strength, ", allowed is above 0 and up to 1");
+  if (o.num_inference_steps >= 1 && steps_to_run(o.num_inference_steps, o.strength) < 1)
+    fail(ErrorKind::invalid_argument, "strength ", o.strength, " of num_inference_steps ", o.num_inference_steps,
+         " is less than one step; take more of either");
+}
+
+TextToImageOptions sized_like(const Image& image, TextToImageOptions o, const Checkpoint& c) {
+  const int scale = static_cast<int>(c.vae.scale()), width = o.width, height = o.height;
+  if (width != 0 || height != 0) {
+    o.width = in_proportion(width, height, image.width, image.height, scale);
+    o.height = in_proportion(height, width, image.height, image.width, scale);
+    return o;
+  }
+  if (image.width < scale || image.height < scale)
+    fail(ErrorKind::invalid_argument, "image is ", image.width, " x ", image.height, " pixels, at least ", scale, " x ", scale,
+         " are needed; give width and height to enlarge it");
+  o.width = image.width - image.width % scale;
+  o.height = image.height - image.height % scale;
+  return o;
+}
+
+int first_step(const Scheduler& scheduler, int num_inference_steps, double strength) {
+  return (num_inference_steps - steps_to_run(num_inference_steps, strength)) * scheduler.order();
+}
+
+Tensor sample_latents(Drawing& drawing, const Image& image) {
+  const Networks& net = drawing.networks();
+  const Tensor moments = net.vae_encoder.get().forward(to_tensor(image, net.backend));  // [1, h, w, 8]
+  const std::int64_t channels = net.checkpoint.vae.latent_channels;
+  const Shape one_each{drawing.noise().streams(), moments.dim(1), moments.dim(2), channels};
+  const std::vector<float> noise = drawing.noise().draw(one_each).to_host(), moment = moments.to_host();
+  const auto c = static_cast<std::size_t>(channels);
+  const auto scaling = static_cast<float>(net.checkpoint.vae.scaling_factor);
+  std::vector<float> latents(noise.size());
+  for (std::size_t i = 0; i < latents.size(); ++i) {
+    const float* at = &moment[i / c * 2 * c % moment.size() + i % c];  // the mean; c further on, the log variance
+    latents[i] = scaling * (at[0] + std::exp(0.5f * std::clamp(at[c], -30.0f, 20.0f)) * noise[i]);
+  }
+  net.backend.release_cached_memory();  // the UNet's shapes are others
+  return ops::tile_images(Tensor::from_host(net.backend, one_each, latents.data()), drawing.options().num_images);
+}
+
+}  // namespace impasto

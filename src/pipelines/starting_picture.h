@@ -1,0 +1,22 @@
+// What tasks that start from a picture need: its size, its latents, and where in the walk to begin.
+#pragma once
+
+#include "impasto/pipeline.h"
+#include "pipelines/drawing.h"
+
+namespace impasto {
+
+/// Throws invalid_argument unless the picture is one and strength leaves a step to run.
+void require_picture(const ImageToImageOptions& options);
+
+/// The options with the size that follows from the picture's where none is given. `name` is the picture's in messages.
+TextToImageOptions sized_like(const Image& image, TextToImageOptions options, const Checkpoint& checkpoint);
+
+/// Index into the scheduler's timesteps of the first step to run: the last int(num_inference_steps * strength) steps are.
+int first_step(const Scheduler& scheduler, int num_inference_steps, double strength);
+
+/// Latents of a picture whose sides are multiples of 8, [n, h, w, 4]: mean + deviation * noise, scaled. One noise for each of the call's
+/// streams, so that with a shared one all images start from the same latents, as in diffusers.
+Tensor sample_latents(Drawing& drawing, const Image& image);
+
+}  // namespace impasto
