@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/arguments.h"
+#include "cli/machine_arguments.h"
 #include "cli/text.h"
 #include "impasto/error.h"
 
@@ -58,16 +59,6 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
   for (auto* option : {steps, guidance, scheduler, sigmas, rescale, eta, skip}) option->group("Sampling");
 }
 
-void add_machine(CLI::App& app, GenerateArguments& a) {
-  auto* model = app.add_option("-m,--model", a.model, "Checkpoint folder in the diffusers layout (default: $IMPASTO_MODEL, else the built-in model)");
-  model->type_name("DIR");
-  auto* device = app.add_option("--device", a.load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
-  auto* dtype = app.add_option("--dtype", a.load.dtype, "Arithmetic: auto, float32, bfloat16 (faster where the CPU has AVX-512 BF16; default auto: float32)")->type_name("NAME");
-  auto* threads = add_integer(app, "-t,--threads", a.load.num_threads, "Threads; never changes the picture (default: one per core)");
-  auto* mapped = app.add_flag("--mmap", a.load.map_weights, "Use the weights where the files are mapped, not a copy in memory: processes share them");
-  for (auto* option : {model, device, dtype, threads, mapped}) option->group("Model and machine");
-}
-
 void add_output(CLI::App& app, GenerateArguments& a) {
   auto* output =
       app.add_option("-o,--output", a.output,
@@ -106,7 +97,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_prompt(*command, arguments);
   add_picture(*command, arguments);
   add_sampling(*command, arguments);
-  add_machine(*command, arguments);
+  add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
   command->footer(kExamples);
   return command;

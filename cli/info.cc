@@ -6,31 +6,12 @@
 #include "cli/arguments.h"
 #include "cli/default_model.h"
 #include "cli/report.h"
+#include "cli/table.h"
 #include "cli/text.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
 namespace {
-
-using Row = std::vector<std::string>;
-
-/// Rows in columns as wide as their widest cell; the first two are text, the others figures.
-std::string table(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows) {
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const std::string pad(widths[c] - row[c].size(), ' ');
-      text += std::string(c == 0 ? 0 : 2, ' ') + (c < 2 ? row[c] + pad : pad + row[c]);
-    }
-    text.erase(text.find_last_not_of(' ') + 1);
-    text += "\n";
-  }
-  return text;
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
@@ -47,7 +28,7 @@ std::string components_table(const ModelInfo& model) {
     sum.bytes += c.bytes;
   }
   rows.push_back({"all", "", in_thousands(sum.parameters), in_bytes(sum.bytes), ""});
-  return table(rows);
+  return table(rows, /*text_columns=*/2);
 }
 
 std::string size_text(int width, int height) { return std::to_string(width) + " x " + std::to_string(height); }
@@ -59,7 +40,8 @@ void print_text(const ModelInfo& model, const InfoArguments& size, std::int64_t 
                     {"scheduler", printable(model.scheduler)},
                     {"predicts", printable(model.prediction_type)},
                     {"own size", size_text(model.width, model.height)},
-                    {"latents", std::to_string(model.latent_channels) + " channels"}}) +
+                    {"latents", std::to_string(model.latent_channels) + " channels"}},
+                   /*text_columns=*/2) +
              "\n" + components_table(model) + "\nDrawing " + pictures + " of " + size_text(size.width, size.height) + " is expected to need " +
              in_bytes(memory) + " of memory at its peak.");
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/arguments.h"
+#include "cli/bench.h"
 #include "cli/generate.h"
 #include "cli/help.h"
 #include "cli/info.h"
@@ -36,9 +37,11 @@ int run(int argc, char** argv) {
   GenerateArguments generate_arguments;
   InfoArguments info_arguments;
   SchedulersArguments schedulers_arguments;
+  BenchArguments bench_arguments;
   const CLI::App* const generate_command = add_generate(app, generate_arguments);
   const CLI::App* const info_command = add_info(app, info_arguments);
   const CLI::App* const schedulers_command = add_schedulers(app, schedulers_arguments);
+  const CLI::App* const bench_command = add_bench(app, bench_arguments);
   for (CLI::App* command : app.get_subcommands({})) command->get_help_ptr()->group("");  // who reads its page knows
   try {
     parse(app, argc, argv);
@@ -48,6 +51,7 @@ int run(int argc, char** argv) {
   if (generate_command->parsed()) return generate(generate_arguments);
   if (info_command->parsed()) return info(info_arguments);
   if (schedulers_command->parsed()) return schedulers(schedulers_arguments);
+  if (bench_command->parsed()) return bench(bench_arguments);
   std::fputs(app.help().c_str(), stderr);
   return exit_code(ErrorKind::invalid_argument);
 }

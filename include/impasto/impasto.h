@@ -1,6 +1,7 @@
 // The whole public interface.
 #pragma once
 
+#include "impasto/benchmark.h"
 #include "impasto/error.h"
 #include "impasto/image.h"
 #include "impasto/metadata.h"

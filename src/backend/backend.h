@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -62,10 +63,19 @@ struct ConvGeometry {
   std::int64_t output(std::int64_t input) const { return (input * upsample + pad_begin + pad_end - kernel) / stride + 1; }
 };
 
+struct DeviceDescription {
+  std::string name;          ///< of the processor
+  std::string instructions;  ///< that kernels use: "avx2", ...
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
+  virtual DeviceDescription describe() const = 0;
+  /// What the device reaches in a loop of nothing but multiply-adds into float32 sums, 1e9 operations (two for each) a second; `factors` is
+  /// float32 or bfloat16. Takes a fraction of a second.
+  virtual double measure_peak_gflops(DType factors) = 0;
 
   // --- memory. Blocks are kept for reuse after deallocate, so a loop that repeats its shapes allocates nothing after its first turn.
   virtual void* allocate(std::size_t bytes) = 0;  ///< 64-byte aligned, contents undefined; throws out_of_memory

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "impasto/pipeline.h"
 #include "models/clip_text.h"
 #include "models/unet.h"
 #include "models/vae.h"
@@ -46,5 +47,11 @@ struct Networks {
   VaeDecoder vae_decoder;
   LateVaeEncoder vae_encoder;
 };
+
+/// The backend that the options name; sets the number of threads. Throws unsupported, invalid_argument.
+Backend& chosen_backend(const LoadOptions& options);
+
+/// See Pipeline::load.
+Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend);
 
 }  // namespace impasto

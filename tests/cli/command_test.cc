@@ -194,6 +194,30 @@ TEST(Command, InfoAsJsonCountsParametersAndBytes) {
   EXPECT_EQ(names, (std::vector<std::string>{"text_encoder", "unet", "vae"}));
 }
 
+TEST(Command, BenchTellsTimesAndWorkOfStagesAndFamilies) {
+  const Ran ran = run({"bench", "-m", kModel, "-W", "64", "-H", "64", "--rounds", "2", "--json"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const json report = json::parse(ran.out);
+  for (const char* key : {"fma_peak_gflops", "text_encode_ms", "unet_step_ms", "vae_decode_ms", "peak_rss_bytes", "threads"})
+    EXPECT_GT(report.at(key), 0) << key;
+  for (const char* key : {"cpu", "isa"}) EXPECT_NE(report.at(key), "") << key;
+  EXPECT_EQ(report.at("dtype"), "float32");
+  for (const char* stage : {"text_encode", "unet_step", "vae_decode"}) {
+    double gflop = 0;
+    for (const auto& family : report.at("stages").at(stage).at("families")) gflop += family.at("gflop").get<double>();
+    EXPECT_NEAR(report.at("stages").at(stage).at("gflop"), gflop, 1e-9) << stage;
+    EXPECT_GT(gflop, 0) << stage;
+  }
+  const Ran text = run({"bench", "-m", kModel, "-W", "64", "-H", "64", "--rounds", "1", "--dtype", "bfloat16"});
+  for (const char* part : {"UNet step", "attention", "GFLOP/s", "bfloat16", "Peak memory"}) EXPECT_TRUE(has(text.out, part)) << text.out;
+}
+
+TEST(Command, BenchRefusesBadArguments) {
+  EXPECT_EQ(run({"bench", "-m", kModel, "--rounds", "0"}).code, 2);
+  EXPECT_EQ(run({"bench", "-m", kModel, "-W", "65"}).code, 2);
+  EXPECT_EQ(run({"bench", "-m", "/nowhere"}).code, 2);
+}
+
 TEST(Command, SchedulersAreListed) {
   const Ran text = run({"schedulers"});
   EXPECT_EQ(text.code, 0);

@@ -13,6 +13,10 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(DType arithmetic = DType::float32) : arithmetic_(arithmetic) {}
   std::string_view name() const override { return "cpu"; }
 
+  // peak.cc
+  DeviceDescription describe() const override;
+  double measure_peak_gflops(DType factors) override;
+
   // memory.cc
   void* allocate(std::size_t bytes) override;
   void deallocate(void* block, std::size_t bytes) noexcept override;

@@ -64,6 +64,8 @@ void store_row(const std::vector<double>& sums, const Packed& w, const Epilogue&
 class ReferenceBackend final : public Backend {
  public:
   std::string_view name() const override { return "reference"; }
+  DeviceDescription describe() const override { return {"", "plain loops"}; }
+  double measure_peak_gflops(DType) override { return 0; }
 
   void* allocate(std::size_t bytes) override {
     void* block = std::aligned_alloc(64, (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64);

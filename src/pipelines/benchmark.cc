@@ -1,0 +1,118 @@
+#include "impasto/benchmark.h"
+
+#include <algorithm>
+
+#include "backend/profiling_backend.h"
+#include "core/cancellation.h"
+#include "core/fail.h"
+#include "core/flush_denormals.h"
+#include "core/guard.h"
+#include "core/memory.h"
+#include "core/threads.h"
+#include "ops/ops.h"
+#include "pipelines/drawing.h"
+#include "pipelines/guidance.h"
+#include "pipelines/networks.h"
+#include "pipelines/options.h"
+#include "pipelines/prompts.h"
+#include "pipelines/to_image.h"
+
+namespace impasto {
+namespace {
+
+constexpr double kTimestep = 500;  // any: the work is the same
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+/// A stage's turns as they are measured.
+class StageTimer {
+ public:
+  StageTimer(std::string name, ProfilingBackend& backend) : name_(std::move(name)), backend_(backend) {}
+
+  template <typename F>
+  auto turn(bool warm_up, const F& f) {
+    backend_.take();
+    Stopwatch watch;
+    auto result = f();
+    const double seconds = watch.lap();
+    if (!warm_up) {
+      milliseconds_.push_back(1e3 * seconds);
+      costs_.push_back(backend_.take());
+    }
+    return result;
+  }
+
+  BenchmarkStage report() const {
+    BenchmarkStage stage{name_, median(milliseconds_), {}};
+    for (std::size_t f = 0; f < kOpFamilyNames.size(); ++f) {
+      std::vector<double> milliseconds;
+      for (const OpCosts& costs : costs_) milliseconds.push_back(1e3 * costs[f].seconds);
+      stage.families.push_back({std::string(kOpFamilyNames[f]), median(milliseconds), costs_.front()[f].gflop});
+    }
+    return stage;
+  }
+
+ private:
+  std::string name_;
+  ProfilingBackend& backend_;
+  std::vector<double> milliseconds_;
+  std::vector<OpCosts> costs_;
+};
+
+TextToImageOptions drawing_options(const BenchmarkOptions& options) {
+  TextToImageOptions o;
+  o.prompt = "a futuristic cityscape in the style of Van Gogh";
+  o.seed = 1;
+  o.height = options.height, o.width = options.width;
+  return o;
+}
+
+void measure(const Networks& net, ProfilingBackend& backend, const BenchmarkOptions& options, BenchmarkReport& report) {
+  const FlushDenormals flush;
+  TextToImageResult described;
+  const TextToImageOptions drawing = checked(drawing_options(options), net.checkpoint, described);
+  const std::int64_t scale = net.checkpoint.vae.scale();
+  LatentNoise noise(backend, described.seeds, /*shared=*/false);
+  const Shape size{1, drawing.height / scale, drawing.width / scale, net.checkpoint.vae.latent_channels};
+  const Tensor latents = noise.draw(size), input = noise.draw({size[0], size[1], size[2], net.unet.config().in_channels});
+  report.height = drawing.height, report.width = drawing.width;
+
+  StageTimer text("text_encode", backend), step("unet_step", backend), decode("vae_decode", backend);
+  for (int i = 0; i <= options.rounds; ++i) {
+    const bool warm_up = i == 0;
+    const Tensor context = text.turn(warm_up, [&] { return encode_prompts(net, drawing, described.warnings); });
+    const auto conditioning = net.unet.condition(context);
+    step.turn(warm_up, [&] { return guide(net.unet.forward(input, kTimestep, conditioning), drawing.guidance_scale, /*rescale=*/0); });
+    backend.release_cached_memory();
+    decode.turn(warm_up, [&] { return to_image(net.vae_decoder.forward(latents)); });
+    backend.release_cached_memory();
+  }
+  report.text_encode = text.report(), report.unet_step = step.report(), report.vae_decode = decode.report();
+}
+
+}  // namespace
+
+BenchmarkReport benchmark(const std::string& path, const LoadOptions& load, const BenchmarkOptions& options) {
+  if (options.rounds < 1 || options.rounds > 1000) fail(ErrorKind::invalid_argument, "rounds is ", options.rounds, ", allowed is 1 to 1000");
+  const CancellationScope scope(load.should_stop);
+  return guarded([&] {
+    Backend& inner = chosen_backend(load);
+    ProfilingBackend backend(inner);
+    const Networks net = load_networks(path, load, backend);
+    BenchmarkReport report;
+    const DeviceDescription device = backend.describe();
+    report.cpu = device.name, report.isa = device.instructions, report.dtype = load.dtype == "auto" ? "float32" : load.dtype;
+    report.threads = num_threads();
+    report.fma_peak_gflops = backend.measure_peak_gflops(DType::float32);
+    report.product_peak_gflops = report.dtype == "bfloat16" ? backend.measure_peak_gflops(DType::bfloat16) : report.fma_peak_gflops;
+    measure(net, backend, options, report);
+    report.peak_rss_bytes = peak_resident_memory();
+    return report;
+  });
+}
+
+}  // namespace impasto

@@ -1,0 +1,44 @@
+#include "pipelines/networks.h"
+
+#include "backend/registry.h"
+#include "core/cancellation.h"
+#include "core/fail.h"
+#include "core/threads.h"
+
+namespace impasto {
+namespace {
+
+DType arithmetic_named(const std::string& name) {
+  if (name == "auto" || name == "float32") return DType::float32;
+  if (name == "bfloat16") return DType::bfloat16;
+  fail(ErrorKind::unsupported, "dtype \"", name,
+       "\" is not supported; use \"float32\" (\"auto\" takes it) or \"bfloat16\" (files may hold any of float32, float16, bfloat16)");
+}
+
+}  // namespace
+
+Backend& chosen_backend(const LoadOptions& options) {
+  const DType arithmetic = arithmetic_named(options.dtype);
+  if (options.num_threads < 0 || options.num_threads > 4096)
+    fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, ", allowed is 0 to 4096");
+  Backend& backend = backend_for(options.device, arithmetic);
+  if (options.num_threads > 0) set_num_threads(options.num_threads);
+  return backend;
+}
+
+Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend) {
+  const CancellationScope scope(options.should_stop);
+  Checkpoint c = Checkpoint::open(path);
+  ClipTokenizer tokenizer = ClipTokenizer::load(c.tokenizer_folder);
+  if (tokenizer.vocabulary_size() > c.text_encoder.vocabulary_size || tokenizer.max_length() > c.text_encoder.max_positions)
+    fail(ErrorKind::bad_file, path, ": the tokenizer has ", tokenizer.vocabulary_size(), " ids and ", tokenizer.max_length(),
+         " positions, the text encoder only ", c.text_encoder.vocabulary_size, " and ", c.text_encoder.max_positions);
+  if (!options.map_weights) c.copy_weights();
+  ClipText text_encoder(c.text_encoder, c.text_encoder_weights, backend);
+  UNet unet(c.unet, c.unet_weights, backend);
+  VaeDecoder vae_decoder(c.vae, c.vae_weights, backend);
+  LateVaeEncoder vae_encoder(c.vae, c.vae_weights, backend);
+  return {std::move(c), backend, std::move(tokenizer), std::move(text_encoder), std::move(unet), std::move(vae_decoder), std::move(vae_encoder)};
+}
+
+}  // namespace impasto
