@@ -43,9 +43,11 @@ Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
   const DType arithmetic = arithmetic_named(options.dtype);
   if (options.num_threads < 0 || options.num_threads > 4096)
     fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, ", allowed is 0 to 4096");
-  Backend& backend = backend_for(options.device, arithmetic);
-  if (options.num_threads > 0) set_num_threads(options.num_threads);
-  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, options, backend)})); });
+  return guarded([&] {
+    Backend& backend = backend_for(options.device, arithmetic);
+    if (options.num_threads > 0) set_num_threads(options.num_threads);
+    return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, options, backend)}));
+  });
 }
 
 TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) const {
