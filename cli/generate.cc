@@ -137,6 +137,7 @@ int generate(const GenerateArguments& arguments) {
   const std::string path = model_or_default(arguments.model);
   const ModelInfo model = inspect(path);
   const TextToImageOptions options = settle(arguments, model);
+  check_options(options, model);
   const OutputPath output(arguments.output, options.num_images);
   check_output(output, options);
   if (!arguments.quiet) announce(options, model);

@@ -40,7 +40,7 @@ using TextChunk = std::pair<std::string, std::string>;
 /// Latin-1 bytes, or a value is not UTF-8 or holds a NUL.
 IMPASTO_API std::vector<std::uint8_t> encode_png(const Image& image, const std::vector<TextChunk>& text = {});
 
-/// Writes `encode_png` to a temporary name beside `path`, syncs it and renames it: `path` holds either the whole new picture
+/// Writes `encode_png` to a temporary file in the folder of `path`, syncs it and renames it: `path` holds either the whole new picture
 /// or what it held before. A device or a pipe is written to directly. Throws io naming the path and the reason (missing folder, disk
 /// full, permission).
 IMPASTO_API void write_png(const std::string& path, const Image& image, const std::vector<TextChunk>& text = {});

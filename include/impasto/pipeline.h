@@ -102,7 +102,7 @@ struct TextToImageResult {
   HostTensor latents;                ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
   std::vector<std::uint64_t> seeds;  ///< one per image
   std::string scheduler;             ///< class name of the scheduler used
-  bool karras_sigmas = false;
+  bool karras_sigmas = false;        ///< whether its noise levels were spread so: asked for, and known to this scheduler
   int height = 0, width = 0;
   std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
   Timings timings;
@@ -133,6 +133,10 @@ IMPASTO_API ModelInfo inspect(const std::string& path);
 /// Bytes that a process drawing one batch of this size is expected to need at its peak, weights included, on the CPU.
 /// Derived from the shapes in the configs; docs/benchmarks.md compares it with what was measured.
 IMPASTO_API std::int64_t predicted_peak_memory(const ModelInfo& info, int height, int width, int num_images);
+
+/// Throws what Pipeline::text_to_image would throw for these options alone (size, steps, scheduler, ...; prompts are looked at when they are
+/// encoded), or would run out of memory for, before the weights have been loaded.
+IMPASTO_API void check_options(const TextToImageOptions& options, const ModelInfo& info);
 
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {

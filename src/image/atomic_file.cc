@@ -107,6 +107,18 @@ std::string temporary_path(const fs::path& folder) {
   return (folder / name).string();
 }
 
+/// A file without a name: nothing is left of it when the process is killed. -1 where the file system has none, or no /proc can name it.
+int open_unnamed(const std::string& folder) {
+  if (::access("/proc/self/fd", X_OK) != 0) return -1;
+  return ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+}
+
+/// Gives it a name that nothing has yet. 0, or the error.
+int link_unnamed(int fd, const std::string& path) {
+  const std::string self = "/proc/self/fd/" + std::to_string(fd);
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+}
+
 /// The file that a chain of symbolic links ends in, which need not exist.
 std::string follow_links(const Job& job) {
   fs::path path = job.path;
@@ -134,7 +146,8 @@ void replace(const Job& job, const std::optional<struct stat>& old) {
   const std::string folder = parent.empty() ? "." : parent.string();
 
   Temporary temporary(temporary_path(folder));
-  Descriptor file(::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  const int unnamed = open_unnamed(folder);
+  Descriptor file(unnamed >= 0 ? unnamed : ::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file.get() < 0) {
     const int error = errno;
     temporary.release();
@@ -143,6 +156,8 @@ void replace(const Job& job, const std::optional<struct stat>& old) {
   if (old) static_cast<void>(::fchmod(file.get(), old->st_mode & 0777));  // some file systems have no modes
   write_all(job, file.get());
   if (::fsync(file.get()) != 0) job.fail_with(errno, "syncing");
+  // Linking does not replace: where the target exists, the file is named beside it for the moment before it is renamed.
+  if (const int error = unnamed >= 0 ? link_unnamed(unnamed, temporary.path()) : 0) job.fail_with(error, "naming");
   if (const int error = file.close()) job.fail_with(error, "closing");
   if (::rename(temporary.path().c_str(), target.c_str()) != 0) job.fail_with(errno, "renaming");
   temporary.release();

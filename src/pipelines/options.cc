@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/fail.h"
+#include "core/guard.h"
 #include "core/memory.h"
 #include "pipelines/memory_estimate.h"
 #include "pipelines/noise.h"
@@ -66,10 +67,20 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
   const std::string& name = options.scheduler.empty() ? c.info.scheduler : options.scheduler;
   result.scheduler = scheduler_class_name(name);
   const JsonObject config = options.use_karras_sigmas ? c.scheduler.with("use_karras_sigmas", *options.use_karras_sigmas) : c.scheduler;
-  result.karras_sigmas = config.boolean("use_karras_sigmas", false);
   auto scheduler = make_scheduler(config, name);
   scheduler->set_timesteps(options.num_inference_steps);
+  result.karras_sigmas = scheduler->karras_sigmas();
+  if (options.use_karras_sigmas.value_or(false) && !result.karras_sigmas)
+    result.warnings.push_back(concat(result.scheduler, " has no Karras sigmas: use_karras_sigmas was ignored"));
   return scheduler;
+}
+
+void check_options(const TextToImageOptions& options, const ModelInfo& info) {
+  guarded([&] {
+    const Checkpoint c = Checkpoint::open(info.path);
+    TextToImageResult ignored;
+    scheduler_for(checked(options, c, ignored), c, ignored);
+  });
 }
 
 }  // namespace impasto

@@ -12,8 +12,10 @@ struct Pipeline::Impl {
 };
 
 Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
-  Backend& backend = chosen_backend(options);
-  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, options, backend)})); });
+  return guarded([&] {
+    Backend& backend = chosen_backend(options);
+    return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, options, backend)}));
+  });
 }
 
 TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) const {

@@ -40,6 +40,8 @@ class Scheduler {
   const std::vector<double>& timesteps() const { return timesteps_; }
   /// Network calls per step of `set_timesteps`, so that a walk may begin at any multiple of it (img2img). PNDM's extra calls do not count.
   virtual int order() const { return 1; }
+  /// Whether the levels are spread as Karras et al. (2022) do: asked for, and known to this scheduler.
+  virtual bool karras_sigmas() const { return false; }
   virtual double init_noise_sigma() const { return 1.0; }
   virtual Tensor scale_model_input(const Tensor& sample, int step) const { return scale_to_unit(level(step), sample); }
   /// The latents after step i, from the UNet's output at timesteps()[i].

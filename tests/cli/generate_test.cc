@@ -284,6 +284,16 @@ TEST_F(Generate, AnInterruptWhileLoadingOrDecodingStopsToo) {
   }
 }
 
+TEST_F(Generate, WrongOptionsAreRefusedBeforeTheModelIsLoaded) {
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"--scheduler", "best"}, {"-W", "12"}, {"--steps", "0"}, {"--clip-skip", "99"}}) {
+    const Ran ran = run({"x", wrong[0], wrong[1]});
+    EXPECT_EQ(ran.code, 2) << wrong[0] << ran.err;
+    EXPECT_TRUE(has(ran.err, wrong[1])) << ran.err;
+    EXPECT_FALSE(has(ran.err, "Loading")) << ran.err;
+  }
+}
+
 TEST_F(Generate, MappedWeightsGiveTheSameFile) {
   ASSERT_EQ(run({"x", "-s", "5", "-o", "a.png"}).code, 0);
   ASSERT_EQ(run({"x", "-s", "5", "-o", "b.png", "--mmap"}).code, 0);

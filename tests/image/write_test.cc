@@ -182,6 +182,47 @@ TEST_F(WritePng, AWriteThatFailsHalfWayLeavesTheOldFileAndNoOther) {
   EXPECT_EQ(contents(path("a.png")).size(), 3u);
 }
 
+TEST_F(WritePng, AProcessThatIsKilledWhileWritingLeavesTheOldFileAndNoOther) {
+  if (const int fd = ::open(folder_.c_str(), O_TMPFILE | O_WRONLY, 0600); fd < 0) {
+    GTEST_SKIP() << "this file system has no files without a name";
+  } else {
+    ::close(fd);
+  }
+  put(path("a.png"), "old");
+  const pid_t child = ::fork();
+  if (child == 0) {  // the second write passes the limit on file sizes, which ends the process on the spot
+    const rlimit none{0, 0}, limit{5000, 5000};
+    ::setrlimit(RLIMIT_CORE, &none);
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    std::signal(SIGXFSZ, SIG_DFL);
+    write_png(path("a.png"), picture(1, 128));
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << status;
+  EXPECT_EQ(names(), std::vector<std::string>{"a.png"});
+  EXPECT_EQ(contents(path("a.png")).size(), 3u);
+}
+
+TEST_F(WritePng, WithoutFilesWithoutNamesItWritesBesideAndRenames) {
+  constexpr int kSkip = 77;
+  const int result = in_child([&] {  // no /proc, so no way to name such a file
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return kSkip;
+    if (::mount("tmpfs", "/proc", "tmpfs", 0, "size=64k") != 0) return kSkip;
+    write_png(path("a.png"), picture(1));
+    write_png(path("a.png"), picture(2));
+    if (names() != std::vector<std::string>{"a.png"} || contents(path("a.png")) != encode_png(picture(2))) return 1;
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{5000, 5000};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return kSkip;
+    io_error(path("a.png"), picture(1, 128));
+    return names() == std::vector<std::string>{"a.png"} && contents(path("a.png")) == encode_png(picture(2)) ? 0 : 2;
+  });
+  if (result == kSkip) GTEST_SKIP() << "hiding /proc needs root";
+  EXPECT_EQ(result, 0);
+}
+
 TEST_F(WritePng, AFullDiskIsNamedAndLeavesTheOldFileAndNoOther) {
   constexpr int kSkip = 77;
   const int result = in_child([&] {

@@ -188,6 +188,37 @@ TEST_F(TextToImage, ShortNamesTellVariantsOfAClassApart) {
   EXPECT_NE(sde.latents.values, plain.latents.values);
 }
 
+TEST_F(TextToImage, SaysWhetherTheSchedulerHonouredKarrasSigmas) {
+  options_.decode = false;
+  options_.num_inference_steps = 4;
+  for (const auto& [class_name, short_name] : scheduler_names()) {
+    options_.scheduler = short_name;
+    options_.use_karras_sigmas = false;
+    const auto trained = pipeline_.text_to_image(options_);
+    EXPECT_FALSE(trained.karras_sigmas) << short_name;
+    EXPECT_TRUE(trained.warnings.empty()) << short_name;
+    options_.use_karras_sigmas = true;
+    const auto asked = pipeline_.text_to_image(options_);
+    EXPECT_EQ(asked.karras_sigmas, asked.latents.values != trained.latents.values) << short_name;
+    EXPECT_EQ(asked.karras_sigmas, asked.warnings.empty()) << short_name;
+  }
+}
+
+TEST_F(TextToImage, OptionsCanBeCheckedBeforeLoading) {
+  const ModelInfo info = inspect(test_checkpoint("tiny-sd15"));
+  EXPECT_NO_THROW(check_options(options_, info));
+  const auto refused = [&](auto change) {
+    TextToImageOptions o = options_;
+    change(o);
+    check_options(o, info);
+  };
+  EXPECT_ERROR(refused([](auto& o) { o.width = 12; }), invalid_argument, "width is 12");
+  EXPECT_ERROR(refused([](auto& o) { o.num_inference_steps = 0; }), invalid_argument, "num_inference_steps");
+  EXPECT_ERROR(refused([](auto& o) { o.num_inference_steps = 1001; }), invalid_argument, "num_inference_steps");
+  EXPECT_ERROR(refused([](auto& o) { o.scheduler = "best"; }), unsupported, "best");
+  EXPECT_ERROR(refused([](auto& o) { o.width = o.height = 16384, o.num_images = 1000; }), out_of_memory, "GB");
+}
+
 TEST_F(TextToImage, AFileThatIsCutWhileDrawingDoesNotMatter) {
   const auto whole = pipeline_.text_to_image(options_).images[0].pixels;
   for (const char* component : {"unet", "text_encoder", "vae"}) {

@@ -55,7 +55,9 @@ HWY_INLINE V erf(D d, V x) {
   q = hn::MulAdd(q, s, hn::Set(d, 1.141787948e-01f));
   q = hn::MulAdd(q, s, hn::Set(d, 5.022339888e-01f));
   q = hn::MulAdd(q, s, hn::Set(d, 1.0f));
-  return hn::Div(hn::Mul(z, p), q);
+  // Without fused multiply-adds the quotient at the limit is a rounding beyond 1, and gelu(-1e30) would be 6e22.
+  const V one = hn::Set(d, 1.0f);
+  return hn::Min(one, hn::Max(hn::Neg(one), hn::Div(hn::Mul(z, p), q)));
 }
 
 /// x / (1 + exp(-x))
