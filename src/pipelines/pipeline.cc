@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/threads.h"
 #include "pipelines/image_to_image.h"
+#include "pipelines/inpaint.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
@@ -57,6 +58,10 @@ TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) con
 
 TextToImageResult Pipeline::image_to_image(const ImageToImageOptions& options) const {
   return guard_memory([&] { return impasto::image_to_image(impl_->networks, options); });
+}
+
+TextToImageResult Pipeline::inpaint(const InpaintOptions& options) const {
+  return guard_memory([&] { return impasto::inpaint(impl_->networks, options); });
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }
