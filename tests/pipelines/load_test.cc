@@ -57,7 +57,7 @@ TEST(Load, NamesTensorsThatDoNotFitTheConfig) {
   EXPECT_ERROR(with_unet({{"layers_per_block", 3}}), bad_file, "down_blocks.0.resnets.2", "missing");
   EXPECT_ERROR(with_unet({{"block_out_channels", {32, 32, 32, 32}}}), bad_file, "has shape", "config asks for");
   EXPECT_ERROR(with_unet({{"cross_attention_dim", 40}}), bad_file, "hidden_size", "40");
-  EXPECT_ERROR(with_unet({{"in_channels", 9}}), unsupported, "inpainting");
+  EXPECT_ERROR(with_unet({{"in_channels", 7}}), bad_file, "takes 7", "inpainting model takes 9");
 }
 
 TEST(Load, RefusesUnknownClassesByName) {
