@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "core/fail.h"
+#include "core/threads.h"
 
 namespace impasto {
 namespace {
@@ -103,5 +104,18 @@ std::size_t BlockPool::system_allocations() const {
   const std::lock_guard lock(mutex_);
   return system_allocations_;
 }
+
+namespace {
+
+std::vector<std::int64_t> offsets_of(std::initializer_list<std::int64_t> parts) {
+  std::vector<std::int64_t> offsets = {0};
+  for (std::int64_t part : parts) offsets.push_back(offsets.back() + (part + 15) / 16 * 16);
+  return offsets;
+}
+
+}  // namespace
+
+ThreadScratch::ThreadScratch(BlockPool& pool, std::initializer_list<std::int64_t> parts)
+    : threads_(num_threads()), offsets_(offsets_of(parts)), memory_(pool, static_cast<std::size_t>(threads_ * offsets_.back())) {}
 
 }  // namespace impasto

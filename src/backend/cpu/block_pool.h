@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -43,6 +44,22 @@ class Scratch {
   BlockPool& pool_;
   std::size_t bytes_;
   float* data_;
+};
+
+/// Working memory of every thread of one call, taken before they start: which of them come late must not decide how much is allocated.
+class ThreadScratch {
+ public:
+  /// Parts of so many floats for each thread of num_threads().
+  ThreadScratch(BlockPool& pool, std::initializer_list<std::int64_t> parts);
+
+  int threads() const { return threads_; }
+  /// Part `index` of thread `thread`, on a cache line of its own.
+  float* part(int thread, int index) const { return memory_.data() + thread * offsets_.back() + offsets_[static_cast<std::size_t>(index)]; }
+
+ private:
+  int threads_;
+  std::vector<std::int64_t> offsets_;  // of the parts, and of the next thread
+  Scratch memory_;
 };
 
 }  // namespace impasto

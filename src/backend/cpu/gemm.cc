@@ -59,14 +59,15 @@ class Product {
         out_width_(kernels.out_width(target.gated)) {}
 
   void run() const {
+    const std::int64_t narrow = kernels_.narrow == nullptr ? 0 : kernels_.rows * narrow_stride();
+    const std::int64_t wide = kernels_.pair == nullptr ? 0 : wide_columns() * kernels_.width;
+    const std::int64_t sums = plan_.depths == 1 ? tile_floats() : plan_.rows_per_chunk * block_width();
+    const ThreadScratch scratch(pool_, {plan_.panels_per_block * panel_floats(), wide, a_.scratch_floats(kernels_.rows, plan_.depth), narrow, sums});
     std::atomic<std::int64_t> next{0};
-    parallel_run([&](int, int) {
-      const Scratch panels(pool_, static_cast<std::size_t>(plan_.panels_per_block * panel_floats()));
-      const Scratch rows(pool_, static_cast<std::size_t>(a_.scratch_floats(kernels_.rows, plan_.depth)));
-      const Scratch narrow(pool_, static_cast<std::size_t>(kernels_.narrow == nullptr ? 0 : kernels_.rows * narrow_stride()));
-      const Scratch wide(pool_, static_cast<std::size_t>(kernels_.pair == nullptr ? 0 : wide_columns() * kernels_.width));
-      const Scratch sums(pool_, static_cast<std::size_t>(plan_.depths == 1 ? tile_floats() : plan_.rows_per_chunk * block_width()));
-      const Memory memory{panels.data(), wide.data(), rows.data(), narrow.data(), sums.data()};
+    parallel_run([&](int thread, int) {
+      if (thread >= scratch.threads()) return;
+      const auto part = [&](int index) { return scratch.part(thread, index); };
+      const Memory memory{part(0), part(1), part(2), part(3), part(4)};
       for (std::int64_t i; (i = next.fetch_add(1)) < plan_.blocks * plan_.chunks;) multiply_piece(i / plan_.chunks, i % plan_.chunks, memory);
     });
   }

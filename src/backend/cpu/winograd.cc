@@ -144,10 +144,11 @@ class WinogradConv {
   /// Calls body(item, a, b) for each item with working memory of the calling thread.
   template <typename Body>
   void share_out(std::int64_t items, std::int64_t floats_a, std::int64_t floats_b, const Body& body) {
+    const ThreadScratch scratch(pool_, {floats_a, floats_b});
     std::atomic<std::int64_t> next{0};
-    parallel_run([&](int, int) {
-      const Scratch a(pool_, static_cast<std::size_t>(floats_a)), b(pool_, static_cast<std::size_t>(floats_b));
-      for (std::int64_t i; (i = next.fetch_add(1)) < items;) body(i, a.data(), b.data());
+    parallel_run([&](int thread, int) {
+      if (thread >= scratch.threads()) return;
+      for (std::int64_t i; (i = next.fetch_add(1)) < items;) body(i, scratch.part(thread, 0), scratch.part(thread, 1));
     });
   }
 
