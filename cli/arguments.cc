@@ -95,6 +95,11 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, 
   return app.add_option_function<std::string>(names, take, with_default(description, target))->type_name("X");
 }
 
+CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<double>& target, const std::string& description) {
+  const auto take = [&target, flag = flag_of(names)](const std::string& text) { target = number<double>(flag, text, "a number"); };
+  return app.add_option_function<std::string>(names, take, description)->type_name("X");
+}
+
 CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std::uint64_t>& target, const std::string& description) {
   const auto take = [&target, flag = flag_of(names)](const std::string& text) {
     if (!text.empty() && text[0] == '-') {

@@ -33,23 +33,27 @@ class Stopwatch {
 /// A seed that a person can type: 32 bits, as other programs draw them.
 std::uint64_t random_seed() { return std::random_device()(); }
 
-/// The options with everything settled that the first message tells: prompt, seed and size.
-TextToImageOptions settle(const GenerateArguments& arguments, const ModelInfo& model) {
-  TextToImageOptions options = arguments.picture;
+/// Everything settled that the first message tells: task, prompt, seed, pictures, and the size unless that follows from a picture.
+Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
+  Request request{task_of(arguments.from, arguments.picture), arguments.from.image, arguments.from.mask, arguments.picture};
+  InpaintOptions& options = request.options;
   options.prompt = read_prompt(arguments);
+  read_pictures(arguments.from, request.task, options);
   if (!options.seed) options.seed = random_seed();
+  if (request.task != Task::text_to_image) return request;
   if (options.width == 0) options.width = model.width;
   if (options.height == 0) options.height = model.height;
-  return options;
+  return request;
 }
 
-void check_output(const OutputPath& output, const TextToImageOptions& options) {
+void check_output(const OutputPath& output, const InpaintOptions& options) {
   constexpr int kMostToCheck = 10'000;  // beyond this the library refuses the batch anyway
   std::vector<std::uint64_t> seeds(static_cast<std::size_t>(std::clamp(options.num_images, 0, kMostToCheck)), *options.seed);
   if (!options.shared_generator) std::iota(seeds.begin(), seeds.end(), *options.seed);
   // A tenth of the pixels' bytes: no picture worth keeping compresses better. Absurd sizes are for the library to refuse.
   constexpr double kMostBytes = 64e6;
-  output.check(seeds, static_cast<std::int64_t>(std::clamp(0.3 * options.width * options.height, 0.0, kMostBytes)));
+  const int width = std::max(options.width, options.image.width), height = std::max(options.height, options.image.height);
+  output.check(seeds, static_cast<std::int64_t>(std::clamp(0.3 * width * height, 0.0, kMostBytes)));
 }
 
 void stop_if_interrupted() {
@@ -76,7 +80,32 @@ Pipeline load(const GenerateArguments& arguments, const std::string& path, Progr
   return unless_interrupted([&] { return Pipeline::load(path, options); });
 }
 
-TextToImageResult draw(const Pipeline& pipeline, TextToImageOptions options, Progress& progress) {
+TextToImageResult run(const Pipeline& pipeline, const Request& request) {
+  switch (request.task) {
+    case Task::text_to_image: return pipeline.text_to_image(request.options);
+    case Task::image_to_image: return pipeline.image_to_image(request.options);
+    default: return pipeline.inpaint(request.options);
+  }
+}
+
+void check(const Request& request, const ModelInfo& model) {
+  switch (request.task) {
+    case Task::text_to_image: return check_options(static_cast<const TextToImageOptions&>(request.options), model);
+    case Task::image_to_image: return check_options(static_cast<const ImageToImageOptions&>(request.options), model);
+    default: return check_options(request.options, model);
+  }
+}
+
+std::string text_of(const Request& request, const TextToImageResult& result, const ModelInfo& model, int index) {
+  switch (request.task) {
+    case Task::text_to_image: return infotext(static_cast<const TextToImageOptions&>(request.options), result, model, index);
+    case Task::image_to_image: return infotext(static_cast<const ImageToImageOptions&>(request.options), result, model, index);
+    default: return infotext(request.options, result, model, index);
+  }
+}
+
+TextToImageResult draw(const Pipeline& pipeline, Request request, Progress& progress) {
+  InpaintOptions& options = request.options;
   progress.begin("Drawing", options.num_inference_steps);
   options.on_step = [&](const StepInfo& info) {
     progress.step(info.step + 1, info.num_steps);
@@ -85,7 +114,7 @@ TextToImageResult draw(const Pipeline& pipeline, TextToImageOptions options, Pro
     return StepAction::proceed;
   };
   options.should_stop = interrupted;
-  return unless_interrupted([&] { return pipeline.text_to_image(options); });
+  return unless_interrupted([&] { return run(pipeline, request); });
 }
 
 /// Writes a picture, and where that fails puts it into the folder for temporary files: minutes of work should not be lost to a full disk.
@@ -105,8 +134,8 @@ void save(const std::string& path, const Image& image, const std::string& text, 
 }
 
 /// Saves all pictures that can be saved; the first failure is thrown afterwards. Returns their names.
-std::vector<std::string> save_all(const OutputPath& output, const TextToImageOptions& options, const TextToImageResult& result,
-                                  const ModelInfo& model, bool tell) {
+std::vector<std::string> save_all(const OutputPath& output, const Request& request, const TextToImageResult& result, const ModelInfo& model,
+                                  bool tell) {
   const HoldInterrupts hold;
   std::vector<std::string> names;
   std::optional<Error> failure;
@@ -114,7 +143,7 @@ std::vector<std::string> save_all(const OutputPath& output, const TextToImageOpt
     const int index = static_cast<int>(i);
     const std::string name = output.name(index, result.seeds.at(i));
     try {
-      save(name, result.images[i], infotext(options, result, model, index), result.seeds.at(i));
+      save(name, result.images[i], text_of(request, result, model, index), result.seeds.at(i));
       names.push_back(name);
       if (tell) print_line(::isatty(STDOUT_FILENO) == 1 ? printable(name) : name);
     } catch (const Error& error) {
@@ -136,24 +165,24 @@ int generate(const GenerateArguments& arguments) {
 
   const std::string path = model_or_default(arguments.model);
   const ModelInfo model = inspect(path);
-  const TextToImageOptions options = settle(arguments, model);
-  check_options(options, model);
-  const OutputPath output(arguments.output, options.num_images);
-  check_output(output, options);
-  if (!arguments.quiet) announce(options, model);
+  const Request request = settle(arguments, model);
+  check(request, model);
+  const OutputPath output(arguments.output, request.options.num_images);
+  check_output(output, request.options);
+  if (!arguments.quiet) announce(request, model);
 
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());
   const Stopwatch load_watch;
   const Pipeline pipeline = load(arguments, path, progress);
   times.load = load_watch.seconds();
-  const TextToImageResult result = draw(pipeline, options, progress);
+  const TextToImageResult result = draw(pipeline, request, progress);
   progress.end();
-  const auto names = save_all(output, options, result, model, /*tell=*/!arguments.json);
+  const auto names = save_all(output, request, result, model, /*tell=*/!arguments.json);
   times.total = watch.seconds();
 
   for (const auto& warning : result.warnings) warn(warning);
   if (!arguments.quiet) summarize(result.timings, times);
-  if (arguments.json) print_json(report_json(names, options, result, model, times));
+  if (arguments.json) print_json(report_json(names, request, result, model, times));
   return 0;
 }
 

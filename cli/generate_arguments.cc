@@ -19,6 +19,9 @@ constexpr const char* kExamples = R"(Examples:
   impasto generate "a city skyline at sunset in the style of Van Gogh"
   impasto generate -m models/sd15 -p "a red fox in snow" -n "blurry" --steps 25 --scheduler dpm++_2m --karras
   impasto generate -p "a lighthouse" -s 7 -b 4 -o 'lighthouse-%03d.png'
+  impasto generate -i sketch.png --strength 0.6 -p "an oil painting of a castle"
+  impasto generate -i photo.jpg --mask mask.png -p "a red hat"
+  impasto generate -i photo.jpg --extend left=128,right=128 -p "a wide beach"
   echo "a quiet harbour" | impasto generate --prompt - --json --quiet)";
 
 void add_prompt(CLI::App& app, GenerateArguments& a) {
@@ -33,8 +36,8 @@ void add_prompt(CLI::App& app, GenerateArguments& a) {
 
 void add_picture(CLI::App& app, GenerateArguments& a) {
   TextToImageOptions& p = a.picture;
-  auto* width = add_side(app, "-W,--width", p.width, "Width in pixels, a multiple of 8 (default: the model's own)");
-  auto* height = add_side(app, "-H,--height", p.height, "Height in pixels, a multiple of 8 (default: the model's own)");
+  auto* width = add_side(app, "-W,--width", p.width, "Width in pixels, a multiple of 8 (default: the model's own, or the picture's)");
+  auto* height = add_side(app, "-H,--height", p.height, "Height in pixels, a multiple of 8 (default: the model's own, or the picture's)");
   auto* seed =
       add_seed(app, "-s,--seed", p.seed, "The same seed gives the same picture; picture k of several has seed + k (default: random, and told)");
   auto* count = add_integer(app, "-b,--num-images,--batch-count", p.num_images, "How many pictures, drawn together");
@@ -93,9 +96,10 @@ std::string read_text(const std::string& path) {
 }  // namespace
 
 CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
-  CLI::App* command = app.add_subcommand("generate", "Draw pictures from a text.");
+  CLI::App* command = app.add_subcommand("generate", "Draw pictures from a text, or from a text and a picture.");
   add_prompt(*command, arguments);
   add_picture(*command, arguments);
+  add_picture_options(*command, arguments.from, arguments.picture);
   add_sampling(*command, arguments);
   add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/picture_arguments.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
@@ -13,7 +14,8 @@ namespace impasto::cli {
 struct GenerateArguments {
   std::string model;  ///< empty: the default
   LoadOptions load;
-  TextToImageOptions picture;  ///< all but the prompt
+  InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
+  PictureArguments from;
   std::optional<std::string> prompt;
   std::string prompt_file;  ///< "-" is standard input
   std::string output;

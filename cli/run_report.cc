@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <sstream>
 
 #include <sys/resource.h>
 
@@ -48,6 +49,20 @@ Json settings_json(const TextToImageOptions& o, const TextToImageResult& r) {
           {"shared_generator", o.shared_generator}};
 }
 
+Json picture_json(const Request& request) {
+  const InpaintOptions& o = request.options;
+  Json settings = {{"image", request.image}, {"strength", o.strength}};
+  if (request.task != Task::inpaint) return settings;
+  settings.update({{"mask", request.mask},
+                   {"invert_mask", o.invert_mask},
+                   {"mask_blur", as_typed(o.mask_blur)},
+                   {"inpaint_area", o.inpaint_area == InpaintArea::whole ? "whole" : "masked"},
+                   {"inpaint_padding", o.inpaint_padding},
+                   {"keep_unmasked", o.keep_unmasked},
+                   {"extend", {{"left", o.extend.left}, {"top", o.extend.top}, {"right", o.extend.right}, {"bottom", o.extend.bottom}}}});
+  return settings;
+}
+
 double rounded(double seconds) { return std::round(seconds * 1000) / 1000; }
 
 Json times_json(const Timings& stages, const RunTimes& run) {
@@ -55,21 +70,42 @@ Json times_json(const Timings& stages, const RunTimes& run) {
   for (const double step : stages.steps) steps.push_back(rounded(step));
   return {{"load", rounded(run.load)},
           {"text_encoder", rounded(stages.text_encoder)},
+          {"vae_encoder", rounded(stages.vae_encoder)},
           {"step", rounded(usual_step(stages.steps))},
           {"steps", steps},
           {"vae_decoder", rounded(stages.vae_decoder)},
           {"total", rounded(run.total)}};
 }
 
+/// "512 x 512", or what of it the user said about a picture whose size is kept else: "512 wide".
+std::string size_text(int width, int height) {
+  if (width == 0) return std::to_string(height) + " high";
+  return height == 0 ? std::to_string(width) + " wide" : std::to_string(width) + " x " + std::to_string(height);
+}
+
+/// ", from cat.png (640 x 480) where mask.png is white, strength 0.75".
+std::string origin_text(const Request& request) {
+  const InpaintOptions& o = request.options;
+  if (request.task == Task::text_to_image) return "";
+  std::string text = ", from " + request.image + " (" + size_text(o.image.width, o.image.height) + ")";
+  if (!request.mask.empty()) text += " where " + request.mask + " is " + (o.invert_mask ? "black" : "white");
+  std::ostringstream strength;
+  strength << ", strength " << o.strength;
+  return text + strength.str();
+}
+
 }  // namespace
 
-void announce(const TextToImageOptions& options, const ModelInfo& model) {
-  const std::string karras = options.use_karras_sigmas.value_or(false) ? " (Karras)" : "";
-  const std::string count = options.num_images == 1 ? "" : std::to_string(options.num_images) + " pictures of ";
-  std::fprintf(stderr, "%s: %s%s, %s%d x %d, %d steps, guidance %g, seed %llu\n", printable(model_name(model.path)).c_str(),
-               printable(options.scheduler.empty() ? model.scheduler : options.scheduler).c_str(), karras.c_str(), count.c_str(), options.width,
-               options.height, options.num_inference_steps, static_cast<double>(options.guidance_scale),
-               static_cast<unsigned long long>(*options.seed));
+void announce(const Request& request, const ModelInfo& model) {
+  const InpaintOptions& o = request.options;
+  const std::string karras = o.use_karras_sigmas.value_or(false) ? " (Karras)" : "";
+  const std::string count = o.num_images == 1 ? "" : std::to_string(o.num_images) + " pictures";
+  const std::string size = o.width == 0 && o.height == 0 ? "" : size_text(o.width, o.height);
+  const std::string what = count + (count.empty() || size.empty() ? "" : " of ") + size;
+  std::fprintf(stderr, "%s: %s%s%s%s%s, %d steps, guidance %g, seed %llu\n", printable(model_name(model.path)).c_str(),
+               printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), karras.c_str(), what.empty() ? "" : ", ", what.c_str(),
+               printable(origin_text(request)).c_str(), o.num_inference_steps, static_cast<double>(o.guidance_scale),
+               static_cast<unsigned long long>(*o.seed));
 }
 
 void summarize(const Timings& stages, const RunTimes& run) {
@@ -78,13 +114,15 @@ void summarize(const Timings& stages, const RunTimes& run) {
                in_seconds(stages.vae_decoder).c_str(), in_seconds(run.total).c_str(), in_bytes(peak_memory()).c_str());
 }
 
-Json report_json(const std::vector<std::string>& names, const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model,
+Json report_json(const std::vector<std::string>& names, const Request& request, const TextToImageResult& result, const ModelInfo& model,
                  const RunTimes& run) {
+  Json settings = settings_json(request.options, result);
+  if (request.task != Task::text_to_image) settings.update(picture_json(request));
   Json images = Json::array();
   for (std::size_t i = 0; i < names.size(); ++i) images.push_back({{"path", names[i]}, {"seed", result.seeds.at(i)}});
   return {{"images", images},
           {"model", model.path},
-          {"settings", settings_json(options, result)},
+          {"settings", settings},
           {"warnings", result.warnings},
           {"seconds", times_json(result.timings, run)},
           {"peak_memory_bytes", peak_memory()},

@@ -4,24 +4,32 @@
 #include <string>
 #include <vector>
 
+#include "cli/picture_arguments.h"
 #include "cli/report.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
+
+/// What is to be drawn: for tasks that are less than inpainting, the options' further fields mean nothing.
+struct Request {
+  Task task;
+  std::string image, mask;  ///< names of the files
+  InpaintOptions options;   ///< seed settled
+};
 
 /// Seconds, beside the library's own for each stage.
 struct RunTimes {
   double load = 0, total = 0;
 };
 
-/// The first message, on standard error: model, scheduler, size, steps, seed. The options have seed and size settled.
-void announce(const TextToImageOptions& options, const ModelInfo& model);
+/// The first message, on standard error: model, scheduler, size, steps, seed.
+void announce(const Request& request, const ModelInfo& model);
 
 /// The last message, on standard error: where the time went, and the largest memory.
 void summarize(const Timings& stages, const RunTimes& run);
 
 /// What --json prints. `names` are the files of the images, in order.
-Json report_json(const std::vector<std::string>& names, const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model,
+Json report_json(const std::vector<std::string>& names, const Request& request, const TextToImageResult& result, const ModelInfo& model,
                  const RunTimes& run);
 
 }  // namespace impasto::cli

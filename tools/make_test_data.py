@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/data again: two small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
+"""Makes tests/data again: three small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
 Usage: tools/make_test_data.py [OUT]       (default: tests/data)
 Needs: torch, diffusers, transformers, safetensors, scipy, torchsde and Pillow. The tests need none of them: what this writes is committed.
@@ -31,7 +31,7 @@ def main():
     torch.set_num_threads(1)
 
     models, golden, pictures = out / "checkpoints", out / "golden", out / "pictures"
-    for folder in [models / name for name in checkpoints.NAMES] + [golden, pictures]:
+    for folder in [models / name for name in checkpoints.ALL] + [golden, pictures]:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.make(models)
     store = Store(golden)
@@ -44,6 +44,8 @@ def main():
     networks.add_vae(store, models)
     schedulers.add_schedulers(store)
     pipelines.add_text_to_image(store, models)
+    pipelines.add_image_to_image(store, models)
+    pipelines.add_inpaint(store, models)
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")

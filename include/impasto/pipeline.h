@@ -89,6 +89,40 @@ struct ImageToImageOptions : TextToImageOptions {
   double strength = 0.8;
 };
 
+/// What an inpainting looks at while it draws.
+enum class InpaintArea {
+  whole,   ///< the whole picture
+  masked,  ///< the mask's surroundings, at the model's size: more detail in a small part of a large picture
+};
+
+/// Pixels on each side.
+struct Margins {
+  int left = 0, top = 0, right = 0, bottom = 0;
+};
+
+/// Part of a picture anew: names and defaults are those of diffusers' StableDiffusionInpaintPipeline where it has them. Works with inpainting
+/// models, whose UNet sees the mask, and with ordinary ones, which are led back to the picture around the mask after each step.
+/// `image` and size are as in ImageToImageOptions, but `strength` is 1: the masked part begins as pure noise. Where no size is given the result
+/// has exactly the picture's.
+struct InpaintOptions : ImageToImageOptions {
+  InpaintOptions() { strength = 1; }
+
+  Image mask_image;          ///< white is repainted, from a brightness of one half; resized to the picture, with a warning, where it differs
+  bool invert_mask = false;  ///< black is repainted
+  /// Softens the mask: what the model sees is blurred by a Gaussian of this deviation in pixels, 0..256, as by diffusers' mask_processor.blur,
+  /// and the seam becomes twice as wide. 0 leaves the mask as it is, and a seam of 4 pixels.
+  float mask_blur = 0;
+  /// `masked` cuts out the mask's box with `inpaint_padding` pixels around it and in the proportions of width x height (where they are 0: the
+  /// model's own size), draws it at that size and puts it back: diffusers' padding_mask_crop.
+  InpaintArea inpaint_area = InpaintArea::whole;
+  int inpaint_padding = 32;
+  /// Keeps the pixels outside the mask (where it is black) byte for byte as they were, and lets the new ones appear gradually from the mask's
+  /// edge inwards. False gives what the model's decoder makes of the whole picture, or of the box that was cut out.
+  bool keep_unmasked = true;
+  /// Grows the picture first and masks what is new: outpainting. mask_image may then be left empty.
+  Margins extend;
+};
+
 /// Wall-clock seconds of a call's stages.
 struct Timings {
   double text_encoder = 0;
@@ -103,7 +137,7 @@ struct TextToImageResult {
   std::vector<std::uint64_t> seeds;  ///< one per image
   std::string scheduler;             ///< class name of the scheduler used
   bool karras_sigmas = false;        ///< whether its noise levels were spread so: asked for, and known to this scheduler
-  int height = 0, width = 0;
+  int height = 0, width = 0;         ///< that was drawn at; an inpainted picture may have another size
   std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
   Timings timings;
 };
@@ -125,6 +159,7 @@ struct ModelInfo {
   std::string prediction_type;  ///< "epsilon", "v_prediction" or "sample"
   int height = 0, width = 0;    ///< the model's own size in pixels
   int latent_channels = 0;
+  bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
 };
 
 /// Reads configs and tensor headers only: quick, and needs no memory for weights.
@@ -153,6 +188,11 @@ class IMPASTO_API Pipeline {
   /// Throws as text_to_image does, and invalid_argument when the picture is too small or fewer than one step would be left of strength.
   /// Noise is drawn in the order of diffusers: the posterior's, then the one laid over the picture, then the steps'.
   TextToImageResult image_to_image(const ImageToImageOptions& options) const;
+
+  /// Throws as image_to_image does, and invalid_argument when nothing is masked.
+  /// With shared_generator the noise is that of diffusers with one generator. Without, image k draws all of its noise from seed + k (diffusers
+  /// takes the first generator of a list for the encoder's).
+  TextToImageResult inpaint(const InpaintOptions& options) const;
 
   const ModelInfo& info() const;
 

@@ -52,7 +52,8 @@ Sampler sampler_of(const TextToImageOptions& options, const TextToImageResult& r
 }
 
 /// The shortest digits that read back as the same value: 7, not 7.000000.
-std::string number(float value) {
+template <typename T>
+std::string number(T value) {
   std::array<char, 32> text{};
   const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
   return {text.data(), end};
@@ -84,8 +85,30 @@ class Fields {
   std::string text_;
 };
 
+using FieldList = std::vector<std::pair<const char*, std::string>>;
+
+/// What the other tasks have to say beside the settings of text to picture.
+struct TaskFields {
+  FieldList strength, extras;  // A1111 has them in two places
+};
+
+TaskFields fields_of(const ImageToImageOptions& options) { return {{{"Denoising strength", number(options.strength)}}, {}}; }
+
+TaskFields fields_of(const InpaintOptions& options, const ModelInfo& model) {
+  TaskFields fields = fields_of(options);
+  if (model.inpainting) fields.strength.emplace_back("Conditional mask weight", "1.0");
+  if (options.invert_mask) fields.extras.emplace_back("Mask mode", "Inpaint not masked");
+  if (options.mask_blur > 0) fields.extras.emplace_back("Mask blur", number(options.mask_blur));
+  if (options.inpaint_area == InpaintArea::masked) {
+    fields.extras.emplace_back("Inpaint area", "Only masked");
+    fields.extras.emplace_back("Masked area padding", std::to_string(options.inpaint_padding));
+  }
+  return fields;
+}
+
 /// The order is A1111's. The model's hash is left out: A1111 means the SHA-256 of a single file, which a folder does not have.
-std::string settings_line(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, std::uint64_t seed) {
+std::string settings_line(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, std::uint64_t seed,
+                          const TaskFields& task) {
   const Sampler sampler = sampler_of(options, result);
   Fields fields;
   fields.add("Steps", std::to_string(options.num_inference_steps));
@@ -99,10 +122,12 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   fields.add("Seed", std::to_string(seed));
   fields.add("Size", concat(result.width, 'x', result.height));
   if (const std::string name = model_name(model.path); !name.empty()) fields.add("Model", name);
+  for (const auto& [key, value] : task.strength) fields.add(key, value);
   if (options.clip_skip > 0) fields.add("Clip skip", std::to_string(options.clip_skip + 1));
   fields.add("RNG", "CPU");
   if (sampler.name == "DDIM" && options.eta != 0) fields.add("Eta DDIM", number(options.eta));
   if (options.guidance_rescale != 0) fields.add("CFG Rescale", number(options.guidance_rescale));
+  for (const auto& [key, value] : task.extras) fields.add(key, value);
   fields.add("Version", "impasto " + version());
   return fields.text();
 }
@@ -115,17 +140,29 @@ std::string trimmed(std::string text) {
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
-}  // namespace
-
-std::string infotext(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+std::string write(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index, const TaskFields& task) {
   if (index < 0 || static_cast<std::size_t>(index) >= result.seeds.size()) {
     fail(ErrorKind::invalid_argument, "infotext: no image ", index, " in a result of ", result.seeds.size());
   }
   return guarded([&] {
     std::string text = options.prompt;
     if (!options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
-    return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)]));
+    return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)], task));
   });
+}
+
+}  // namespace
+
+std::string infotext(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+  return write(options, result, model, index, {});
+}
+
+std::string infotext(const ImageToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+  return write(options, result, model, index, fields_of(options));
+}
+
+std::string infotext(const InpaintOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+  return write(options, result, model, index, fields_of(options, model));
 }
 
 }  // namespace impasto

@@ -85,15 +85,17 @@ Component open_component(const fs::path& root, const JsonObject& index, const ch
   return c;
 }
 
+/// Latents, the mask, and the latents of the picture around it.
+std::int64_t inpainting_channels(const VaeConfig& vae) { return 2 * vae.latent_channels + 1; }
+
 void check_agreement(const Checkpoint& c) {
   const std::string& path = c.info.path;
   if (c.text_encoder.hidden_size != c.unet.context_channels)
     fail(ErrorKind::bad_file, path, ": text_encoder has \"hidden_size\" ", c.text_encoder.hidden_size, ", but unet expects \"cross_attention_dim\" ",
          c.unet.context_channels);
-  if (c.unet.in_channels != c.vae.latent_channels)
-    fail(c.unet.in_channels == 9 ? ErrorKind::unsupported : ErrorKind::bad_file, path, ": unet takes ", c.unet.in_channels,
-         " channels, but the vae has ", c.vae.latent_channels, " latent channels",
-         c.unet.in_channels == 9 ? "; this is an inpainting model, which text to picture cannot use" : "");
+  if (c.unet.in_channels != c.vae.latent_channels && c.unet.in_channels != inpainting_channels(c.vae))
+    fail(ErrorKind::bad_file, path, ": unet takes ", c.unet.in_channels, " channels, but the vae has ", c.vae.latent_channels,
+         " latent channels (an inpainting model takes ", inpainting_channels(c.vae), ")");
   if (c.unet.out_channels != c.vae.latent_channels || c.vae.out_channels != 3)
     fail(ErrorKind::bad_file, path, ": unet gives ", c.unet.out_channels, " channels for ", c.vae.latent_channels,
          " latent channels, and the vae gives ", c.vae.out_channels, " colours instead of 3");
@@ -126,6 +128,7 @@ Checkpoint Checkpoint::open(const std::string& path) {
   if (c.info.scheduler.empty()) fail(ErrorKind::bad_file, c.scheduler.where(), ": \"_class_name\" is missing");
   c.info.prediction_type = c.scheduler.text("prediction_type", "epsilon");
   c.info.latent_channels = static_cast<int>(c.vae.latent_channels);
+  c.info.inpainting = c.unet.in_channels == inpainting_channels(c.vae);
   c.info.height = c.info.width = static_cast<int>(c.unet.sample_size * c.vae.scale());
   return c;
 }

@@ -3,6 +3,7 @@
 #include "core/cancellation.h"
 #include "core/guard.h"
 #include "pipelines/image_to_image.h"
+#include "pipelines/inpaint.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
@@ -26,6 +27,11 @@ TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) con
 TextToImageResult Pipeline::image_to_image(const ImageToImageOptions& options) const {
   const CancellationScope scope(options.should_stop);
   return guarded([&] { return impasto::image_to_image(impl_->networks, options); });
+}
+
+TextToImageResult Pipeline::inpaint(const InpaintOptions& options) const {
+  const CancellationScope scope(options.should_stop);
+  return guarded([&] { return impasto::inpaint(impl_->networks, options); });
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }

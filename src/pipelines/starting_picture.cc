@@ -5,7 +5,6 @@
 
 #include "core/fail.h"
 #include "ops/ops.h"
-#include "pipelines/to_image.h"
 
 namespace impasto {
 namespace {
@@ -53,21 +52,24 @@ int first_step(const Scheduler& scheduler, int num_inference_steps, double stren
   return (num_inference_steps - steps_to_run(num_inference_steps, strength)) * scheduler.order();
 }
 
-Tensor sample_latents(Drawing& drawing, const Image& image) {
+Tensor posterior_noise(Drawing& drawing) {
+  const Shape shape = drawing.latent_shape();
+  return drawing.noise().draw({drawing.noise().streams(), shape[1], shape[2], shape[3]});
+}
+
+Tensor sample_latents(Drawing& drawing, const Tensor& pixels) {
   const Networks& net = drawing.networks();
-  const Tensor moments = net.vae_encoder.get().forward(to_tensor(image, net.backend));  // [1, h, w, 8]
-  const std::int64_t channels = net.checkpoint.vae.latent_channels;
-  const Shape one_each{drawing.noise().streams(), moments.dim(1), moments.dim(2), channels};
-  const std::vector<float> noise = drawing.noise().draw(one_each).to_host(), moment = moments.to_host();
-  const auto c = static_cast<std::size_t>(channels);
+  const std::vector<float> moments = net.vae_encoder.get().forward(pixels).to_host();  // [1, h, w, 8]
+  const Tensor noise = posterior_noise(drawing);
+  const auto channels = static_cast<std::size_t>(net.checkpoint.vae.latent_channels);
   const auto scaling = static_cast<float>(net.checkpoint.vae.scaling_factor);
-  std::vector<float> latents(noise.size());
+  std::vector<float> latents = noise.to_host();
   for (std::size_t i = 0; i < latents.size(); ++i) {
-    const float* at = &moment[i / c * 2 * c % moment.size() + i % c];  // the mean; c further on, the log variance
-    latents[i] = scaling * (at[0] + std::exp(0.5f * std::clamp(at[c], -30.0f, 20.0f)) * noise[i]);
+    const float* at = &moments[i / channels * 2 * channels % moments.size() + i % channels];  // the mean, and `channels` further on the log variance
+    latents[i] = scaling * (at[0] + std::exp(0.5f * std::clamp(at[channels], -30.0f, 20.0f)) * latents[i]);
   }
   net.backend.release_cached_memory();  // the UNet's shapes are others
-  return ops::tile_images(Tensor::from_host(net.backend, one_each, latents.data()), drawing.options().num_images);
+  return ops::tile_images(Tensor::from_host(net.backend, noise.shape(), latents.data()), drawing.options().num_images);
 }
 
 }  // namespace impasto

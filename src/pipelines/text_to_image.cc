@@ -6,6 +6,7 @@
 namespace impasto {
 
 TextToImageResult text_to_image(const Networks& net, const TextToImageOptions& options) {
+  require_ordinary_model(net.checkpoint);
   Drawing drawing(net, options);
   const Tensor latents = ops::combine({{drawing.scheduler().init_noise_sigma(), drawing.first_noise()}});  // [n, h, w, 4]
   return drawing.finish(drawing.denoise({.latents = latents}));

@@ -51,6 +51,26 @@ TEST(Infotext, HasA1111sKeysInA1111sOrder) {
                 version());
 }
 
+TEST(Infotext, OtherTasksAddWhatA1111Adds) {
+  const Drawn d;
+  InpaintOptions options;
+  static_cast<TextToImageOptions&>(options) = d.options;
+  options.strength = 0.75;
+  const auto line = [](const std::string& text) { return text.substr(text.find("Model: ")); };
+  const std::string version_field = "Version: impasto " + version();
+  EXPECT_EQ(line(infotext(static_cast<const ImageToImageOptions&>(options), d.result, d.model, 0)),
+            "Model: v1-5-pruned, Denoising strength: 0.75, RNG: CPU, " + version_field);
+  EXPECT_EQ(line(infotext(options, d.result, d.model, 0)), "Model: v1-5-pruned, Denoising strength: 0.75, RNG: CPU, " + version_field);
+  options.clip_skip = 1;
+  options.invert_mask = true;
+  options.mask_blur = 4;
+  options.inpaint_area = InpaintArea::masked;
+  EXPECT_EQ(line(infotext(options, d.result, d.model, 0)),
+            "Model: v1-5-pruned, Denoising strength: 0.75, Clip skip: 2, RNG: CPU, Mask mode: Inpaint not masked, Mask blur: 4, "
+            "Inpaint area: Only masked, Masked area padding: 32, " +
+                version_field);
+}
+
 TEST(Infotext, SaysEverythingThatWasSet) {
   Drawn d;
   d.options.negative_prompt = "dogs, blur";

@@ -9,7 +9,8 @@ class TextToImageGolden : public ::testing::TestWithParam<const char*> {};  // a
 TEST_P(TextToImageGolden, EqualsDiffusers) {
   int cases = 0;
   for (const GoldenCase& golden : golden_cases("text_to_image")) {
-    const TextToImageResult result = Pipeline::load(golden.checkpoint(), {.device = GetParam()}).text_to_image(options_of<TextToImageOptions>(golden));
+    const TextToImageResult result =
+        Pipeline::load(golden.checkpoint(), {.device = GetParam()}).text_to_image(options_of<TextToImageOptions>(golden));
     expect_result(golden, result);
     ++cases;
   }

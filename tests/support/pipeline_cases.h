@@ -31,7 +31,7 @@ Options options_of(const GoldenCase& golden) {
   o.num_images = setting(golden, "num_images_per_prompt", 1);
   o.clip_skip = setting(golden, "clip_skip", 0);
   o.seed = golden.settings().at("seed").get<std::uint64_t>();
-  o.shared_generator = true;  // the cases were made with one generator
+  o.shared_generator = !golden.settings().contains("generators");
   const Json& scheduler = golden.settings().at("scheduler");
   o.scheduler = scheduler.at("_class_name");
   if (scheduler.contains("use_karras_sigmas")) o.use_karras_sigmas = scheduler.at("use_karras_sigmas").get<bool>();

@@ -4,36 +4,39 @@ tiny-sd15 is built and named as SD 1.x was published: convolutions as projection
 the VAE's attention tensors; text encoder tensors under text_model. All float16.
 tiny-sd21 is built as SD 2.1: linear projections, a head count per level, gelu, v_prediction, DDIM, padding with "!"; today's names; a type
 of its own for each network, and the UNet in two shards with an index, so that readers meet these too.
+tiny-inpaint is tiny-sd15 with the UNet of an inpainting model, which also sees the mask and the masked picture's latents.
 """
 import json
 
 import diffusers
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, StableDiffusionInpaintPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from . import vocabulary
 
 NAMES = ("tiny-sd15", "tiny-sd21")
+ALL = (*NAMES, "tiny-inpaint")
 SIDE = 96  # the models' own picture size: 12 x 12 latents, which the UNet halves to 6, 3 and 2 (the odd one needs care going up)
 
 
 def make(folder):
     for i, name in enumerate(NAMES):
         make_one(folder / name, second=name == "tiny-sd21", seed=100 * (i + 1))
+    make_one(folder / "tiny-inpaint", second=False, seed=100, inpaint=True)
 
 
-def make_one(folder, second, seed):
+def make_one(folder, second, seed, inpaint=False):
     vocabulary_size = vocabulary.write(folder / "tokenizer", pad="!" if second else vocabulary.END)
-    unet = with_random_weights(UNet2DConditionModel(**unet_config(second)), seed)
+    unet = with_random_weights(UNet2DConditionModel(**unet_config(second, inpaint)), seed)
     vae = with_random_weights(AutoencoderKL(**vae_config()), seed + 1)
     text = with_random_weights(CLIPTextModel(CLIPTextConfig(**text_config(second, vocabulary_size))), seed + 2)
     unet.to(torch.bfloat16 if second else torch.float16).save_pretrained(folder / "unet", max_shard_size="700KB" if second else "1GB")
     vae.to(torch.float16).save_pretrained(folder / "vae")
     text.to(torch.float32 if second else torch.float16).save_pretrained(folder / "text_encoder")
     scheduler(second).save_pretrained(folder / "scheduler")
-    write_index(folder, type(scheduler(second)).__name__)
+    write_index(folder, type(scheduler(second)).__name__, StableDiffusionInpaintPipeline if inpaint else StableDiffusionPipeline)
     rename(folder / "text_encoder" / "model.safetensors", lambda n: ("" if second else "text_model.") + n.removeprefix("text_model."))
     if not second:
         rename(folder / "vae" / "diffusion_pytorch_model.safetensors", first_attention_name)
@@ -41,8 +44,8 @@ def make_one(folder, second, seed):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def unet_config(second):
-    return dict(sample_size=SIDE // 8, in_channels=4, out_channels=4, block_out_channels=(8, 16, 24, 24), norm_num_groups=8, layers_per_block=2,
+def unet_config(second, inpaint):
+    return dict(sample_size=SIDE // 8, in_channels=9 if inpaint else 4, out_channels=4, block_out_channels=(8, 16, 24, 24), norm_num_groups=8, layers_per_block=2,
                 cross_attention_dim=32, use_linear_projection=second, attention_head_dim=(1, 2, 3, 3) if second else 2)  # number of heads, by history
 
 
@@ -80,10 +83,10 @@ def with_random_weights(module, seed):
     return module.eval()
 
 
-def write_index(folder, scheduler_class):
+def write_index(folder, scheduler_class, pipeline_class):
     parts = {"scheduler": ("diffusers", scheduler_class), "text_encoder": ("transformers", "CLIPTextModel"), "tokenizer": ("transformers", "CLIPTokenizer"),
              "unet": ("diffusers", "UNet2DConditionModel"), "vae": ("diffusers", "AutoencoderKL"), "feature_extractor": (None, None), "safety_checker": (None, None)}
-    index = {"_class_name": StableDiffusionPipeline.__name__, "_diffusers_version": diffusers.__version__, "requires_safety_checker": False} | parts
+    index = {"_class_name": pipeline_class.__name__, "_diffusers_version": diffusers.__version__, "requires_safety_checker": False} | parts
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 

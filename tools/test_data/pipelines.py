@@ -1,9 +1,10 @@
-"""Whole runs of diffusers' pipeline: prompt to final latents and picture."""
+"""Whole runs of diffusers' pipelines: prompt, and perhaps picture and mask, to final latents and picture."""
 import diffusers
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline
 
+from . import images
 from .checkpoints import SIDE
 from .schedulers import config_of
 from .store import drawing_in_float32, tolerance
@@ -40,18 +41,89 @@ CASES = {
 }
 
 
+# case -> checkpoint, scheduler, changes to its config, changes to the call; "picture" is its size
+IMAGE_TO_IMAGE = {
+    "strength_0.3": ("tiny-sd15", "DDIMScheduler", {}, dict(strength=0.3)),
+    "strength_0.75": ("tiny-sd15", "PNDMScheduler", {}, dict(strength=0.75)),
+    "strength_1": ("tiny-sd15", "DDIMScheduler", {}, dict(strength=1.0)),
+    "default_strength": ("tiny-sd15", "DDIMScheduler", {}, {}),
+    "euler_karras": ("tiny-sd15", "EulerDiscreteScheduler", KARRAS, dict(strength=0.3)),
+    "euler_a": ("tiny-sd15", "EulerAncestralDiscreteScheduler", {}, dict(strength=0.75)),
+    "heun": ("tiny-sd15", "HeunDiscreteScheduler", {}, dict(strength=0.75)),
+    "kdpm2": ("tiny-sd15", "KDPM2DiscreteScheduler", {}, dict(strength=0.6)),
+    "kdpm2_a": ("tiny-sd15", "KDPM2AncestralDiscreteScheduler", {}, dict(strength=0.6)),
+    "lms": ("tiny-sd15", "LMSDiscreteScheduler", {}, dict(strength=0.75)),
+    "dpmpp_2m_karras": ("tiny-sd15", "DPMSolverMultistepScheduler", KARRAS, dict(strength=0.75)),
+    "dpmpp_2s": ("tiny-sd15", "DPMSolverSinglestepScheduler", {}, dict(strength=0.7)),
+    "unipc": ("tiny-sd15", "UniPCMultistepScheduler", {}, dict(strength=0.75)),
+    "deis": ("tiny-sd15", "DEISMultistepScheduler", {}, dict(strength=0.5)),
+    "ddpm": ("tiny-sd15", "DDPMScheduler", {}, dict(strength=0.5)),
+    "lcm": ("tiny-sd15", "LCMScheduler", {}, dict(strength=0.5, guidance_scale=1.0)),
+    "three_images": ("tiny-sd15", "EulerAncestralDiscreteScheduler", {}, dict(strength=0.5, num_images_per_prompt=3)),
+    "two_generators": ("tiny-sd15", "EulerAncestralDiscreteScheduler", {}, dict(strength=0.5, num_images_per_prompt=2, generators=2)),
+    "odd_size": ("tiny-sd15", "DDIMScheduler", {}, dict(strength=0.6, picture=(75, 58))),
+    "no_guidance_eta": ("tiny-sd15", "DDIMScheduler", {}, dict(strength=0.6, guidance_scale=1.0, eta=0.5)),
+    "v_prediction": ("tiny-sd21", "DDIMScheduler", {}, dict(strength=0.6)),
+    "v_prediction_euler": ("tiny-sd21", "EulerDiscreteScheduler", {}, dict(strength=0.6)),
+}
+INPAINT = {
+    "four_channels": ("tiny-sd15", "DDIMScheduler", {}, {}),
+    "four_channels_pndm": ("tiny-sd15", "PNDMScheduler", {}, {}),
+    "four_channels_euler_a": ("tiny-sd15", "EulerAncestralDiscreteScheduler", {}, {}),
+    "four_channels_euler_a_strength_0.6": ("tiny-sd15", "EulerAncestralDiscreteScheduler", {}, dict(strength=0.6)),
+    "four_channels_heun": ("tiny-sd15", "HeunDiscreteScheduler", {}, dict(strength=0.75)),
+    "four_channels_lms": ("tiny-sd15", "LMSDiscreteScheduler", {}, {}),
+    "four_channels_dpmpp_2m_karras": ("tiny-sd15", "DPMSolverMultistepScheduler", KARRAS, dict(strength=0.75)),
+    "four_channels_unipc": ("tiny-sd15", "UniPCMultistepScheduler", {}, dict(strength=0.3)),
+    "four_channels_ddpm_two_images": ("tiny-sd15", "DDPMScheduler", {}, dict(strength=0.6, num_images_per_prompt=2)),
+    "four_channels_odd_size": ("tiny-sd15", "DDIMScheduler", {}, dict(picture=(75, 58))),
+    "four_channels_no_guidance": ("tiny-sd15", "EulerDiscreteScheduler", {}, dict(strength=0.75, guidance_scale=1.0)),
+    "four_channels_crop": ("tiny-sd15", "EulerAncestralDiscreteScheduler", {}, dict(strength=0.75, padding_mask_crop=5, picture=(113, 78))),
+    "four_channels_v_prediction": ("tiny-sd21", "DDIMScheduler", {}, dict(strength=0.75)),
+    "nine_channels": ("tiny-inpaint", "DDIMScheduler", {}, {}),
+    "nine_channels_euler_a": ("tiny-inpaint", "EulerAncestralDiscreteScheduler", {}, {}),
+    "nine_channels_euler_a_strength_0.6": ("tiny-inpaint", "EulerAncestralDiscreteScheduler", {}, dict(strength=0.6)),
+    "nine_channels_dpmpp_2m_karras_two_images": ("tiny-inpaint", "DPMSolverMultistepScheduler", KARRAS, dict(num_images_per_prompt=2)),
+    "nine_channels_heun_no_guidance": ("tiny-inpaint", "HeunDiscreteScheduler", {}, dict(strength=0.75, guidance_scale=1.0)),
+    "nine_channels_odd_size": ("tiny-inpaint", "PNDMScheduler", {}, dict(picture=(75, 58))),
+    "nine_channels_crop": ("tiny-inpaint", "DDIMScheduler", {}, dict(padding_mask_crop=8, picture=(113, 78))),
+}
+
+
 def add_text_to_image(store, folder):
-    for label, (checkpoint, scheduler, changes, arguments) in CASES.items():
-        call = PLAIN | arguments
-        runs = [run(pipeline(folder / checkpoint, scheduler, changes, double), call) for double in (False, True)]
-        (latents, noise, config, picture), (better, *_) = runs
-        settings = call | {"seed": SEED, "scheduler": config}
-        store.add(f"text_to_image/{label}", settings, {}, {"latents": latents, "picture": picture, "drawn_0": noise},
-                  {"latents": tolerance(latents, [better], floor=2e-5), "picture": {"atol": 1, "share": 0.999}}, checkpoint=checkpoint)
+    for label, case in CASES.items():
+        add(store, folder, f"text_to_image/{label}", StableDiffusionPipeline, case, PLAIN, {})
 
 
-def pipeline(folder, scheduler, changes, double):
-    p = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None, feature_extractor=None)
+def add_image_to_image(store, folder):
+    plain = {k: v for k, v in PLAIN.items() if k not in ("height", "width")} | {"num_inference_steps": 6}
+    for label, case in IMAGE_TO_IMAGE.items():
+        add(store, folder, f"image_to_image/{label}", StableDiffusionImg2ImgPipeline, case, plain, {"image": images.picture})
+
+
+def add_inpaint(store, folder):
+    plain = PLAIN | {"height": 48, "width": 64}
+    for label, case in INPAINT.items():
+        add(store, folder, f"inpaint/{label}", StableDiffusionInpaintPipeline, case, plain, {"image": images.picture, "mask_image": images.mask})
+
+
+def add(store, folder, name, pipeline_class, case, plain, makers):
+    """One case: run in float32, and in float64 for the tolerance."""
+    checkpoint, scheduler, changes, arguments = case
+    call = plain | arguments
+    settings = call | {"seed": SEED}
+    size, generators = call.pop("picture", (64, 48)), call.pop("generators", None)
+    inputs = {key: make(*size) for key, make in makers.items()}
+    runs = [run(pipeline(pipeline_class, folder / checkpoint, scheduler, changes, double), call | inputs, generators) for double in (False, True)]
+    (latents, noise, config, picture), (better, *_) = runs
+    settings.pop("picture", None)
+    store.add(name, settings | {"scheduler": config}, {key: images.array(image) for key, image in inputs.items()},
+              {"latents": latents, "picture": picture, "drawn_0": noise},
+              {"latents": tolerance(latents, [better], floor=2e-5), "picture": {"atol": 1, "share": 0.999}}, checkpoint=checkpoint)
+
+
+def pipeline(pipeline_class, folder, scheduler, changes, double):
+    p = pipeline_class.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None, feature_extractor=None)
     p.scheduler = getattr(diffusers, scheduler).from_config(p.scheduler.config, **changes)
     p.set_progress_bar_config(disable=True)
     for network in (p.unet, p.vae, p.text_encoder) if double else ():
@@ -61,10 +133,18 @@ def pipeline(folder, scheduler, changes, double):
     return p
 
 
-def run(p, call):
-    drawn = []
+def run(p, call, generators=None):
+    drawn, last = [], {}
+
+    def keep(_, step, timestep, values):
+        last.update(values)
+        return values
+
+    generator = torch.Generator().manual_seed(SEED) if generators is None else [torch.Generator().manual_seed(SEED + k) for k in range(generators)]
     with torch.no_grad(), drawing_in_float32(drawn):
-        latents = p(**call, generator=torch.Generator().manual_seed(SEED), output_type="latent").images
-        decoded = p.vae.decode(latents / p.vae.config.scaling_factor).sample
-    picture = np.stack([np.asarray(image) for image in p.image_processor.postprocess(decoded)])
-    return latents, drawn[0], config_of(p.scheduler), torch.from_numpy(picture)
+        made = p(**call, generator=generator, callback_on_step_end=keep, output_type="pil" if "padding_mask_crop" in call else "latent").images
+        latents = last["latents"]
+        if "padding_mask_crop" not in call:
+            assert torch.equal(latents, made)
+            made = p.image_processor.postprocess(p.vae.decode(latents / p.vae.config.scaling_factor).sample)
+    return latents, drawn[0], config_of(p.scheduler), torch.from_numpy(np.stack([np.asarray(image) for image in made]))

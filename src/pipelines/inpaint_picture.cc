@@ -1,0 +1,120 @@
+#include "pipelines/inpaint_picture.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/fail.h"
+#include "image/extend.h"
+#include "image/mask.h"
+#include "image/resample.h"
+#include "pipelines/starting_picture.h"
+
+namespace impasto {
+namespace {
+
+constexpr int kSeam = 4, kMostPixels = 16384;
+constexpr float kMostBlur = 256;
+
+void require_options(const InpaintOptions& o) {
+  require_picture(o);
+  if (!(o.mask_blur >= 0 && o.mask_blur <= kMostBlur))
+    fail(ErrorKind::invalid_argument, "mask_blur is ", o.mask_blur, ", allowed is 0 to ", kMostBlur);
+  if (o.inpaint_padding < 0 || o.inpaint_padding > kMostPixels)
+    fail(ErrorKind::invalid_argument, "inpaint_padding is ", o.inpaint_padding, ", allowed is 0 to ", kMostPixels);
+  for (const int margin : {o.extend.left, o.extend.top, o.extend.right, o.extend.bottom})
+    if (margin < 0 || margin > kMostPixels) fail(ErrorKind::invalid_argument, "extend is ", margin, " on one side, allowed is 0 to ", kMostPixels);
+}
+
+bool extends(const Margins& m) { return m.left + m.top + m.right + m.bottom > 0; }
+
+/// The mask as the user means it, of the picture's size before it grows.
+Pixels read_mask(const InpaintOptions& o, std::vector<std::string>& warnings) {
+  const Image &image = o.image, &mask = o.mask_image;
+  if (mask.width == 0 && extends(o.extend)) return {image.width, image.height, 1};
+  if (mask.width < 1 || mask.height < 1 || mask.pixels.size() != 3 * static_cast<std::size_t>(mask.width) * static_cast<std::size_t>(mask.height))
+    fail(ErrorKind::invalid_argument, "mask_image is ", mask.width, " x ", mask.height, " pixels and has ", mask.pixels.size(),
+         " bytes; a picture that is white where to repaint is needed");
+  Pixels grey = to_grey(view_of(mask));
+  if (mask.width != image.width || mask.height != image.height) {
+    warnings.push_back(concat("mask_image is ", mask.width, " x ", mask.height, " pixels and image ", image.width, " x ", image.height,
+                              ": the mask was resized to the picture"));
+    grey = resample(grey.view(), whole(grey.view()), image.width, image.height, ResizeFilter::lanczos);
+  }
+  if (o.invert_mask) invert(grey);
+  return grey;
+}
+
+bool is_black(const Pixels& mask) {
+  return std::all_of(mask.values.begin(), mask.values.end(), [](std::uint8_t v) { return v < 128; });
+}
+
+Pixels drawn_mask(const InpaintOptions& o, std::vector<std::string>& warnings) {
+  Pixels mask = extended_mask(read_mask(o, warnings).view(), o.extend);
+  if (is_black(mask))
+    fail(ErrorKind::invalid_argument, "mask_image is ", o.invert_mask ? "white all over, and invert_mask is set" : "black all over",
+         ", so that nothing would be repainted; paint ", o.invert_mask ? "black" : "white", " what is to be new");
+  return mask;
+}
+
+TextToImageOptions sized_for(const InpaintOptions& o, const Pixels& canvas, const Checkpoint& c) {
+  TextToImageOptions sized = o;
+  if (o.inpaint_area == InpaintArea::whole) return sized_like({canvas.width, canvas.height, {}}, o, c);
+  if (sized.width == 0) sized.width = c.info.width;
+  if (sized.height == 0) sized.height = c.info.height;
+  return sized;
+}
+
+Region drawn_region(const InpaintOptions& o, const TextToImageOptions& sized, const Pixels& mask) {
+  const Region all{0, 0, mask.width, mask.height};
+  // A size out of range is refused later, with all other options.
+  return o.inpaint_area == InpaintArea::whole || sized.width < 1 || sized.height < 1
+             ? all
+             : crop_region(mask.view(), sized.width, sized.height, o.inpaint_padding);
+}
+
+}  // namespace
+
+InpaintPicture::InpaintPicture(const InpaintOptions& o, const Checkpoint& checkpoint, std::vector<std::string>& warnings)
+    : area_(o.inpaint_area),
+      keep_unmasked_(o.keep_unmasked),
+      keeps_size_(crops() || (o.keep_unmasked && o.width == 0 && o.height == 0)),
+      canvas_((require_options(o), extended(view_of(o.image), o.extend))),
+      mask_(drawn_mask(o, warnings)),
+      soft_(gaussian_blur(mask_, o.mask_blur)),
+      sized_(sized_for(o, canvas_, checkpoint)),
+      region_(drawn_region(o, sized_, soft_)),
+      weights_(0, 0, 1) {
+  if (!keep_unmasked_) return;
+  const Pixels mask = keeps_size_ ? mask_ : resample(mask_.view(), whole(mask_.view()), sized_.width, sized_.height, ResizeFilter::lanczos);
+  weights_ = seam_weights(mask.view(), o.mask_blur > 0 ? static_cast<int>(std::lround(2 * o.mask_blur)) : kSeam);
+}
+
+Image InpaintPicture::working_image() const {
+  const PixelView canvas = canvas_.view();
+  if (!crops()) return to_image(resample(canvas, whole(canvas), sized_.width, sized_.height, ResizeFilter::lanczos));
+  return to_image(resize_and_fill(crop(canvas, region_).view(), sized_.width, sized_.height));
+}
+
+Pixels InpaintPicture::working_mask() const {
+  const PixelView soft = soft_.view();
+  Pixels mask = crops() ? resize_and_fill(crop(soft, region_).view(), sized_.width, sized_.height)
+                        : resample(soft, whole(soft), sized_.width, sized_.height, ResizeFilter::lanczos);
+  for (std::uint8_t& value : mask.values) value = value < 128 ? 0 : 255;
+  return mask;
+}
+
+Image InpaintPicture::finished(const Image& painted) const {
+  if (!keep_unmasked_ && !crops()) return painted;
+  Pixels onto = keeps_size_ ? canvas_ : Pixels(working_image());
+  Pixels whole_painted = onto;
+  if (crops()) {
+    paste(whole_painted, resize_and_crop(view_of(painted), region_.width(), region_.height()).view(), region_.left, region_.top);
+    if (!keep_unmasked_) return to_image(std::move(whole_painted));
+  } else {
+    whole_painted = Pixels(resize(painted, onto.width, onto.height));
+  }
+  blend(onto, whole_painted.view(), weights_.view());
+  return to_image(std::move(onto));
+}
+
+}  // namespace impasto
