@@ -88,6 +88,14 @@ TextToImageResult run(const Pipeline& pipeline, const Request& request) {
   }
 }
 
+void check(const Request& request, const ModelInfo& model) {
+  switch (request.task) {
+    case Task::text_to_image: return check_options(static_cast<const TextToImageOptions&>(request.options), model);
+    case Task::image_to_image: return check_options(static_cast<const ImageToImageOptions&>(request.options), model);
+    default: return check_options(request.options, model);
+  }
+}
+
 std::string text_of(const Request& request, const TextToImageResult& result, const ModelInfo& model, int index) {
   switch (request.task) {
     case Task::text_to_image: return infotext(static_cast<const TextToImageOptions&>(request.options), result, model, index);
@@ -158,7 +166,7 @@ int generate(const GenerateArguments& arguments) {
   const std::string path = model_or_default(arguments.model);
   const ModelInfo model = inspect(path);
   const Request request = settle(arguments, model);
-  check_options(request.options, model);
+  check(request, model);
   const OutputPath output(arguments.output, request.options.num_images);
   check_output(output, request.options);
   if (!arguments.quiet) announce(request, model);

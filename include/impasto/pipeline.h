@@ -133,11 +133,11 @@ struct Timings {
 
 struct TextToImageResult {
   std::vector<Image> images;
-  HostTensor latents;                 ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
-  std::vector<std::uint64_t> seeds;   ///< one per image
-  std::string scheduler;              ///< class name of the scheduler used
-  bool karras_sigmas = false;         ///< whether its noise levels were spread so: asked for, and known to this scheduler
-  int height = 0, width = 0;          ///< that was drawn at; an inpainted picture may have another size
+  HostTensor latents;                ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
+  std::vector<std::uint64_t> seeds;  ///< one per image
+  std::string scheduler;             ///< class name of the scheduler used
+  bool karras_sigmas = false;        ///< whether its noise levels were spread so: asked for, and known to this scheduler
+  int height = 0, width = 0;         ///< that was drawn at; an inpainted picture may have another size
   std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
   Timings timings;
 };

@@ -144,23 +144,25 @@ std::string write(const TextToImageOptions& options, const TextToImageResult& re
   if (index < 0 || static_cast<std::size_t>(index) >= result.seeds.size()) {
     fail(ErrorKind::invalid_argument, "infotext: no image ", index, " in a result of ", result.seeds.size());
   }
-  std::string text = options.prompt;
-  if (!options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
-  return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)], task));
+  return guarded([&] {
+    std::string text = options.prompt;
+    if (!options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
+    return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)], task));
+  });
 }
 
 }  // namespace
 
 std::string infotext(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
-  return guarded([&] { return write(options, result, model, index, {}); });
+  return write(options, result, model, index, {});
 }
 
 std::string infotext(const ImageToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
-  return guarded([&] { return write(options, result, model, index, fields_of(options)); });
+  return write(options, result, model, index, fields_of(options));
 }
 
 std::string infotext(const InpaintOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
-  return guarded([&] { return write(options, result, model, index, fields_of(options, model)); });
+  return write(options, result, model, index, fields_of(options, model));
 }
 
 }  // namespace impasto

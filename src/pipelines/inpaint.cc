@@ -103,7 +103,7 @@ TextToImageResult inpaint(const Networks& net, const InpaintOptions& options) {
   drawing.result().warnings.insert(drawing.result().warnings.begin(), warnings.begin(), warnings.end());
   warn_of_a_thin_mask(drawing, picture);
   TextToImageResult result = drawing.finish(drawing.denoise(prepare(drawing, picture, options.strength)));
-  for (Image& image : result.images) image = picture.finished(image);
+  picture.put_in_place(result.images);
   return result;
 }
 

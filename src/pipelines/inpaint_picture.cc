@@ -78,16 +78,12 @@ InpaintPicture::InpaintPicture(const InpaintOptions& o, const Checkpoint& checkp
     : area_(o.inpaint_area),
       keep_unmasked_(o.keep_unmasked),
       keeps_size_(crops() || (o.keep_unmasked && o.width == 0 && o.height == 0)),
+      seam_(o.mask_blur > 0 ? static_cast<int>(std::lround(2 * o.mask_blur)) : kSeam),
       canvas_((require_options(o), extended(view_of(o.image), o.extend))),
       mask_(drawn_mask(o, warnings)),
       soft_(gaussian_blur(mask_, o.mask_blur)),
       sized_(sized_for(o, canvas_, checkpoint)),
-      region_(drawn_region(o, sized_, soft_)),
-      weights_(0, 0, 1) {
-  if (!keep_unmasked_) return;
-  const Pixels mask = keeps_size_ ? mask_ : resample(mask_.view(), whole(mask_.view()), sized_.width, sized_.height, ResizeFilter::lanczos);
-  weights_ = seam_weights(mask.view(), o.mask_blur > 0 ? static_cast<int>(std::lround(2 * o.mask_blur)) : kSeam);
-}
+      region_(drawn_region(o, sized_, soft_)) {}
 
 Image InpaintPicture::working_image() const {
   const PixelView canvas = canvas_.view();
@@ -103,18 +99,32 @@ Pixels InpaintPicture::working_mask() const {
   return mask;
 }
 
-Image InpaintPicture::finished(const Image& painted) const {
-  if (!keep_unmasked_ && !crops()) return painted;
-  Pixels onto = keeps_size_ ? canvas_ : Pixels(working_image());
-  Pixels whole_painted = onto;
-  if (crops()) {
-    paste(whole_painted, resize_and_crop(view_of(painted), region_.width(), region_.height()).view(), region_.left, region_.top);
-    if (!keep_unmasked_) return to_image(std::move(whole_painted));
-  } else {
-    whole_painted = Pixels(resize(painted, onto.width, onto.height));
+/// How much of the painted picture shows; of the results' size.
+Pixels InpaintPicture::weights() const {
+  if (keeps_size_) return seam_weights(mask_.view(), seam_);
+  return seam_weights(resample(mask_.view(), whole(mask_.view()), sized_.width, sized_.height, ResizeFilter::lanczos).view(), seam_);
+}
+
+/// The base with the painted picture in the place that it was drawn for, without regard to the mask.
+Pixels InpaintPicture::laid_over(const Pixels& base, const Image& painted) const {
+  if (!crops()) return Pixels(resize(painted, base.width, base.height));
+  Pixels out = base;
+  paste(out, resize_and_crop(view_of(painted), region_.width(), region_.height()).view(), region_.left, region_.top);
+  return out;
+}
+
+void InpaintPicture::put_in_place(std::vector<Image>& images) const {
+  if (images.empty() || (!keep_unmasked_ && !crops())) return;
+  const Pixels base = keeps_size_ ? canvas_ : Pixels(working_image()), weight = keep_unmasked_ ? weights() : Pixels(0, 0, 1);
+  for (Image& image : images) {
+    Pixels painted = laid_over(base, image);
+    if (keep_unmasked_) {
+      Pixels onto = base;
+      blend(onto, painted.view(), weight.view());
+      painted = std::move(onto);
+    }
+    image = to_image(std::move(painted));
   }
-  blend(onto, whole_painted.view(), weights_.view());
-  return to_image(std::move(onto));
 }
 
 }  // namespace impasto

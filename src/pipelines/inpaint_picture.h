@@ -21,20 +21,23 @@ class InpaintPicture {
   Image working_image() const;
   /// One channel of that size: 255 where it is repainted, else 0.
   Pixels working_mask() const;
-  /// The picture with what was painted in its place.
-  Image finished(const Image& painted) const;
+  /// Puts what was painted into the picture, for each of the images.
+  void put_in_place(std::vector<Image>& images) const;
 
  private:
   bool crops() const { return area_ == InpaintArea::masked; }
+  Pixels weights() const;
+  Pixels laid_over(const Pixels& base, const Image& painted) const;
 
   const InpaintArea area_;
-  const bool keep_unmasked_, keeps_size_;
-  Pixels canvas_;  // the picture, grown
-  Pixels mask_;    // of the same size: as the user drew it
-  Pixels soft_;    // blurred
+  const bool keep_unmasked_;
+  const bool keeps_size_;  ///< the results have the canvas's size, else the one that is drawn at
+  const int seam_;         ///< pixels
+  Pixels canvas_;          // the picture, grown
+  Pixels mask_;            // of the same size: as the user drew it
+  Pixels soft_;            // blurred
   TextToImageOptions sized_;
-  Region region_;   // of the canvas that is drawn
-  Pixels weights_;  // how much of the painted picture shows; of the result's size
+  Region region_;  // of the canvas that is drawn
 };
 
 }  // namespace impasto
