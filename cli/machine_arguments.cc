@@ -13,7 +13,8 @@ void add_machine(CLI::App& app, std::string& model, LoadOptions& load) {
   dtype->type_name("NAME");
   auto* threads = add_integer(app, "-t,--threads", load.num_threads, "Threads; never changes the picture (default: one per core)");
   auto* mapped = app.add_flag("--mmap", load.map_weights, "Use the weights where the files are mapped, not a copy in memory: processes share them");
-  for (auto* option : {folder, device, dtype, threads, mapped}) option->group("Model and machine");
+  auto* low = app.add_flag("--low-memory", load.low_memory, "Hold one network at a time, read when it is needed");
+  for (auto* option : {folder, device, dtype, threads, mapped, low}) option->group("Model and machine");
 }
 
 }  // namespace impasto::cli

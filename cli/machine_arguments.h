@@ -9,7 +9,7 @@
 
 namespace impasto::cli {
 
-/// --model, --device, --dtype, --threads, --mmap.
+/// --model, --device, --dtype, --threads, --mmap, --low-memory.
 void add_machine(CLI::App& app, std::string& model, LoadOptions& load);
 
 }  // namespace impasto::cli

@@ -32,6 +32,9 @@ struct LoadOptions {
   /// mapped: loading is immediate and processes that load the same files share one copy, but a file that another program cuts short
   /// meanwhile ends the process with SIGBUS, as with any mapping. Never changes a result.
   bool map_weights = false;
+  /// True holds one network at a time: each is read when a call comes to it and given back when it is done, so the peak is the UNet and its
+  /// activations instead of everything. A call takes about as much longer as loading takes. Never changes a result.
+  bool low_memory = false;
   /// As TextToImageOptions::should_stop.
   std::function<bool()> should_stop;
 };

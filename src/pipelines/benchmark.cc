@@ -78,17 +78,20 @@ void measure(const Networks& net, ProfilingBackend& backend, const BenchmarkOpti
   const std::int64_t scale = net.checkpoint.vae.scale();
   LatentNoise noise(backend, described.seeds, /*shared=*/false);
   const Shape size{1, drawing.height / scale, drawing.width / scale, net.checkpoint.vae.latent_channels};
-  const Tensor latents = noise.draw(size), input = noise.draw({size[0], size[1], size[2], net.unet.config().in_channels});
+  const Tensor latents = noise.draw(size), input = noise.draw({size[0], size[1], size[2], net.checkpoint.unet.in_channels});
   report.height = drawing.height, report.width = drawing.width;
 
+  const auto text_encoder = net.text_encoder.get();  // kept, so that no turn builds it
+  const auto unet = net.unet.get();
+  const auto decoder = net.vae_decoder.get();
   StageTimer text("text_encode", backend), step("unet_step", backend), decode("vae_decode", backend);
   for (int i = 0; i <= options.rounds; ++i) {
     const bool warm_up = i == 0;
     const Tensor context = text.turn(warm_up, [&] { return encode_prompts(net, drawing, described.warnings); });
-    const auto conditioning = net.unet.condition(context);
-    step.turn(warm_up, [&] { return guide(net.unet.forward(input, kTimestep, conditioning), drawing.guidance_scale, /*rescale=*/0); });
+    const auto conditioning = unet->condition(context);
+    step.turn(warm_up, [&] { return guide(unet->forward(input, kTimestep, conditioning), drawing.guidance_scale, /*rescale=*/0); });
     backend.release_cached_memory();
-    decode.turn(warm_up, [&] { return to_image(net.vae_decoder.forward(latents)); });
+    decode.turn(warm_up, [&] { return to_image(decoder->forward(latents)); });
     backend.release_cached_memory();
   }
   report.text_encode = text.report(), report.unet_step = step.report(), report.vae_decode = decode.report();

@@ -34,7 +34,8 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
       scheduler_(scheduler_for(options_, net.checkpoint, result_)),
       noise_(net.backend, result_.seeds, options_.shared_generator) {
   const Tensor context = encode_prompts(net_, options_, result_.warnings);  // [2n, 77, c]
-  conditioning_ = net_.unet.condition(context);
+  unet_ = net_.unet.get();
+  conditioning_ = unet_->condition(context);
   result_.timings.text_encoder = watch_.lap();
 }
 
@@ -54,8 +55,8 @@ Tensor Drawing::denoise(const Walk& walk) {
   for (int i = walk.first_step; i < static_cast<int>(scheduler_->timesteps().size()); ++i) {
     Tensor input = scheduler_->scale_model_input(latents, i);
     if (walk.more_input) input = ops::concat_columns(input, walk.more_input);
-    Tensor output = net_.unet.forward(input, scheduler_->timesteps()[static_cast<std::size_t>(i)], conditioning_);  // [2n, h, w, 4]
-    if (options_.guidance_scale > 1) output = guide(output, options_.guidance_scale, options_.guidance_rescale);    // [n, h, w, 4]
+    Tensor output = unet_->forward(input, scheduler_->timesteps()[static_cast<std::size_t>(i)], conditioning_);   // [2n, h, w, 4]
+    if (options_.guidance_scale > 1) output = guide(output, options_.guidance_scale, options_.guidance_rescale);  // [n, h, w, 4]
     latents = scheduler_->step(output, i, latents, [&](const Shape& s) { return noise_.draw(s); }, {.eta = options_.eta});
     require_finite(latents, i, net_.checkpoint);
     if (walk.after_step) latents = walk.after_step(latents, i);
@@ -76,10 +77,15 @@ void Drawing::report_step(int step, const Walk& walk, const Tensor& latents) con
 
 TextToImageResult Drawing::finish(const Tensor& latents) {
   result_.latents = to_host_nchw(latents);
+  conditioning_.clear();
+  unet_.reset();
   net_.backend.release_cached_memory();  // the decoder's shapes are others
   const double unscale = 1 / net_.checkpoint.vae.scaling_factor;
-  for (std::int64_t i = 0; options_.decode && i < options_.num_images; ++i)
-    result_.images.push_back(to_image(net_.vae_decoder.forward(ops::combine({{unscale, latents.slice(i, 1)}}))));
+  if (options_.decode) {
+    const auto decoder = net_.vae_decoder.get();
+    for (std::int64_t i = 0; i < options_.num_images; ++i)
+      result_.images.push_back(to_image(decoder->forward(ops::combine({{unscale, latents.slice(i, 1)}}))));
+  }
   net_.backend.release_cached_memory();
   result_.timings.vae_decoder = watch_.lap();
   return std::move(result_);

@@ -70,6 +70,7 @@ class Drawing {
   const TextToImageOptions options_;
   const std::unique_ptr<Scheduler> scheduler_;
   LatentNoise noise_;
+  std::shared_ptr<const UNet> unet_;
   UNet::Conditioning conditioning_;
 };
 

@@ -15,6 +15,20 @@ DType arithmetic_named(const std::string& name) {
        "\" is not supported; use \"float32\" (\"auto\" takes it) or \"bfloat16\" (files may hold any of float32, float16, bfloat16)");
 }
 
+/// What makes a network of a checkpoint.
+template <class T, class Config>
+typename Component<T>::Build built(const Config& config, const std::shared_ptr<const WeightReader>& weights, Backend& backend, bool copy) {
+  return [=, &backend] { return std::make_shared<const T>(config, copy ? copied_weights(*weights) : weights, backend); };
+}
+
+/// Builds each network once over the mapped files, which touches hardly any of their pages: what is missing or of a wrong shape is told at
+/// load.
+void require_tensors(const Checkpoint& c, Backend& backend) {
+  ClipText(c.text_encoder, c.text_encoder_weights, backend);
+  UNet(c.unet, c.unet_weights, backend);
+  VaeDecoder(c.vae, c.vae_weights, backend);
+}
+
 }  // namespace
 
 Backend& chosen_backend(const LoadOptions& options) {
@@ -33,12 +47,23 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
   if (tokenizer.vocabulary_size() > c.text_encoder.vocabulary_size || tokenizer.max_length() > c.text_encoder.max_positions)
     fail(ErrorKind::bad_file, path, ": the tokenizer has ", tokenizer.vocabulary_size(), " ids and ", tokenizer.max_length(),
          " positions, the text encoder only ", c.text_encoder.vocabulary_size, " and ", c.text_encoder.max_positions);
-  if (!options.map_weights) c.copy_weights();
-  ClipText text_encoder(c.text_encoder, c.text_encoder_weights, backend);
-  UNet unet(c.unet, c.unet_weights, backend);
-  VaeDecoder vae_decoder(c.vae, c.vae_weights, backend);
-  LateVaeEncoder vae_encoder(c.vae, c.vae_weights, backend);
-  return {std::move(c), backend, std::move(tokenizer), std::move(text_encoder), std::move(unet), std::move(vae_decoder), std::move(vae_encoder)};
+  const bool low_memory = options.low_memory;
+  if (!options.map_weights && !low_memory) c.copy_weights();
+  const bool copy_late = !options.map_weights && low_memory;
+  const Keep keep = low_memory ? Keep::in_use : Keep::always;
+  Networks net{c,
+               backend,
+               std::move(tokenizer),
+               {keep, built<ClipText>(c.text_encoder, c.text_encoder_weights, backend, copy_late)},
+               {keep, built<UNet>(c.unet, c.unet_weights, backend, copy_late)},
+               {keep, built<VaeDecoder>(c.vae, c.vae_weights, backend, copy_late)},
+               {keep, built<VaeEncoder>(c.vae, c.vae_weights, backend, copy_late)}};
+  if (low_memory) {
+    require_tensors(c, backend);
+  } else {
+    net.text_encoder.get(), net.unet.get(), net.vae_decoder.get();
+  }
+  return net;
 }
 
 }  // namespace impasto

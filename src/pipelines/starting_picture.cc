@@ -59,7 +59,7 @@ Tensor posterior_noise(Drawing& drawing) {
 
 Tensor sample_latents(Drawing& drawing, const Tensor& pixels) {
   const Networks& net = drawing.networks();
-  const std::vector<float> moments = net.vae_encoder.get().forward(pixels).to_host();  // [1, h, w, 8]
+  const std::vector<float> moments = net.vae_encoder.get()->forward(pixels).to_host();  // [1, h, w, 8]
   const Tensor noise = posterior_noise(drawing);
   const auto channels = static_cast<std::size_t>(net.checkpoint.vae.latent_channels);
   const auto scaling = static_cast<float>(net.checkpoint.vae.scaling_factor);

@@ -1,8 +1,11 @@
-// After its first steps a loop takes no more memory for tensors from the system.
+// What a pipeline holds: after its first steps a loop takes no more memory from the system, and networks can take turns.
 #include "backend/cpu/cpu_backend.h"
 #include "backend/registry.h"
 #include "core/threads.h"
 #include "impasto/pipeline.h"
+#include "pipelines/component.h"
+#include "support/checkpoint_copy.h"
+#include "support/expect_error.h"
 #include "support/golden.h"
 
 namespace impasto::test {
@@ -46,6 +49,39 @@ TEST_P(MemoryPlan, StepsAfterTheFirstOnesTakeNoMemoryFromTheSystem) {
 }
 
 INSTANTIATE_TEST_SUITE_P(DType, MemoryPlan, ::testing::Values("float32", "bfloat16"), [](const auto& info) { return std::string(info.param); });
+
+TEST(LowMemory, DrawsTheSamePicturesEveryTime) {
+  TextToImageOptions options;
+  options.prompt = "a boat at sunset";
+  options.num_inference_steps = 2;
+  options.seed = 7;
+  const auto expected = Pipeline::load(test_checkpoint("tiny-sd15")).text_to_image(options);
+  for (bool map_weights : {false, true}) {
+    const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"), {.map_weights = map_weights, .low_memory = true});
+    for (int call = 0; call < 2; ++call) EXPECT_EQ(pipeline.text_to_image(options).images[0].pixels, expected.images[0].pixels) << call;
+  }
+}
+
+TEST(LowMemory, TellsWhatIsMissingWhenItLoads) {
+  const CheckpointCopy copy("tiny-sd15");
+  copy.edit("unet/config.json", {{"layers_per_block", 3}});
+  EXPECT_ERROR(Pipeline::load(copy.path(), {.low_memory = true}), bad_file, "down_blocks.0.resnets.2", "missing");
+}
+
+TEST(Component, IsBuiltOnceAndKeptOrSharedWhileInUse) {
+  int built = 0;
+  const auto build = [&] { return std::make_shared<const int>(++built); };
+  const Component<int> kept(Keep::always, build);
+  EXPECT_EQ(*kept.get(), 1);
+  EXPECT_EQ(*kept.get(), 1);
+  const Component<int> lent(Keep::in_use, build);
+  {
+    const auto first = lent.get(), second = lent.get();
+    EXPECT_EQ(*first, 2);
+    EXPECT_EQ(first, second);
+  }
+  EXPECT_EQ(*lent.get(), 3) << "given back, so built anew";
+}
 
 }  // namespace
 }  // namespace impasto::test
