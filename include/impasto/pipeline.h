@@ -58,6 +58,13 @@ struct TextToImageOptions {
   int num_inference_steps = 50;
   float guidance_scale = 7.5f;   ///< classifier-free guidance (Ho and Salimans, 2022); on when > 1
   float guidance_rescale = 0.f;  ///< 0..1, section 3.4 of Lin et al., 2023, against over-exposure
+  /// Guidance only from this share of the steps on and up to that one, as diffusers' guiders count: step i of n is guided when
+  /// int(start * n) <= i < int(stop * n). Outside, the prompt alone is followed, at half the work (Kynkaanniemi et al., 2024).
+  float guidance_start = 0.f;
+  float guidance_stop = 1.f;
+  /// 1: the whole UNet at every step. n: only at every n-th, its outermost layers alone in between (DeepCache, Ma et al., 2024): faster, with
+  /// another picture. docs/benchmarks.md says how much of both.
+  int deep_cache_interval = 1;
   float eta = 0.f;               ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
   int height = 0;                ///< pixels, a multiple of 8; 0 takes the model's own size
   int width = 0;

@@ -57,12 +57,13 @@ struct UNet::DownBlock {
     if (i + 1 < c.levels.size()) downsampler.emplace(w / "downsamplers.0.conv", level.channels, level.channels, ConvGeometry{.stride = 2});
   }
 
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context) const {
+    const Tensor h = resnets[j](x, silu_time);
+    return attentions.empty() ? h : attentions[j](h, context);
+  }
+
   Tensor operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips) const {
-    for (std::size_t j = 0; j < resnets.size(); ++j) {
-      h = resnets[j](h, silu_time);
-      if (!attentions.empty()) h = attentions[j](h, context);
-      skips.push_back(h);
-    }
+    for (std::size_t j = 0; j < resnets.size(); ++j) skips.push_back(h = layer(j, h, silu_time, context));
     if (downsampler) skips.push_back(h = (*downsampler)(h));
     return h;
   }
@@ -102,12 +103,19 @@ struct UNet::UpBlock {
     if (i > 0) upsampler.emplace(w / "upsamplers.0.conv", level.channels, level.channels, nn::kUpsampleConv);
   }
 
-  Tensor operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips) const {
+  /// Takes the last of the skips.
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips) const {
+    const Tensor joined = ops::concat_columns(x, ops::tile_images(skips.back(), x.dim(0)));
+    skips.pop_back();
+    const Tensor h = resnets[j](joined, silu_time);
+    return attentions.empty() ? h : attentions[j](h, context);
+  }
+
+  /// `deep`, where it is asked for, gets what goes into the last layer but one.
+  Tensor operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips, Tensor* deep = nullptr) const {
     for (std::size_t j = 0; j < resnets.size(); ++j) {
-      h = ops::concat_columns(h, ops::tile_images(skips.back(), h.dim(0)));
-      skips.pop_back();
-      h = resnets[j](h, silu_time);
-      if (!attentions.empty()) h = attentions[j](h, context);
+      if (deep != nullptr && j + 2 == resnets.size()) *deep = h;
+      h = layer(j, h, silu_time, context, skips);
     }
     if (upsampler) h = upsampler->resized(h, skips.back().dim(1), skips.back().dim(2));
     return h;
@@ -158,7 +166,7 @@ Tensor UNet::embed_time(double timestep) const {
   return layers_->time_linear_2(layers_->time_linear_1(t, {.activation = Activation::silu}));  // [1, time_channels]
 }
 
-Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& conditioning, const Observer& observe) const {
+Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& conditioning, const Observer& observe, Tensor* deep) const {
   const auto seen = [&](const std::string& stage, const Tensor& t) {
     if (observe) observe(stage, t);
     return t;
@@ -174,9 +182,28 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
   for (std::size_t i = 0; i < net.down_blocks.size(); ++i)
     h = seen("down_blocks." + std::to_string(i), net.down_blocks[i](h, silu_time, context, skips));
   h = seen("mid_block", net.mid_block(h, silu_time, context));
-  for (std::size_t i = 0; i < net.up_blocks.size(); ++i) h = seen("up_blocks." + std::to_string(i), net.up_blocks[i](h, silu_time, context, skips));
+  for (std::size_t i = 0; i < net.up_blocks.size(); ++i) {
+    Tensor* const asked = i + 1 == net.up_blocks.size() ? deep : nullptr;
+    h = seen("up_blocks." + std::to_string(i), net.up_blocks[i](h, silu_time, context, skips, asked));
+  }
 
   return seen("conv_out", net.conv_out(h, net.conv_norm_out.then(h, Activation::silu)));  // [n, h, w, out_channels]
+}
+
+Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Conditioning& conditioning, const Tensor& deep) const {
+  const Layers& net = *layers_;
+  const UpBlock& last = net.up_blocks.back();
+  const Tensor silu_time = ops::activate(embed_time(timestep), Activation::silu);
+
+  std::vector<Tensor> skips{net.conv_in(sample)};  // [n, h, w, c0]
+  const KeyValue* context = conditioning.data();
+  skips.push_back(net.down_blocks.front().layer(0, skips.back(), silu_time, context));
+
+  Tensor h = deep;  // [m, h, w, c]
+  const std::size_t layers = last.resnets.size();
+  context = conditioning.data() + conditioning.size() - (last.attentions.empty() ? 0 : 2 * config_.levels[0].transformer_layers);
+  for (std::size_t j = layers - 2; j < layers; ++j) h = last.layer(j, h, silu_time, context, skips);
+  return net.conv_out(h, net.conv_norm_out.then(h, Activation::silu));
 }
 
 }  // namespace impasto

@@ -57,7 +57,12 @@ class UNet {
   Conditioning condition(const Tensor& context) const;
   /// sample [n, h, w, in_channels] to [m, h, w, out_channels], for a conditioning of m images; any h and w. m is a multiple of n: guidance
   /// asks for the same latents under two prompts, whose images are one until the first cross-attention.
-  Tensor forward(const Tensor& sample, double timestep, const Conditioning& context, const Observer& observe = {}) const;
+  /// `deep`, where it is asked for, gets what forward_shallow() wants.
+  Tensor forward(const Tensor& sample, double timestep, const Conditioning& context, const Observer& observe = {}, Tensor* deep = nullptr) const;
+
+  /// The same by the first level's outermost layers alone, what comes from below being left from an earlier timestep (DeepCache, Ma et al.,
+  /// 2024). `deep` is forward()'s, for as many images; equal to forward() at that call's own sample and timestep.
+  Tensor forward_shallow(const Tensor& sample, double timestep, const Conditioning& context, const Tensor& deep) const;
 
  private:
   struct DownBlock;

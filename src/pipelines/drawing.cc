@@ -3,7 +3,6 @@
 #include "core/fail.h"
 #include "ops/ops.h"
 #include "pipelines/diagnose.h"
-#include "pipelines/guidance.h"
 #include "pipelines/options.h"
 #include "pipelines/prompts.h"
 #include "pipelines/to_image.h"
@@ -34,8 +33,7 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
       scheduler_(scheduler_for(options_, net.checkpoint, result_)),
       noise_(net.backend, result_.seeds, options_.shared_generator) {
   const Tensor context = encode_prompts(net_, options_, result_.warnings);  // [2n, 77, c]
-  unet_ = net_.unet.get();
-  conditioning_ = unet_->condition(context);
+  unet_.emplace(net_.unet.get(), context, options_);
   result_.timings.text_encoder = watch_.lap();
 }
 
@@ -52,11 +50,11 @@ Tensor Drawing::first_noise() {
 
 Tensor Drawing::denoise(const Walk& walk) {
   Tensor latents = walk.latents;  // [n, h, w, 4]
-  for (int i = walk.first_step; i < static_cast<int>(scheduler_->timesteps().size()); ++i) {
+  const auto num_steps = static_cast<int>(scheduler_->timesteps().size());
+  for (int i = walk.first_step; i < num_steps; ++i) {
     Tensor input = scheduler_->scale_model_input(latents, i);
     if (walk.more_input) input = ops::concat_columns(input, walk.more_input);
-    Tensor output = unet_->forward(input, scheduler_->timesteps()[static_cast<std::size_t>(i)], conditioning_);   // [2n, h, w, 4]
-    if (options_.guidance_scale > 1) output = guide(output, options_.guidance_scale, options_.guidance_rescale);  // [n, h, w, 4]
+    const Tensor output = unet_->predict(input, scheduler_->timesteps()[static_cast<std::size_t>(i)], i, num_steps);  // [n, h, w, 4]
     latents = scheduler_->step(output, i, latents, [&](const Shape& s) { return noise_.draw(s); }, {.eta = options_.eta});
     require_finite(latents, i, net_.checkpoint);
     if (walk.after_step) latents = walk.after_step(latents, i);
@@ -77,7 +75,6 @@ void Drawing::report_step(int step, const Walk& walk, const Tensor& latents) con
 
 TextToImageResult Drawing::finish(const Tensor& latents) {
   result_.latents = to_host_nchw(latents);
-  conditioning_.clear();
   unet_.reset();
   net_.backend.release_cached_memory();  // the decoder's shapes are others
   const double unscale = 1 / net_.checkpoint.vae.scaling_factor;

@@ -4,9 +4,11 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "core/flush_denormals.h"
 #include "impasto/pipeline.h"
+#include "pipelines/guided_unet.h"
 #include "pipelines/networks.h"
 #include "pipelines/noise.h"
 #include "schedulers/scheduler.h"
@@ -70,8 +72,7 @@ class Drawing {
   const TextToImageOptions options_;
   const std::unique_ptr<Scheduler> scheduler_;
   LatentNoise noise_;
-  std::shared_ptr<const UNet> unet_;
-  UNet::Conditioning conditioning_;
+  std::optional<GuidedUNet> unet_;  // until the pictures are decoded
 };
 
 }  // namespace impasto

@@ -49,6 +49,9 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   require_range("num_inference_steps", o.num_inference_steps, 1, 100000);
   require_range("guidance_scale", o.guidance_scale, 0, 1000);
   require_range("guidance_rescale", o.guidance_rescale, 0, 1);
+  require_range("guidance_stop", o.guidance_stop, 0, 1);
+  require_range("guidance_start", o.guidance_start, 0, o.guidance_stop);
+  require_range("deep_cache_interval", o.deep_cache_interval, 1, 100);
   require_range("eta", o.eta, 0, 1);
   require_range("clip_skip", o.clip_skip, 0, c.text_encoder.layers - 1);
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();

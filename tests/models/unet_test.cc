@@ -90,5 +90,24 @@ TEST(UNet, TwoPromptsOnOneSampleEqualTheSampleGivenTwiceBitForBit) {
   }
 }
 
+TEST(UNet, ShallowPassEqualsTheWholeOneThatItsDepthsAreFrom) {
+  Backend& backend = backend_for("cpu");
+  int cases = 0;
+  for (const GoldenCase& golden : golden_cases("unet")) {
+    if (!golden.has("out") || golden.shape("sample")[0] != 2) continue;
+    const UNet unet = unet_of(golden, backend);
+    const Tensor sample = map_of(golden, "sample", backend);
+    const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
+    for (const Tensor& x : {sample, sample.slice(0, 1)}) {  // the latter under two prompts, as guidance asks
+      Tensor deep;
+      const std::vector<float> whole = unet.forward(x, 500, context, {}, &deep).to_host();
+      EXPECT_EQ(unet.forward_shallow(x, 500, context, deep).to_host(), whole) << golden.name();
+      EXPECT_NE(unet.forward_shallow(x, 400, context, deep).to_host(), whole) << golden.name();
+    }
+    ++cases;
+  }
+  EXPECT_GE(cases, 1);
+}
+
 }  // namespace
 }  // namespace impasto::test

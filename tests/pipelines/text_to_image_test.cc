@@ -88,6 +88,44 @@ TEST_F(TextToImage, ServesSeveralThreadsAtOnce) {
   for (const auto& result : results) EXPECT_EQ(result, alone);
 }
 
+TEST_F(TextToImage, WithoutStepsThatAreGuidedEqualsNoGuidance) {
+  options_.num_inference_steps = 4;
+  const auto guided = pipeline_.text_to_image(options_).latents.values;
+  options_.guidance_stop = 0;
+  const auto none = pipeline_.text_to_image(options_).latents.values;
+  options_.guidance_start = 0.5f, options_.guidance_stop = 1;
+  const auto late = pipeline_.text_to_image(options_).latents.values;
+  options_.guidance_start = 0, options_.guidance_scale = 1;
+  EXPECT_EQ(pipeline_.text_to_image(options_).latents.values, none);
+  EXPECT_NE(late, none);
+  EXPECT_NE(late, guided);
+}
+
+TEST_F(TextToImage, DeepCacheChangesNothingBeforeItsFirstUse) {
+  options_.num_inference_steps = 1;
+  const auto whole = pipeline_.text_to_image(options_).latents.values;
+  options_.deep_cache_interval = 3;
+  EXPECT_EQ(pipeline_.text_to_image(options_).latents.values, whole);
+}
+
+TEST_F(TextToImage, DeepCacheIsRenewedAtItsIntervalAndWhereGuidanceEnds) {
+  options_.num_inference_steps = 6;
+  options_.num_images = 2;
+  const auto whole = pipeline_.text_to_image(options_).latents.values;
+  options_.deep_cache_interval = 2;
+  const auto every_second = pipeline_.text_to_image(options_).latents.values;
+  options_.deep_cache_interval = 3;
+  const auto every_third = pipeline_.text_to_image(options_).latents.values;
+  EXPECT_NE(every_second, whole);
+  EXPECT_NE(every_third, every_second);
+  options_.guidance_stop = 0.5f;
+  EXPECT_NE(pipeline_.text_to_image(options_).latents.values, every_third);
+  options_.num_images = 1;
+  const auto alone = pipeline_.text_to_image(options_).images[0].pixels;
+  options_.num_images = 2;
+  EXPECT_EQ(pipeline_.text_to_image(options_).images[0].pixels, alone);
+}
+
 TEST_F(TextToImage, HookSeesEachStepAndItsLatents) {
   std::vector<int> steps;
   std::vector<float> last;
@@ -150,6 +188,12 @@ TEST_F(TextToImage, RefusesOptionsOutOfRangeByName) {
   for (const int images : {0, -1, 1 << 20}) refused([&](auto& o) { o.num_images = images; }, "num_images");
   for (const float scale : {-1.0f, kNan, 1e30f}) refused([&](auto& o) { o.guidance_scale = scale; }, "guidance_scale");
   for (const float rescale : {-0.1f, 1.1f, kNan}) refused([&](auto& o) { o.guidance_rescale = rescale; }, "guidance_rescale");
+  for (const float share : {-0.1f, 1.1f, kNan}) {
+    refused([&](auto& o) { o.guidance_start = share; }, "guidance_start");
+    refused([&](auto& o) { o.guidance_stop = share; }, "guidance_stop");
+  }
+  refused([&](auto& o) { o.guidance_start = 0.6f, o.guidance_stop = 0.5f; }, "guidance_start");
+  for (const int interval : {0, -1, 101}) refused([&](auto& o) { o.deep_cache_interval = interval; }, "deep_cache_interval");
   for (const float eta : {-0.1f, 1.1f, kNan}) refused([&](auto& o) { o.eta = eta; }, "eta");
   for (const int skip : {-1, 100}) refused([&](auto& o) { o.clip_skip = skip; }, "clip_skip");
   refused([&](auto& o) { o.prompt = "caf\xe9"; }, "UTF-8");
