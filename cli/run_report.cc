@@ -41,6 +41,7 @@ Json settings_json(const TextToImageOptions& o, const TextToImageResult& r) {
           {"guidance_start", as_typed(o.guidance_start)},
           {"guidance_stop", as_typed(o.guidance_stop)},
           {"deep_cache_interval", o.deep_cache_interval},
+          {"vae_tiling", o.vae_tiling},
           {"eta", as_typed(o.eta)},
           {"clip_skip", o.clip_skip},
           {"scheduler", r.scheduler},

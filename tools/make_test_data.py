@@ -42,6 +42,7 @@ def main():
     networks.add_text(store, models)
     networks.add_unet(store, models)
     networks.add_vae(store, models)
+    networks.add_vae_tiling(store, models)
     schedulers.add_schedulers(store)
     pipelines.add_text_to_image(store, models)
     pipelines.add_image_to_image(store, models)

@@ -65,6 +65,9 @@ struct TextToImageOptions {
   /// 1: the whole UNet at every step. n: only at every n-th, its outermost layers alone in between (DeepCache, Ma et al., 2024): faster, with
   /// another picture. docs/benchmarks.md says how much of both.
   int deep_cache_interval = 1;
+  /// Lets the VAE see a picture larger than its own sample size in squares that overlap and fade into each other, as diffusers'
+  /// enable_vae_tiling: memory for one square, and a picture that differs a little.
+  bool vae_tiling = false;
   float eta = 0.f;               ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
   int height = 0;                ///< pixels, a multiple of 8; 0 takes the model's own size
   int width = 0;

@@ -129,6 +129,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (options.guidance_rescale != 0) fields.add("CFG Rescale", number(options.guidance_rescale));
   if (options.guidance_start != 0) fields.add("Guidance start", number(options.guidance_start));
   if (options.guidance_stop != 1) fields.add("Guidance stop", number(options.guidance_stop));
+  if (options.vae_tiling) fields.add("VAE tiling", "true");
   if (options.deep_cache_interval != 1) fields.add("Deep cache interval", std::to_string(options.deep_cache_interval));
   for (const auto& [key, value] : task.extras) fields.add(key, value);
   fields.add("Version", "impasto " + version());

@@ -162,6 +162,7 @@ VaeConfig VaeConfig::parse(const JsonObject& c) {
   out.latent_channels = c.integer("latent_channels", 4, 1, kMostChannels);
   out.resnets = static_cast<int>(c.integer("layers_per_block", 1, 1, 64));
   out.groups = static_cast<int>(c.integer("norm_num_groups", 32, 1, kMostChannels));
+  out.sample_size = c.integer("sample_size", 512, 1, 1 << 16);
   out.scaling_factor = c.number("scaling_factor", 0.18215);
   if (!(out.scaling_factor > 0)) fail(ErrorKind::bad_file, c.where(), ": \"scaling_factor\" must be above 0");
   out.quant_conv = c.boolean("use_quant_conv", true);

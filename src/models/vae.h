@@ -1,6 +1,7 @@
 // The autoencoder between pictures and latents.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -18,10 +19,13 @@ struct VaeConfig {
   int resnets = 2;                     // per encoder level; a decoder level has one more
   int groups = 32;
   double scaling_factor = 0.18215;  // what the UNet sees is latents times this
+  std::int64_t sample_size = 512;   // side of the pictures it was trained on
   bool quant_conv = true, post_quant_conv = true;
 
   /// Pixels per latent along a side: 8 for four levels.
   std::int64_t scale() const { return std::int64_t{1} << (channels.size() - 1); }
+  /// Side of the squares that large pictures are cut into, in latents.
+  std::int64_t tile_side() const { return std::max<std::int64_t>(4, sample_size / scale()); }
 
   static VaeConfig parse(const JsonObject& config);
 };

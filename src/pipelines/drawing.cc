@@ -5,6 +5,7 @@
 #include "pipelines/diagnose.h"
 #include "pipelines/options.h"
 #include "pipelines/prompts.h"
+#include "pipelines/tiled_vae.h"
 #include "pipelines/to_image.h"
 
 namespace impasto {
@@ -80,8 +81,10 @@ TextToImageResult Drawing::finish(const Tensor& latents) {
   const double unscale = 1 / net_.checkpoint.vae.scaling_factor;
   if (options_.decode) {
     const auto decoder = net_.vae_decoder.get();
-    for (std::int64_t i = 0; i < options_.num_images; ++i)
-      result_.images.push_back(to_image(decoder->forward(ops::combine({{unscale, latents.slice(i, 1)}}))));
+    for (std::int64_t i = 0; i < options_.num_images; ++i) {
+      const Tensor z = ops::combine({{unscale, latents.slice(i, 1)}});
+      result_.images.push_back(to_image(options_.vae_tiling ? decode_in_tiles(*decoder, net_.checkpoint.vae, z) : decoder->forward(z)));
+    }
   }
   net_.backend.release_cached_memory();
   result_.timings.vae_decoder = watch_.lap();

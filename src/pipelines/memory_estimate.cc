@@ -36,10 +36,11 @@ std::int64_t vae_memory(const VaeConfig& vae, std::int64_t height, std::int64_t 
 }  // namespace
 
 std::int64_t activation_memory(const UNetConfig& unet, const VaeConfig& vae, std::int64_t height, std::int64_t width, std::int64_t images,
-                               bool guided) {
+                               bool guided, bool tiled) {
   const std::int64_t h = height / vae.scale(), w = width / vae.scale();
+  const std::int64_t side = tiled ? vae.tile_side() * vae.scale() : std::max(height, width);
   const std::int64_t pictures = images * height * width * 3 * (kFloat + 2);
-  return std::max(unet_memory(unet, h, w, images * (guided ? 2 : 1)), vae_memory(vae, height, width)) + pictures;
+  return std::max(unet_memory(unet, h, w, images * (guided ? 2 : 1)), vae_memory(vae, std::min(height, side), std::min(width, side))) + pictures;
 }
 
 std::int64_t predicted_peak_memory(const ModelInfo& info, int height, int width, int num_images) {

@@ -31,7 +31,8 @@ void require_latents(const HostTensor& latents, const std::vector<std::int64_t>&
 }
 
 void require_memory(const TextToImageOptions& o, const Checkpoint& c) {
-  const std::int64_t needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1), there = available_memory();
+  const std::int64_t needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1, o.vae_tiling),
+                     there = available_memory();
   if (needed > there)
     fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", in_gigabytes(needed), ", but ",
          in_gigabytes(there), " are available; draw smaller or fewer images");

@@ -5,6 +5,7 @@
 
 #include "core/fail.h"
 #include "ops/ops.h"
+#include "pipelines/tiled_vae.h"
 
 namespace impasto {
 namespace {
@@ -59,7 +60,10 @@ Tensor posterior_noise(Drawing& drawing) {
 
 Tensor sample_latents(Drawing& drawing, const Tensor& pixels) {
   const Networks& net = drawing.networks();
-  const std::vector<float> moments = net.vae_encoder.get()->forward(pixels).to_host();  // [1, h, w, 8]
+  const auto encoder = net.vae_encoder.get();
+  const bool tiled = drawing.options().vae_tiling;
+  const Tensor encoded = tiled ? encode_in_tiles(*encoder, net.checkpoint.vae, pixels) : encoder->forward(pixels);
+  const std::vector<float> moments = encoded.to_host();  // [1, h, w, 8]
   const Tensor noise = posterior_noise(drawing);
   const auto channels = static_cast<std::size_t>(net.checkpoint.vae.latent_channels);
   const auto scaling = static_cast<float>(net.checkpoint.vae.scaling_factor);

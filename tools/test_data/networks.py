@@ -116,3 +116,15 @@ def add_vae(store, folder):
             out, allowed = in_both_precisions(model, lambda m, cast: {"image": m.decode(cast(latents)).sample})
             store.add(f"vae/{name}/decode_{h}x{w}_n{n}", {"note": "latents already divided by the scaling factor; image before clamping"},
                       {"latents": latents}, out, allowed, checkpoint=name)
+
+
+def add_vae_tiling(store, folder):
+    """The autoencoder in squares of 96 x 96 pixels: two rows of three, the last ones narrow."""
+    name = NAMES[0]
+    model = load(AutoencoderKL, folder / name / "vae")
+    model.enable_tiling()
+    latents, image = seeded((1, 4, 15, 29), 6000), seeded((1, 3, 120, 232), 6001).clamp(-2, 2) / 2
+    out, allowed = in_both_precisions(model, lambda m, cast: {"image": m.decode(cast(latents)).sample})
+    store.add(f"vae_tiling/{name}/decode", {}, {"latents": latents}, out, allowed, checkpoint=name)
+    out, allowed = in_both_precisions(model, lambda m, cast: {"moments": m.encode(cast(image)).latent_dist.parameters})
+    store.add(f"vae_tiling/{name}/encode", {}, {"image": image}, out, allowed, checkpoint=name)
