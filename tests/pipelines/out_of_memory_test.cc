@@ -12,7 +12,7 @@ namespace {
 
 /// Numbers of allocations to fail: all of the first, then some evenly spread over the rest.
 std::vector<std::int64_t> sample(std::int64_t all) {
-  constexpr std::int64_t kFirst = 80, kSpread = 50;
+  constexpr std::int64_t kFirst = 50, kSpread = 30;
   std::vector<std::int64_t> some;
   for (std::int64_t n = 1; n <= all; n += n < kFirst ? 1 : std::max<std::int64_t>(1, (all - kFirst) / kSpread)) some.push_back(n);
   return some;
