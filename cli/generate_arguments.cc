@@ -1,5 +1,6 @@
 #include "cli/generate_arguments.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -9,8 +10,10 @@
 
 #include "cli/arguments.h"
 #include "cli/machine_arguments.h"
+#include "cli/report.h"
 #include "cli/text.h"
 #include "impasto/error.h"
+#include "impasto/metadata.h"
 
 namespace impasto::cli {
 namespace {
@@ -112,6 +115,18 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_output(*command, arguments);
   command->footer(kExamples);
   return command;
+}
+
+bool take_settings_from_picture(GenerateArguments& a) {
+  if (a.from.settings.empty()) return false;
+  const auto texts = read_image_text(a.from.settings);
+  const auto found = std::find_if(texts.begin(), texts.end(), [](const TextChunk& text) { return text.first == "parameters"; });
+  if (found == texts.end()) throw Error(ErrorKind::bad_file, a.from.settings + ": the picture carries no settings");
+  const Infotext text = parse_infotext(found->second);
+  for (const auto& warning : apply_infotext(text, a.picture)) warn(a.from.settings + ": " + warning);
+  if (!text.value("Denoising strength").empty()) a.from.strength = a.picture.strength;
+  if (!a.prompt && a.prompt_file.empty()) a.prompt = text.prompt;
+  return true;
 }
 
 std::string read_prompt(const GenerateArguments& arguments) {

@@ -25,6 +25,10 @@ struct GenerateArguments {
 /// Adds the subcommand; `arguments` must outlive the parsing.
 CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments);
 
+/// Sets the options as the picture of --from says; false when none was named. Warns of what it does not understand. Throws as read_image does, and
+/// bad_file when the picture carries no settings.
+bool take_settings_from_picture(GenerateArguments& arguments);
+
 /// The prompt: as given, or read from --prompt-file or standard input without its last line's end. Throws invalid_argument when there is
 /// none or it holds a NUL, not_found or io.
 std::string read_prompt(const GenerateArguments& arguments);

@@ -13,6 +13,7 @@
 #include "cli/generate.h"
 #include "cli/help.h"
 #include "cli/info.h"
+#include "cli/metadata.h"
 #include "cli/report.h"
 #include "cli/schedulers.h"
 #include "impasto/impasto.h"
@@ -38,13 +39,17 @@ int run(int argc, char** argv) {
   InfoArguments info_arguments;
   SchedulersArguments schedulers_arguments;
   BenchArguments bench_arguments;
+  MetadataArguments metadata_arguments;
   const CLI::App* const generate_command = add_generate(app, generate_arguments);
   const CLI::App* const info_command = add_info(app, info_arguments);
   const CLI::App* const schedulers_command = add_schedulers(app, schedulers_arguments);
   const CLI::App* const bench_command = add_bench(app, bench_arguments);
+  const CLI::App* const metadata_command = add_metadata(app, metadata_arguments);
   for (CLI::App* command : app.get_subcommands({})) command->get_help_ptr()->group("");  // who reads its page knows
   try {
     parse(app, argc, argv);
+    // What the command line says wins over what the picture says.
+    if (take_settings_from_picture(generate_arguments)) parse(app, argc, argv);
   } catch (const CLI::Success& page) {
     return app.exit(page);
   }
@@ -52,6 +57,7 @@ int run(int argc, char** argv) {
   if (info_command->parsed()) return info(info_arguments);
   if (schedulers_command->parsed()) return schedulers(schedulers_arguments);
   if (bench_command->parsed()) return bench(bench_arguments);
+  if (metadata_command->parsed()) return metadata(metadata_arguments);
   std::fputs(app.help().c_str(), stderr);
   return exit_code(ErrorKind::invalid_argument);
 }

@@ -10,13 +10,17 @@
 namespace impasto::cli {
 namespace {
 
+std::string in_quotes(const std::string& text) { return std::string("\"").append(text).append("\""); }
+
 InpaintArea parse_area(const std::string& text) {
   if (text == "whole") return InpaintArea::whole;
   if (text == "masked") return InpaintArea::masked;
-  throw CLI::ValidationError("--inpaint-area", "\"" + text + "\" is not one of whole, masked");
+  throw CLI::ValidationError("--inpaint-area", in_quotes(text) + " is not one of whole, masked");
 }
 
 bool extends(const Margins& m) { return m.left != 0 || m.top != 0 || m.right != 0 || m.bottom != 0; }
+
+int on_grid(int side) { return side - side % 8; }
 
 void require(const std::vector<const CLI::Option*>& options, const std::string& needed) {
   for (const CLI::Option* option : options)
@@ -52,8 +56,10 @@ void add_picture_options(CLI::App& app, PictureArguments& a, InpaintOptions& o) 
   image->type_name("FILE");
   auto* strength = add_number(app, "--strength,--denoising-strength", a.strength,
                               "How far to go from it, above 0 to 1: the share of the steps that is run (default 0.8; with a mask 1)");
+  auto* settings = app.add_option("--from", a.settings, "Take prompt, seed and all other settings from this picture, where no option says otherwise");
+  settings->type_name("FILE");
   a.need_image = {strength};
-  for (auto* option : {image, strength}) option->group("Starting from a picture");
+  for (auto* option : {settings, image, strength}) option->group("Starting from a picture");
   add_inpainting(app, a, o);
 }
 
@@ -69,6 +75,12 @@ void read_pictures(const PictureArguments& a, Task task, InpaintOptions& o) {
   o.strength = a.strength.value_or(task == Task::inpaint ? InpaintOptions().strength : ImageToImageOptions().strength);
   o.image = read_image(a.image);
   if (!a.mask.empty()) o.mask_image = read_image(a.mask);
+  // Settings tell the size that was drawn at: where that follows from the picture, the result is to have the picture's.
+  const Margins& m = o.extend;
+  if (!a.settings.empty() && task == Task::inpaint && o.width == on_grid(o.image.width + m.left + m.right) &&
+      o.height == on_grid(o.image.height + m.top + m.bottom)) {
+    o.width = o.height = 0;
+  }
 }
 
 Margins parse_margins(const std::string& text) {
@@ -80,15 +92,15 @@ Margins parse_margins(const std::string& text) {
   for (std::string part; std::getline(parts, part, ',');) {
     const std::string name = part.substr(0, part.find('='));
     const auto side = sides.find(name);
-    if (side == sides.end()) refuse("\"" + name + "\" is not a side");
+    if (side == sides.end()) refuse(in_quotes(name) + " is not a side");
     int pixels = -1;
     const char* end = part.data() + part.size();
     const char* begin = part.data() + std::min(part.size(), name.size() + 1);
     const auto [stop, error] = std::from_chars(begin, end, pixels);
-    if (error != std::errc() || stop != end || pixels < 0) refuse("\"" + part + "\" has no number of pixels");
+    if (error != std::errc() || stop != end || pixels < 0) refuse(in_quotes(part) + " has no number of pixels");
     for (int* margin : side->second) *margin = pixels;
   }
-  if (!extends(m)) refuse("\"" + text + "\" does not grow the picture");
+  if (!extends(m)) refuse(in_quotes(text) + " does not grow the picture");
   return m;
 }
 

@@ -15,6 +15,7 @@ enum class Task { text_to_image, image_to_image, inpaint };
 
 struct PictureArguments {
   std::string image, mask;  ///< files
+  std::string settings;     ///< a picture whose settings are taken over
   std::optional<double> strength;
   std::vector<const CLI::Option*> need_image, need_mask;  ///< options that mean nothing without
 };

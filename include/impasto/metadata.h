@@ -1,9 +1,12 @@
-// The text that A1111 writes into its pictures, so that its users and tools find the settings.
+// The text that A1111 writes into its pictures, so that its users and tools find the settings; and the way back.
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "impasto/api.h"
+#include "impasto/image.h"
 #include "impasto/pipeline.h"
 
 namespace impasto {
@@ -15,5 +18,24 @@ IMPASTO_API std::string infotext(const TextToImageOptions& options, const TextTo
 IMPASTO_API std::string infotext(const ImageToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index);
 /// And with "Mask mode", "Mask blur", "Inpaint area" and "Masked area padding" where they say something.
 IMPASTO_API std::string infotext(const InpaintOptions& options, const TextToImageResult& result, const ModelInfo& model, int index);
+
+/// Such a text taken apart, by A1111's own rules.
+struct Infotext {
+  std::string prompt, negative_prompt;
+  std::vector<std::pair<std::string, std::string>> fields;  ///< "Steps", "20"; in the order of the text, quotes taken away
+
+  /// Of the first field of that name; "" when there is none.
+  IMPASTO_API std::string value(const std::string& key) const;
+};
+
+/// Any text is one: without at least three fields in its last line it is all prompt.
+IMPASTO_API Infotext parse_infotext(const std::string& text);
+
+/// Sets what the text speaks of, and leaves the other options as they are. Returns warnings: fields that are not understood.
+IMPASTO_API std::vector<std::string> apply_infotext(const Infotext& text, InpaintOptions& options);
+
+/// The texts in a picture file, as UTF-8: a PNG's in their order; a JPEG's or WebP's EXIF user comment as "parameters", where A1111 writes it.
+/// Throws as read_image does.
+IMPASTO_API std::vector<TextChunk> read_image_text(const std::string& path);
 
 }  // namespace impasto

@@ -146,11 +146,11 @@ struct Timings {
 
 struct TextToImageResult {
   std::vector<Image> images;
-  HostTensor latents;                ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
-  std::vector<std::uint64_t> seeds;  ///< one per image
-  std::string scheduler;             ///< class name of the scheduler used
-  bool karras_sigmas = false;        ///< whether its noise levels were spread so: asked for, and known to this scheduler
-  int height = 0, width = 0;         ///< that was drawn at; an inpainted picture may have another size
+  HostTensor latents;                 ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
+  std::vector<std::uint64_t> seeds;   ///< one per image
+  std::string scheduler;              ///< class name of the scheduler used
+  bool karras_sigmas = false;         ///< whether its noise levels were spread so: asked for, and known to this scheduler
+  int height = 0, width = 0;          ///< that was drawn at; an inpainted picture may have another size
   std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
   Timings timings;
 };
@@ -185,6 +185,9 @@ IMPASTO_API std::int64_t predicted_peak_memory(const ModelInfo& info, int height
 /// Throws what Pipeline::text_to_image would throw for these options alone (size, steps, scheduler, ...; prompts are looked at when they are
 /// encoded), or would run out of memory for, before the weights have been loaded.
 IMPASTO_API void check_options(const TextToImageOptions& options, const ModelInfo& info);
+/// The same for Pipeline::image_to_image and Pipeline::inpaint; looks at the pictures too.
+IMPASTO_API void check_options(const ImageToImageOptions& options, const ModelInfo& info);
+IMPASTO_API void check_options(const InpaintOptions& options, const ModelInfo& info);
 
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {

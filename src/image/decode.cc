@@ -3,9 +3,11 @@
 #include <string_view>
 
 #include "core/file.h"
+#include "core/guard.h"
 #include "core/memory.h"
 #include "image/decoders.h"
 #include "image/exif.h"
+#include "impasto/metadata.h"
 
 namespace impasto {
 namespace {
@@ -45,6 +47,22 @@ const Signature* recognise(std::span<const std::uint8_t> bytes) {
   return found == kSignatures.end() ? nullptr : &*found;
 }
 
+DecodedImage decode(const ImageFile& file) {
+  if (file.bytes.empty()) file.bad("it is empty");
+  const Signature* format = recognise(file.bytes);
+  if (format == nullptr) file.bad("it is not a picture that is known here; PNG, JPEG and WebP are read");
+  if (format->decode == nullptr)
+    fail(ErrorKind::unsupported, file.name, ": it is a picture in ", format->format, " format; PNG, JPEG and WebP are read, so convert it first");
+  return format->decode(file);
+}
+
+DecodedImage decode_file(const std::string& path) {
+  const std::string bytes = read_file(path, kMostBytes);
+  return decode({{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, path});
+}
+
+Image turned(DecodedImage decoded) { return upright(std::move(decoded.image), exif_orientation(decoded.exif)); }
+
 }  // namespace
 
 void require_reasonable_size(const ImageFile& file, std::uint64_t width, std::uint64_t height) {
@@ -58,19 +76,20 @@ void require_reasonable_size(const ImageFile& file, std::uint64_t width, std::ui
 }
 
 Image decode_image(std::span<const std::uint8_t> bytes, const std::string& name) {
-  const ImageFile file{bytes, name};
-  if (bytes.empty()) file.bad("it is empty");
-  const Signature* format = recognise(bytes);
-  if (format == nullptr) file.bad("it is not a picture that is known here; PNG, JPEG and WebP are read");
-  if (format->decode == nullptr)
-    fail(ErrorKind::unsupported, name, ": it is a picture in ", format->format, " format; PNG, JPEG and WebP are read, so convert it first");
-  DecodedImage decoded = format->decode(file);
-  return upright(std::move(decoded.image), exif_orientation(decoded.exif));
+  return guarded([&] { return turned(decode({bytes, name})); });
 }
 
 Image read_image(const std::string& path) {
-  const std::string bytes = read_file(path, kMostBytes);
-  return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, path);
+  return guarded([&] { return turned(decode_file(path)); });
+}
+
+std::vector<TextChunk> read_image_text(const std::string& path) {
+  return guarded([&] {
+    DecodedImage decoded = decode_file(path);
+    std::string comment = exif_user_comment(decoded.exif);
+    if (!comment.empty()) decoded.text.emplace_back("parameters", std::move(comment));
+    return std::move(decoded.text);
+  });
 }
 
 }  // namespace impasto

@@ -15,6 +15,7 @@ namespace impasto {
 struct DecodedImage {
   Image image;                     ///< as stored: not yet turned
   std::vector<std::uint8_t> exif;  ///< TIFF structure, perhaps behind "Exif\0\0"; empty for none
+  std::vector<TextChunk> text;     ///< UTF-8
 };
 
 /// A file in memory, and its name for messages.

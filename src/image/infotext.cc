@@ -7,41 +7,11 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/json.h"
+#include "image/samplers.h"
 #include "impasto/metadata.h"
 
 namespace impasto {
 namespace {
-
-/// What "Schedule type" says: nothing where the noise levels are fixed; Karras where that was chosen; else also Uniform, since A1111 would
-/// read a missing schedule as the sampler's own, which is Karras for DPM++.
-enum class Schedule { fixed, karras, named };
-
-/// A1111's name for a scheduler class.
-struct Sampler {
-  std::string_view class_name, name;
-  Schedule schedule;
-};
-
-constexpr std::array<Sampler, 18> kSamplers{{
-    {"DDIMScheduler", "DDIM", Schedule::fixed},
-    {"DDPMScheduler", "DDPM", Schedule::fixed},
-    {"DEISMultistepScheduler", "DEIS", Schedule::karras},
-    {"DPMSolverMultistepScheduler", "DPM++ 2M", Schedule::named},
-    {"DPMSolverSDEScheduler", "DPM++ SDE", Schedule::named},
-    {"DPMSolverSinglestepScheduler", "DPM++ 2S", Schedule::named},
-    {"EDMDPMSolverMultistepScheduler", "DPM++ 2M", Schedule::named},
-    {"EDMEulerScheduler", "Euler", Schedule::named},
-    {"EulerAncestralDiscreteScheduler", "Euler a", Schedule::named},
-    {"EulerDiscreteScheduler", "Euler", Schedule::named},
-    {"HeunDiscreteScheduler", "Heun", Schedule::named},
-    {"KDPM2AncestralDiscreteScheduler", "DPM2 a", Schedule::named},
-    {"KDPM2DiscreteScheduler", "DPM2", Schedule::named},
-    {"LCMScheduler", "LCM", Schedule::fixed},
-    {"LMSDiscreteScheduler", "LMS", Schedule::named},
-    {"PNDMScheduler", "PLMS", Schedule::fixed},
-    {"TCDScheduler", "TCD", Schedule::fixed},
-    {"UniPCMultistepScheduler", "UniPC", Schedule::karras},
-}};
 
 Sampler sampler_of(const TextToImageOptions& options, const TextToImageResult& result) {
   const auto* found = std::find_if(kSamplers.begin(), kSamplers.end(), [&](const Sampler& s) { return s.class_name == result.scheduler; });

@@ -1,6 +1,7 @@
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs it first
 #include <cstring>
+#include <new>
 
 #include <jerror.h>
 #include <jpeglib.h>
@@ -68,6 +69,7 @@ bool attempt(Reading& r, const F& f) {
 }
 
 [[noreturn]] void refuse(const ImageFile& file, const Reading& r) {
+  if (r.errors.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
   if (r.cut) file.bad("the JPEG ends early; it was cut short");
   file.bad("the JPEG is damaged: ", r.message);
 }

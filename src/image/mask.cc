@@ -59,25 +59,30 @@ Pixels transposed(const Pixels& mask) {
   return out;
 }
 
-/// Thirds of a pixel from each pixel to the nearest black one: steps of 3 along sides and 4 along diagonals (Borgefors, 1986), at most 6 %
-/// from the true distance. A picture without black is far from it everywhere.
-std::vector<int> distances(const PixelView& mask) {
-  constexpr int kFar = 1 << 28, kSide = 3, kDiagonal = 4;
+/// Thirds of a pixel from each pixel to the nearest black one, at most kFar: steps of 3 along sides and 4 along diagonals (Borgefors, 1986), at
+/// most 6 % from the true distance. A picture without black is far from it everywhere.
+constexpr int kFar = 0xFFFF, kSide = 3, kDiagonal = 4;
+
+std::vector<std::uint16_t> distances(const PixelView& mask) {
   const int w = mask.width, h = mask.height;
-  std::vector<int> d(static_cast<std::size_t>(w) * static_cast<std::size_t>(h));
-  const auto at = [&](int x, int y) -> int& { return d[static_cast<std::size_t>(y) * static_cast<std::size_t>(w) + static_cast<std::size_t>(x)]; };
+  std::vector<std::uint16_t> d(static_cast<std::size_t>(w) * static_cast<std::size_t>(h));
+  const auto at = [&](int x, int y) -> std::uint16_t& {
+    return d[static_cast<std::size_t>(y) * static_cast<std::size_t>(w) + static_cast<std::size_t>(x)];
+  };
   const auto towards = [&](int x, int y, int dx, int dy) {  // by way of the neighbours on one side
+    int nearest = at(x, y);
     const auto by = [&](int u, int v, int step) {
-      if (u >= 0 && u < w && v >= 0 && v < h) at(x, y) = std::min(at(x, y), at(u, v) + step);
+      if (u >= 0 && u < w && v >= 0 && v < h) nearest = std::min(nearest, at(u, v) + step);
     };
     by(x + dx, y, kSide);
     by(x, y + dy, kSide);
     by(x - 1, y + dy, kDiagonal);
     by(x + 1, y + dy, kDiagonal);
+    at(x, y) = static_cast<std::uint16_t>(nearest);
   };
   for (int y = 0; y < h; ++y)
     for (int x = 0; x < w; ++x) {
-      at(x, y) = mask.row(y)[x] == 0 ? 0 : kFar;
+      at(x, y) = static_cast<std::uint16_t>(mask.row(y)[x] == 0 ? 0 : kFar);
       towards(x, y, -1, -1);
     }
   for (int y = h - 1; y >= 0; --y)
@@ -111,12 +116,12 @@ Pixels gaussian_blur(const Pixels& mask, float radius) {
 
 Pixels seam_weights(const PixelView& mask, int seam) {
   IMPASTO_CHECK(mask.channels == 1);
-  const std::vector<int> depth = distances(mask);
+  const std::vector<std::uint16_t> depth = distances(mask);
   // A pixel beside a black one is 3 deep, so that weights begin at 1 / (seam + 1).
-  const int deepest = depth.empty() ? 1 : *std::max_element(depth.begin(), depth.end()), full = std::max(1, std::min(3 * (seam + 1), deepest));
+  const int deepest = depth.empty() ? 1 : int{*std::max_element(depth.begin(), depth.end())}, full = std::max(1, std::min(3 * (seam + 1), deepest));
   Pixels out(mask.width, mask.height, 1);
   for (std::size_t i = 0; i < out.values.size(); ++i)
-    out.values[i] = static_cast<std::uint8_t>((mask.values[i] * std::min(depth[i], full) + full / 2) / full);
+    out.values[i] = static_cast<std::uint8_t>((mask.values[i] * std::min(int{depth[i]}, full) + full / 2) / full);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <png.h>
 
 #include "image/decoders.h"
+#include "image/text_encoding.h"
 
 namespace impasto {
 namespace {
@@ -17,7 +18,7 @@ struct Reading {
   png_structp png = nullptr;
   png_infop info = nullptr;
   char message[160] = "";
-  bool cut = false, out_of_memory = false;
+  bool cut = false;
 
   ~Reading() { png_destroy_read_struct(&png, &info, nullptr); }
 };
@@ -73,8 +74,27 @@ void read_rows(Reading& r, Image& image, int passes, std::uint8_t* row) noexcept
 }
 
 [[noreturn]] void refuse(const ImageFile& file, const Reading& r) {
+  if (std::strcmp(r.message, "Out of memory") == 0) throw std::bad_alloc();
   if (r.cut) file.bad("the PNG ends early; it was cut short");
   file.bad("the PNG is damaged: ", r.message);
+}
+
+/// Latin-1, or UTF-8 in international chunks; what is not what it should be is left out.
+std::vector<TextChunk> read_text(const Reading& r) {
+  png_textp chunks = nullptr;
+  int count = 0;
+  png_get_text(r.png, r.info, &chunks, &count);
+  std::vector<TextChunk> text;
+  for (const png_text& chunk : std::span(chunks, static_cast<std::size_t>(count))) {
+    const bool international = chunk.compression >= PNG_ITXT_COMPRESSION_NONE;
+    const std::string value(chunk.text, international ? chunk.itxt_length : chunk.text_length);
+    if (!international) {
+      text.emplace_back(from_latin1(chunk.key), from_latin1(value));
+    } else if (text_encoding(value) != TextEncoding::invalid) {
+      text.emplace_back(from_latin1(chunk.key), value);
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -109,6 +129,7 @@ DecodedImage decode_png(const ImageFile& file) {
       }))
     refuse(file, r);
 
+  out.text = read_text(r);
   png_uint_32 size = 0;
   png_bytep exif = nullptr;
   if (png_get_eXIf_1(r.png, r.info, &size, &exif) != 0) out.exif.assign(exif, exif + size);

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "core/fail.h"
+#include "core/guard.h"
 
 namespace impasto {
 namespace {
@@ -148,7 +149,7 @@ Image resize(const Image& image, int width, int height, ResizeFilter filter) {
   constexpr int kLongestSide = 1 << 16;
   if (width < 1 || height < 1 || width > kLongestSide || height > kLongestSide)
     fail(ErrorKind::invalid_argument, "resize: to ", width, " x ", height, ", allowed is 1 to ", kLongestSide);
-  return to_image(resample(view_of(image), whole(view_of(image)), width, height, filter));
+  return guarded([&] { return to_image(resample(view_of(image), whole(view_of(image)), width, height, filter)); });
 }
 
 }  // namespace impasto

@@ -15,4 +15,7 @@ TextEncoding text_encoding(std::string_view text);
 /// One byte per code point. REQUIRES: text_encoding(text) == latin1.
 std::string to_latin1(std::string_view text);
 
+/// As UTF-8.
+std::string from_latin1(std::string_view text);
+
 }  // namespace impasto

@@ -23,11 +23,6 @@ const Networks& unchanged(const Networks& net) {
 
 }  // namespace
 
-void require_ordinary_model(const Checkpoint& c) {
-  if (c.info.inpainting)
-    fail(ErrorKind::unsupported, c.info.path, ": this is an inpainting model; it needs a picture and a mask (image and mask_image)");
-}
-
 Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
     : net_(unchanged(net)),
       options_(checked(given, net.checkpoint, result_)),

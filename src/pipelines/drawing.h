@@ -29,9 +29,6 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-/// Throws unsupported for an inpainting model, which draws nothing without a picture and a mask.
-void require_ordinary_model(const Checkpoint& checkpoint);
-
 /// Where a task enters the loop, and what it does inside.
 struct Walk {
   Tensor latents;          ///< [n, h, w, 4], at the noise level of step `first_step`

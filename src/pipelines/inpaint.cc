@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
-#include "core/fail.h"
+#include "core/guard.h"
 #include "ops/ops.h"
 #include "pipelines/drawing.h"
 #include "pipelines/inpaint_picture.h"
+#include "pipelines/options.h"
 #include "pipelines/starting_picture.h"
 #include "pipelines/to_image.h"
 
@@ -105,6 +106,14 @@ TextToImageResult inpaint(const Networks& net, const InpaintOptions& options) {
   TextToImageResult result = drawing.finish(drawing.denoise(prepare(drawing, picture, options.strength)));
   picture.put_in_place(result.images);
   return result;
+}
+
+void check_options(const InpaintOptions& options, const ModelInfo& info) {
+  guarded([&] {
+    const Checkpoint c = Checkpoint::open(info.path);
+    std::vector<std::string> warnings;
+    require_drawable(InpaintPicture(options, c, warnings).sized(), c);
+  });
 }
 
 }  // namespace impasto

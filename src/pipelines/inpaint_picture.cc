@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/fail.h"
+#include "core/memory.h"
 #include "image/extend.h"
 #include "image/mask.h"
 #include "image/resample.h"
@@ -15,6 +16,18 @@ namespace {
 constexpr int kSeam = 4, kMostPixels = 16384;
 constexpr float kMostBlur = 256;
 
+/// Looks at the grown picture's size before memory is taken for it.
+void require_room(const InpaintOptions& o) {
+  constexpr std::int64_t kMostCanvas = 178'956'970;       // as many as are read from a file
+  constexpr std::int64_t kBytesPerPixel = 3 * 3 + 3 + 2;  // the picture thrice, masks, and the distances that the seam is made of
+  const std::int64_t width = std::int64_t{o.image.width} + o.extend.left + o.extend.right,
+                     height = std::int64_t{o.image.height} + o.extend.top + o.extend.bottom;
+  if (width * height > kMostCanvas)
+    fail(ErrorKind::invalid_argument, "extend makes image ", width, " x ", height, " pixels, allowed are ", kMostCanvas / 1'000'000, " million");
+  if (width * height * kBytesPerPixel > available_memory())
+    fail(ErrorKind::out_of_memory, "image of ", width, " x ", height, " pixels does not fit in the memory that is left; make it smaller first");
+}
+
 void require_options(const InpaintOptions& o) {
   require_picture(o);
   if (!(o.mask_blur >= 0 && o.mask_blur <= kMostBlur))
@@ -23,6 +36,7 @@ void require_options(const InpaintOptions& o) {
     fail(ErrorKind::invalid_argument, "inpaint_padding is ", o.inpaint_padding, ", allowed is 0 to ", kMostPixels);
   for (const int margin : {o.extend.left, o.extend.top, o.extend.right, o.extend.bottom})
     if (margin < 0 || margin > kMostPixels) fail(ErrorKind::invalid_argument, "extend is ", margin, " on one side, allowed is 0 to ", kMostPixels);
+  require_room(o);
 }
 
 bool extends(const Margins& m) { return m.left + m.top + m.right + m.bottom > 0; }

@@ -79,11 +79,21 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
   return scheduler;
 }
 
+void require_ordinary_model(const Checkpoint& c) {
+  if (c.info.inpainting)
+    fail(ErrorKind::unsupported, c.info.path, ": this is an inpainting model; it needs a picture and a mask (image and mask_image)");
+}
+
+void require_drawable(const TextToImageOptions& options, const Checkpoint& c) {
+  TextToImageResult ignored;
+  scheduler_for(checked(options, c, ignored), c, ignored);
+}
+
 void check_options(const TextToImageOptions& options, const ModelInfo& info) {
   guarded([&] {
     const Checkpoint c = Checkpoint::open(info.path);
-    TextToImageResult ignored;
-    scheduler_for(checked(options, c, ignored), c, ignored);
+    require_ordinary_model(c);
+    require_drawable(options, c);
   });
 }
 

@@ -13,6 +13,12 @@ namespace impasto {
 /// and what is allowed, or out_of_memory when the activations would not fit in what the machine has left.
 TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& checkpoint, TextToImageResult& result);
 
+/// Throws unsupported for an inpainting model, which draws nothing without a picture and a mask.
+void require_ordinary_model(const Checkpoint& checkpoint);
+
+/// Throws what checked() and scheduler_for() throw.
+void require_drawable(const TextToImageOptions& options, const Checkpoint& checkpoint);
+
 /// The scheduler asked for, its timesteps set; its name goes to the result.
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& checkpoint, TextToImageResult& result);
 

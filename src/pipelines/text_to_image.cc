@@ -2,6 +2,7 @@
 
 #include "ops/ops.h"
 #include "pipelines/drawing.h"
+#include "pipelines/options.h"
 
 namespace impasto {
 

@@ -71,8 +71,7 @@ TEST_F(GenerateFromPicture, AMaskKeepsTheRest) {
   EXPECT_EQ(ran.code, 0) << ran.err;
   const auto before = drawn("in.png").image.pixels, after = drawn().image.pixels;
   ASSERT_EQ(before.size(), after.size());
-  for (std::size_t i = 0; i < before.size(); ++i)
-    ASSERT_TRUE(i / 3 % 48 >= 30 || before[i] == after[i]) << i;
+  for (std::size_t i = 0; i < before.size(); ++i) ASSERT_TRUE(i / 3 % 48 >= 30 || before[i] == after[i]) << i;
   EXPECT_NE(before, after);
   EXPECT_NE(text().find("Denoising strength: 1, RNG: CPU, Mask blur: 2, Inpaint area: Only masked, Masked area padding: 4, Version"),
             std::string::npos)
@@ -140,6 +139,63 @@ TEST_F(GenerateFromPicture, RefusesFilesThatAreNoPictures) {
   expect_refused({"--image", "dance.gif"}, {"dance.gif", "GIF"});
   expect_refused({"--image", "cut.png"}, {"cut.png", "ends early"});
   expect_refused({"--image", "in.png", "--mask", "letter.png"}, {"letter.png"});
+}
+
+TEST_F(GenerateFromPicture, FromDrawsAPictureAgain) {
+  const std::vector<std::string> first = {"generate",    "a cat\nat night: \u732b",
+                                          "-n",          "dogs, blur",
+                                          "--model",     kModel,
+                                          "--steps",     "3",
+                                          "-s",          "99",
+                                          "-q",          "-o",
+                                          "first.png",   "--scheduler",
+                                          "dpm++_2m",    "--karras",
+                                          "--cfg-scale", "3.3",
+                                          "-W",          "64",
+                                          "-H",          "40",
+                                          "--clip-skip", "1"};
+  ASSERT_EQ(test::run(first, {.folder = folder_.path()}).code, 0);
+  const Ran ran = test::run({"generate", "--from", "first.png", "--model", kModel, "-q", "-o", "out.png"}, {.folder = folder_.path()});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.err, "");
+  EXPECT_EQ(drawn().image.pixels, drawn("first.png").image.pixels);
+  EXPECT_EQ(text(), drawn("first.png").text.at(0).value);
+  // What the command line says wins, wherever it stands.
+  ASSERT_EQ(
+      test::run({"generate", "-s", "7", "--from", "first.png", "--model", kModel, "-q", "-o", "out.png", "-W", "48"}, {.folder = folder_.path()})
+          .code,
+      0);
+  EXPECT_NE(text().find("CFG scale: 3.3, Seed: 7, Size: 48x40"), std::string::npos) << text();
+}
+
+TEST_F(GenerateFromPicture, FromBringsBackAnInpaintingAtThePicturesSize) {
+  const std::vector<std::string> pictures = {"--image", kPictures + "rgb.png", "--mask", kPictures + "grey.png"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), pictures.begin(), pictures.end());
+    return more;
+  };
+  ASSERT_EQ(run(with({"--strength", "0.6", "--mask-blur", "1", "-o", "first.png"})).code, 0);
+  const Ran ran = test::run(with({"generate", "--from", "first.png", "--model", kModel, "-q", "-o", "out.png"}), {.folder = folder_.path()});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(drawn().image.width, 29);
+  EXPECT_EQ(drawn().image.pixels, drawn("first.png").image.pixels);
+}
+
+TEST_F(GenerateFromPicture, FromNeedsSettings) {
+  expect_refused({"--from", "in.png"}, {"in.png", "no settings"});
+  expect_refused({"--from", "none.png"}, {"none.png", "no such file"});
+}
+
+TEST_F(GenerateFromPicture, MetadataShowsWhatAPictureCarries) {
+  ASSERT_EQ(run({}).code, 0);
+  const Ran ran = test::run({"metadata", "out.png"}, {.folder = folder_.path()});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, text() + "\n");
+  const json report = json::parse(test::run({"metadata", "--json", "out.png"}, {.folder = folder_.path()}).out);
+  EXPECT_EQ(report.at("prompt"), "a cat");
+  EXPECT_EQ(report.at("settings").at("Steps"), "4");
+  EXPECT_EQ(report.at("text").at("parameters"), text());
+  EXPECT_EQ(test::run({"metadata", "in.png"}, {.folder = folder_.path()}).code, 2);
 }
 
 TEST_F(GenerateFromPicture, AnInpaintingModelAsksForAMask) {

@@ -42,6 +42,32 @@ TEST(Exif, NonsenseMeansUpright) {
   for (std::size_t size = 0; size < whole.size() - 8; ++size) EXPECT_EQ(exif_orientation(bytes(whole.substr(0, size))), 1) << size;
 }
 
+/// An EXIF directory with a user comment.
+std::string comment_block(bool big_endian, const std::string& comment) {
+  const auto number = [&](std::size_t value, int size) {
+    std::string text;
+    for (int i = 0; i < size; ++i) text += static_cast<char>(value >> 8 * (big_endian ? size - 1 - i : i));
+    return text;
+  };
+  return std::string(big_endian ? "MM" : "II") + number(42, 2) + number(8, 4) +                           //
+         number(1, 2) + number(0x8769, 2) + number(4, 2) + number(1, 4) + number(26, 4) + number(0, 4) +  //
+         number(1, 2) + number(0x9286, 2) + number(7, 2) + number(comment.size(), 4) + number(44, 4) + number(0, 4) + comment;
+}
+
+TEST(Exif, ReadsTheUserCommentInItsEncodings) {
+  const std::string ascii = std::string("ASCII\0\0\0", 8) + "Steps: 3", code = std::string("UNICODE\0", 8);
+  const std::string big("\0a\x4e\x2d\xd8\x3d\xde\x00", 8), little("a\0\x2d\x4e\x3d\xd8\x00\xde", 8);
+  for (const bool big_endian : {false, true}) {
+    EXPECT_EQ(exif_user_comment(bytes(comment_block(big_endian, ascii))), "Steps: 3");
+    EXPECT_EQ(exif_user_comment(bytes(comment_block(big_endian, code + std::string("\0b\0c", 4) + big))), "bca\u4e2d\U0001F600");
+    EXPECT_EQ(exif_user_comment(bytes(comment_block(big_endian, code + std::string("b\0c\0", 4) + little))), "bca\u4e2d\U0001F600");
+  }
+  EXPECT_EQ(exif_user_comment(bytes(comment_block(true, "JIS\0\0\0\0\0what"))), "");
+  EXPECT_EQ(exif_user_comment(bytes(block(true, 6))), "");
+  const std::string whole = comment_block(false, ascii);
+  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_EQ(exif_user_comment(bytes(whole.substr(0, size))), "") << size;
+}
+
 /// Letters in the place of pixels.
 std::string turned(const std::string& rows, int width, int orientation) {
   Image image{width, static_cast<int>(rows.size()) / width, {}};

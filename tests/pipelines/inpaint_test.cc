@@ -188,6 +188,7 @@ TEST_P(Inpaint, RefusesOptionsOutOfRangeByName) {
   for (const float blur : {-1.0f, 300.0f, std::numeric_limits<float>::quiet_NaN()}) refused([&](auto& o) { o.mask_blur = blur; }, "mask_blur");
   for (const int padding : {-1, 1 << 20}) refused([&](auto& o) { o.inpaint_padding = padding; }, "inpaint_padding");
   for (const int margin : {-1, 1 << 30}) refused([&](auto& o) { o.extend.top = margin; }, "extend");
+  refused([](auto& o) { o.extend = {.left = 16384, .top = 16384, .right = 0, .bottom = 0}; }, "extend");
   for (const InpaintArea area : {InpaintArea::whole, InpaintArea::masked})
     refused([&](auto& o) { o.inpaint_area = area, o.width = -8, o.height = 64; }, "width");
   refused([](auto& o) { o.mask_image = {}; }, "mask_image");

@@ -58,6 +58,7 @@ TEST(Load, NamesTensorsThatDoNotFitTheConfig) {
   EXPECT_ERROR(with_unet({{"block_out_channels", {32, 32, 32, 32}}}), bad_file, "has shape", "config asks for");
   EXPECT_ERROR(with_unet({{"cross_attention_dim", 40}}), bad_file, "hidden_size", "40");
   EXPECT_ERROR(with_unet({{"in_channels", 7}}), bad_file, "takes 7", "inpainting model takes 9");
+  EXPECT_ERROR(with_unet({{"in_channels", 9}}), bad_file, "conv_in.weight", "[8, 9, 3, 3]");  // an inpainting model's, but not its weights
 }
 
 TEST(Load, RefusesUnknownClassesByName) {

@@ -1,0 +1,106 @@
+// parse_infotext and apply_infotext against infotext, and against texts that A1111 wrote.
+#include <gtest/gtest.h>
+
+#include "impasto/metadata.h"
+
+namespace impasto {
+namespace {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+TEST(ParseInfotext, TakesA1111sTextApart) {
+  const Infotext text = parse_infotext(
+      "a cat, (sitting:1.2)\nby the sea\nNegative prompt: blurry, bad\nugly\n"
+      "Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 123, Size: 512x768, Model hash: 6ce0161689, Model: v1-5-pruned-emaonly, "
+      "Lora hashes: \"one: abc, two: def\", TI hashes: \"say \\\"hi\\\"\", Version: v1.10.1");
+  EXPECT_EQ(text.prompt, "a cat, (sitting:1.2)\nby the sea");
+  EXPECT_EQ(text.negative_prompt, "blurry, bad\nugly");
+  EXPECT_EQ(text.value("Steps"), "20");
+  EXPECT_EQ(text.value("Sampler"), "DPM++ 2M Karras");
+  EXPECT_EQ(text.value("Lora hashes"), "one: abc, two: def");
+  EXPECT_EQ(text.value("TI hashes"), "say \"hi\"");
+  EXPECT_EQ(text.value("Version"), "v1.10.1");
+  EXPECT_EQ(text.value("Nothing"), "");
+  EXPECT_EQ(text.fields.size(), 10u);
+}
+
+TEST(ParseInfotext, AnyTextIsAPromptWithoutThreeFields) {
+  EXPECT_EQ(parse_infotext("").prompt, "");
+  EXPECT_EQ(parse_infotext("a cat").prompt, "a cat");
+  EXPECT_EQ(parse_infotext("a cat\nmood: good, colour: red").prompt, "a cat\nmood: good, colour: red");
+  EXPECT_EQ(parse_infotext("a cat\nmood: good, colour: red").fields, Fields());
+  EXPECT_EQ(parse_infotext("Negative prompt: dogs\nSteps: 1, Sampler: Euler, Seed: 2").negative_prompt, "dogs");
+  EXPECT_EQ(parse_infotext("Steps: 1, Sampler: Euler, Seed: 2").prompt, "");
+  EXPECT_EQ(parse_infotext("x\nSteps: 1, Odd: \"open, Seed: 2, Size: 8x8").value("Seed"), "2");
+}
+
+TEST(ApplyInfotext, BringsBackWhatWasWritten) {
+  InpaintOptions before;
+  before.prompt = "a cat\nat night";
+  before.negative_prompt = "dogs";
+  before.num_inference_steps = 33;
+  before.guidance_scale = 6.3F;
+  before.guidance_rescale = 0.7F;
+  before.clip_skip = 1;
+  before.scheduler = "dpm++_2m_sde";
+  before.strength = 0.55;
+  before.invert_mask = true;
+  before.mask_blur = 2.5F;
+  before.inpaint_area = InpaintArea::masked;
+  before.inpaint_padding = 17;
+  TextToImageResult result;
+  result.seeds = {18446744073709551615u};
+  result.scheduler = "DPMSolverMultistepScheduler";
+  result.karras_sigmas = true;
+  result.width = 512;
+  result.height = 768;
+  InpaintOptions after;
+  EXPECT_EQ(apply_infotext(parse_infotext(infotext(before, result, {}, 0)), after), std::vector<std::string>());
+  EXPECT_EQ(after.prompt, before.prompt);
+  EXPECT_EQ(after.negative_prompt, before.negative_prompt);
+  EXPECT_EQ(after.num_inference_steps, 33);
+  EXPECT_EQ(after.guidance_scale, 6.3F);
+  EXPECT_EQ(after.guidance_rescale, 0.7F);
+  EXPECT_EQ(after.clip_skip, 1);
+  EXPECT_EQ(after.seed, 18446744073709551615u);
+  EXPECT_EQ(std::pair(after.width, after.height), std::pair(512, 768));
+  EXPECT_EQ(after.scheduler, "dpm++_2m_sde");
+  EXPECT_EQ(after.use_karras_sigmas, true);
+  EXPECT_EQ(after.strength, 0.55);
+  EXPECT_TRUE(after.invert_mask);
+  EXPECT_EQ(after.mask_blur, 2.5F);
+  EXPECT_EQ(after.inpaint_area, InpaintArea::masked);
+  EXPECT_EQ(after.inpaint_padding, 17);
+}
+
+TEST(ApplyInfotext, KnowsEverySampler) {
+  for (const SchedulerName& name : scheduler_names()) {
+    TextToImageOptions options;
+    options.scheduler = name.short_name;
+    TextToImageResult result;
+    result.seeds = {1};
+    result.scheduler = name.class_name;
+    InpaintOptions after;
+    EXPECT_EQ(apply_infotext(parse_infotext(infotext(options, result, {}, 0)), after), std::vector<std::string>()) << name.short_name;
+    EXPECT_FALSE(after.scheduler.empty()) << name.short_name;
+  }
+}
+
+TEST(ApplyInfotext, ReadsOldNamesAndWarnsOfWhatItDoesNotKnow) {
+  InpaintOptions options;
+  options.num_inference_steps = 7;
+  const auto warnings =
+      apply_infotext(parse_infotext("x\nSteps: many, Sampler: DPM++ 2M Karras, Size: 8, Schedule type: Odd, Seed: 5, Clip skip: 0"), options);
+  EXPECT_EQ(options.scheduler, "DPMSolverMultistepScheduler");
+  EXPECT_EQ(options.use_karras_sigmas, true);
+  EXPECT_EQ(options.num_inference_steps, 7);
+  EXPECT_EQ(options.seed, 5u);
+  ASSERT_EQ(warnings.size(), 4u);
+  EXPECT_NE(warnings[0].find("Steps: many"), std::string::npos);
+  InpaintOptions euler;
+  apply_infotext(parse_infotext("x\nSteps: 1, Sampler: Euler, Seed: 5"), euler);
+  EXPECT_EQ(euler.scheduler, "EulerDiscreteScheduler");
+}
+
+}  // namespace
+}  // namespace impasto
