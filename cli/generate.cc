@@ -104,7 +104,7 @@ std::string text_of(const Request& request, const TextToImageResult& result, con
   }
 }
 
-TextToImageResult draw(const Pipeline& pipeline, Request request, Progress& progress) {
+TextToImageResult draw(const Pipeline& pipeline, Request& request, Progress& progress) {
   InpaintOptions& options = request.options;
   progress.begin("Drawing", options.num_inference_steps);
   options.on_step = [&](const StepInfo& info) {
@@ -165,7 +165,7 @@ int generate(const GenerateArguments& arguments) {
 
   const std::string path = model_or_default(arguments.model);
   const ModelInfo model = inspect(path);
-  const Request request = settle(arguments, model);
+  Request request = settle(arguments, model);
   check(request, model);
   const OutputPath output(arguments.output, request.options.num_images);
   check_output(output, request.options);

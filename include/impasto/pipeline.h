@@ -68,8 +68,8 @@ struct TextToImageOptions {
   /// Lets the VAE see a picture larger than its own sample size in squares that overlap and fade into each other, as diffusers'
   /// enable_vae_tiling: memory for one square, and a picture that differs a little.
   bool vae_tiling = false;
-  float eta = 0.f;               ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
-  int height = 0;                ///< pixels, a multiple of 8; 0 takes the model's own size
+  float eta = 0.f;  ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
+  int height = 0;   ///< pixels, a multiple of 8; 0 takes the model's own size
   int width = 0;
   /// Image k is drawn from seed + k, so that it equals the image drawn alone from that seed; unset takes a random seed.
   std::optional<std::uint64_t> seed;

@@ -29,7 +29,7 @@ class Tiff {
 };
 
 constexpr std::uint32_t kOrientation = 0x0112, kExifDirectory = 0x8769, kUserComment = 0x9286;
-constexpr std::uint32_t kShort = 3, kLong = 4, kUndefined = 7;
+constexpr std::uint32_t kByte = 1, kShort = 3, kLong = 4, kUndefined = 7;
 constexpr std::uint64_t kEntryBytes = 12;  // tag, type, count, value or its place
 
 Tiff tiff_of(std::span<const std::uint8_t> exif) {
@@ -38,12 +38,12 @@ Tiff tiff_of(std::span<const std::uint8_t> exif) {
   return Tiff(exif);
 }
 
-/// Where the entry with the tag and type begins in a directory; 0 for none.
-std::uint64_t find_entry(const Tiff& tiff, std::uint64_t directory, std::uint32_t tag, std::uint32_t type) {
+/// Where the entry with the tag and one of the types begins in a directory; 0 for none.
+std::uint64_t find_entry(const Tiff& tiff, std::uint64_t directory, std::uint32_t tag, std::initializer_list<std::uint32_t> types) {
   const std::uint64_t entries = tiff.number(directory, 2);
   for (std::uint64_t i = 0; i < entries; ++i) {
     const std::uint64_t entry = directory + 2 + i * kEntryBytes;
-    if (tiff.number(entry, 2) == tag && tiff.number(entry + 2, 2) == type) return entry;
+    if (tiff.number(entry, 2) == tag && std::find(types.begin(), types.end(), tiff.number(entry + 2, 2)) != types.end()) return entry;
   }
   return 0;
 }
@@ -88,7 +88,7 @@ bool looks_big_endian(std::span<const std::uint8_t> bytes) {
 int exif_orientation(std::span<const std::uint8_t> exif) {
   const Tiff tiff = tiff_of(exif);
   if (!tiff.valid()) return 1;
-  const std::uint64_t entry = find_entry(tiff, tiff.number(4, 4), kOrientation, kShort);
+  const std::uint64_t entry = find_entry(tiff, tiff.number(4, 4), kOrientation, {kShort});
   const auto value = entry == 0 ? 1 : static_cast<int>(tiff.number(entry + 8, 2));
   return value >= 1 && value <= 8 ? value : 1;
 }
@@ -97,8 +97,8 @@ std::string exif_user_comment(std::span<const std::uint8_t> exif) {
   constexpr std::size_t kCode = 8;  // bytes that name the encoding
   const Tiff tiff = tiff_of(exif);
   if (!tiff.valid()) return {};
-  const std::uint64_t pointer = find_entry(tiff, tiff.number(4, 4), kExifDirectory, kLong);
-  const std::uint64_t entry = pointer == 0 ? 0 : find_entry(tiff, tiff.number(pointer + 8, 4), kUserComment, kUndefined);
+  const std::uint64_t pointer = find_entry(tiff, tiff.number(4, 4), kExifDirectory, {kLong});
+  const std::uint64_t entry = pointer == 0 ? 0 : find_entry(tiff, tiff.number(pointer + 8, 4), kUserComment, {kUndefined, kByte});
   if (entry == 0) return {};
   const auto bytes = tiff.bytes(tiff.number(entry + 8, 4), tiff.number(entry + 4, 4));
   if (bytes.size() <= kCode) return {};

@@ -114,8 +114,8 @@ class Applier {
     read("Denoising strength", [&](const std::string& value) { return number(value, o_.strength); });
     read("Mask blur", [&](const std::string& value) { return number(value, o_.mask_blur); });
     read("Masked area padding", [&](const std::string& value) { return number(value, o_.inpaint_padding); });
-    o_.invert_mask = text_.value("Mask mode") == "Inpaint not masked";
-    o_.inpaint_area = text_.value("Inpaint area") == "Only masked" ? InpaintArea::masked : InpaintArea::whole;
+    if (text_.value("Mask mode") == "Inpaint not masked") o_.invert_mask = true;
+    if (text_.value("Inpaint area") == "Only masked") o_.inpaint_area = InpaintArea::masked;
     return std::move(warnings_);
   }
 

@@ -92,7 +92,9 @@ void warn_of_a_thin_mask(Drawing& drawing, const InpaintPicture& picture) {
   const std::vector<float> mask = latent_mask(drawing, picture.working_mask(), 1).to_host();
   if (std::find(mask.begin(), mask.end(), 1.0f) != mask.end()) return;
   drawing.result().warnings.push_back(
-      "the mask is so thin that it meets no point of the model's grid, so that nothing new is painted; make it wider, or set inpaint_area to masked");
+      "the mask is so thin, or so blurred, that it meets no point of the model's grid, and nothing new is painted; make it wider, or set "
+      "inpaint_area to "
+      "masked");
 }
 
 }  // namespace

@@ -78,12 +78,11 @@ TextToImageOptions sized_for(const InpaintOptions& o, const Pixels& canvas, cons
   return sized;
 }
 
-Region drawn_region(const InpaintOptions& o, const TextToImageOptions& sized, const Pixels& mask) {
-  const Region all{0, 0, mask.width, mask.height};
+Region drawn_region(const InpaintOptions& o, const TextToImageOptions& sized, const Pixels& mask, const Pixels& soft) {
   // A size out of range is refused later, with all other options.
-  return o.inpaint_area == InpaintArea::whole || sized.width < 1 || sized.height < 1
-             ? all
-             : crop_region(mask.view(), sized.width, sized.height, o.inpaint_padding);
+  if (o.inpaint_area == InpaintArea::whole || sized.width < 1 || sized.height < 1) return {0, 0, mask.width, mask.height};
+  const bool blurred_away = std::all_of(soft.values.begin(), soft.values.end(), [](std::uint8_t v) { return v == 0; });
+  return crop_region((blurred_away ? mask : soft).view(), sized.width, sized.height, o.inpaint_padding);
 }
 
 }  // namespace
@@ -97,7 +96,7 @@ InpaintPicture::InpaintPicture(const InpaintOptions& o, const Checkpoint& checkp
       mask_(drawn_mask(o, warnings)),
       soft_(gaussian_blur(mask_, o.mask_blur)),
       sized_(sized_for(o, canvas_, checkpoint)),
-      region_(drawn_region(o, sized_, soft_)) {}
+      region_(drawn_region(o, sized_, mask_, soft_)) {}
 
 Image InpaintPicture::working_image() const {
   const PixelView canvas = canvas_.view();

@@ -43,7 +43,7 @@ TEST(Exif, NonsenseMeansUpright) {
 }
 
 /// An EXIF directory with a user comment.
-std::string comment_block(bool big_endian, const std::string& comment) {
+std::string comment_block(bool big_endian, const std::string& comment, std::size_t type = 7) {
   const auto number = [&](std::size_t value, int size) {
     std::string text;
     for (int i = 0; i < size; ++i) text += static_cast<char>(value >> 8 * (big_endian ? size - 1 - i : i));
@@ -51,7 +51,7 @@ std::string comment_block(bool big_endian, const std::string& comment) {
   };
   return std::string(big_endian ? "MM" : "II") + number(42, 2) + number(8, 4) +                           //
          number(1, 2) + number(0x8769, 2) + number(4, 2) + number(1, 4) + number(26, 4) + number(0, 4) +  //
-         number(1, 2) + number(0x9286, 2) + number(7, 2) + number(comment.size(), 4) + number(44, 4) + number(0, 4) + comment;
+         number(1, 2) + number(0x9286, 2) + number(type, 2) + number(comment.size(), 4) + number(44, 4) + number(0, 4) + comment;
 }
 
 TEST(Exif, ReadsTheUserCommentInItsEncodings) {
@@ -63,6 +63,7 @@ TEST(Exif, ReadsTheUserCommentInItsEncodings) {
     EXPECT_EQ(exif_user_comment(bytes(comment_block(big_endian, code + std::string("b\0c\0", 4) + little))), "bca\u4e2d\U0001F600");
   }
   EXPECT_EQ(exif_user_comment(bytes(comment_block(true, "JIS\0\0\0\0\0what"))), "");
+  EXPECT_EQ(exif_user_comment(bytes(comment_block(true, ascii, /*type=*/1))), "Steps: 3");  // as Pillow writes it
   EXPECT_EQ(exif_user_comment(bytes(block(true, 6))), "");
   const std::string whole = comment_block(false, ascii);
   for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_EQ(exif_user_comment(bytes(whole.substr(0, size))), "") << size;

@@ -136,6 +136,17 @@ TEST_P(Inpaint, WarnsOfAMaskBetweenTheGridsPoints) {
   EXPECT_NE(result.warnings[0].find("so thin"), std::string::npos) << result.warnings[0];
 }
 
+TEST_P(Inpaint, WarnsOfAMaskThatIsBlurredAway) {
+  options_.mask_image = box_mask(75, 58, 30, 30, 31, 31);
+  options_.mask_blur = 60;
+  for (const InpaintArea area : {InpaintArea::whole, InpaintArea::masked}) {
+    options_.inpaint_area = area;
+    const TextToImageResult result = pipeline_.inpaint(options_);
+    ASSERT_EQ(result.warnings.size(), 1u);
+    EXPECT_NE(result.warnings[0].find("so blurred"), std::string::npos) << result.warnings[0];
+  }
+}
+
 TEST_P(Inpaint, ExtendGrowsThePictureAndPaintsTheNewPart) {
   options_.mask_image = {};
   options_.extend = {.left = 16, .top = 0, .right = 5, .bottom = 22};
