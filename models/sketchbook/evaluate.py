@@ -2,7 +2,8 @@
 
     python evaluate.py judge --work work           # train the judge on renders, report it on held-out ones
     python evaluate.py prompts --to prompts.txt    # the 300 held-out prompts, one a line
-    python evaluate.py draw --to pictures --guidance 5    # draw them with diffusers, 000.png ...
+    python evaluate.py draw --to pictures --guidance 5    # draw them with the engine, 000.png ...
+    python evaluate.py draw --to pictures --engine diffusers
     python evaluate.py score pictures              # judge a folder of 000.png ..., whoever drew them
     python evaluate.py vae                         # the autoencoder's PSNR on held-out renders
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from painter import paint
 from world import COLOURS, SHAPES, STYLES, SUBJECTS, TIMES, Spec, caption, sample_spec
 
 HERE = Path(__file__).resolve().parent
+BUILT = HERE.parents[1] / "build" / "release" / "cli" / "impasto"
 PROMPTS = 300
 
 
@@ -106,14 +110,16 @@ def train_judge(args: argparse.Namespace) -> None:
         norms.append(torch.nn.BatchNorm2d(channels))
         width = channels
     whole, cell = torch.nn.Linear(2 * width, sum(HEADS.values())), torch.nn.Linear(2 * width, sum(CELL_HEADS.values()))
-    model = torch.nn.ModuleList([convs, norms, whole, cell])
+    model = torch.nn.ModuleList([convs, norms, whole, cell]).to(memory_format=torch.channels_last)
 
     def pool(x: torch.Tensor) -> torch.Tensor:
         return torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
 
     def forward(x: torch.Tensor) -> list[torch.Tensor]:
         for conv, norm in zip(convs, norms):
-            x = F.relu(norm(conv(x)))
+            with torch.autocast("cpu", torch.bfloat16):  # a third of the time
+                x = F.relu(norm(conv(x)))
+        x = x.float()
         parts = list(whole(pool(x)).split(list(HEADS.values()), dim=1))
         for r0, r1 in WINDOWS:
             for c0, c1 in WINDOWS:
@@ -126,6 +132,7 @@ def train_judge(args: argparse.Namespace) -> None:
         optimizer.param_groups[0]["lr"] = rate(step, args.steps, 3e-3, warmup=50, decay=0.6)
         picks = rng.integers(0, len(pictures), 64)
         x = torch.from_numpy(np.stack([pictures[int(i)] for i in picks])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        x = x.contiguous(memory_format=torch.channels_last)
         if rng.random() < 0.5:  # a picture decoded from latents is softer than a render
             x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
         x = x * (1 + 0.06 * torch.randn(64, 1, 1, 1)) + 0.04 * torch.randn(64, 3, 1, 1) + 0.06 * rng.random() * torch.randn_like(x)
@@ -149,11 +156,27 @@ def judge_accuracy(count: int = 1000) -> dict[str, float]:
     return score(specs, [paint(s) for s in specs], Judge())
 
 
-# --- Drawing with diffusers ----------------------------------------------------------------------
+# --- Drawing -------------------------------------------------------------------------------------
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Draws the prompts with diffusers into args.to; picture k uses seed k."""
+    """Draws the prompts into args.to, by the engine's command or by diffusers; picture k uses seed k."""
+    target = Path(args.to)
+    target.mkdir(parents=True, exist_ok=True)
+    prompts = [text for _, text in held_out_prompts(args.count)]
+    (_draw_with_diffusers if args.engine == "diffusers" else _draw_with_command)(args, prompts, target)
+    print(f"{len(prompts)} pictures in {target}")
+
+
+def _draw_with_command(args: argparse.Namespace, prompts: list[str], target: Path) -> None:
+    options = ["--model", args.model, "--steps", str(args.steps_drawn), "--guidance-scale", str(args.guidance), "--quiet"]
+    options += ["--threads", str(args.threads)] if args.threads else []
+    for k, prompt in enumerate(prompts):
+        subprocess.run([args.engine, "generate", prompt, *options, "--seed", str(k), "-o", str(target / f"{k:03d}.png")],
+                       check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+
+
+def _draw_with_diffusers(args: argparse.Namespace, prompts: list[str], target: Path) -> None:
     import torch
     from diffusers import StableDiffusionPipeline
 
@@ -161,15 +184,11 @@ def draw(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     pipe = StableDiffusionPipeline.from_pretrained(args.model, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
-    target = Path(args.to)
-    target.mkdir(parents=True, exist_ok=True)
-    prompts = [text for _, text in held_out_prompts(args.count)]
     for k in range(0, len(prompts), 20):
         seeds = [torch.Generator().manual_seed(i) for i in range(k, min(k + 20, len(prompts)))]
         images = pipe(prompts[k : k + 20], num_inference_steps=args.steps_drawn, guidance_scale=args.guidance, generator=seeds).images
         for i, image in enumerate(images):
             image.save(target / f"{k + i:03d}.png")
-    print(f"{len(prompts)} pictures in {target}")
 
 
 def vae_psnr(model: str, count: int = 200) -> dict[str, float]:
@@ -196,14 +215,20 @@ def main() -> None:
     p.add_argument("--model", default=str(HERE))
     p.add_argument("--work", default="work", help="where train.py rendered its pictures")
     p.add_argument("--seed", type=int, default=0, help="of the rendered pictures")
-    p.add_argument("--steps", type=int, default=2500, help="judge: training steps")
+    p.add_argument("--steps", type=int, default=2000, help="judge: training steps")
     p.add_argument("--steps-drawn", type=int, default=30)
     p.add_argument("--guidance", type=float, default=5.0)
     p.add_argument("--count", type=int, default=PROMPTS)
     p.add_argument("--threads", type=int, default=0)
+    p.add_argument("--engine", default=str(BUILT) if BUILT.exists() else shutil.which("impasto") or "diffusers",
+                   help="what draws: the path of an impasto command, or diffusers (default: %(default)s)")  # fmt: skip
     p.add_argument("--to", default="pictures")
     args = p.parse_args()
     if args.what == "judge":
+        if args.threads:
+            import torch
+
+            torch.set_num_threads(args.threads)
         train_judge(args)
         print(json.dumps(judge_accuracy()))
     elif args.what == "prompts":

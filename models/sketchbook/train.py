@@ -147,6 +147,10 @@ def train_autoencoder(run: Run) -> None:
     model = _last(networks.autoencoder().to(run.device))
     average, optimizers = networks.Average(model), optim.build(model, args.ae_rate, _EDGES)
     first = _resume(run, model, average, optimizers)
+    if args.freeze_encoder:  # the averaged encoder made the stored latents
+        model.load_state_dict(average.values)
+    if run.device.type == "cpu" and args.bfloat16:
+        networks.thrifty(model)
     judge = _to_tensor(held_out_pictures(64)[1], run.device)
     sums, count = np.zeros(2), 0
     for step in range(first, args.ae_steps + 1):
@@ -162,7 +166,7 @@ def train_autoencoder(run: Run) -> None:
             sums, count = np.zeros(2), 0
         if step == args.ae_steps:
             break
-        optim.set_rate(optimizers, optim.rate(step, args.ae_steps, args.ae_rate))
+        optim.set_rate(optimizers, optim.rate(step, args.ae_steps, args.ae_rate, decay=args.fall))
         crops = pictures.crops(np.random.default_rng((args.seed, step)), args.ae_batch, args.ae_crop)
         x = _to_tensor(crops[run.share(args.ae_batch)], run.device)
         with run.autocast():
@@ -170,9 +174,12 @@ def train_autoencoder(run: Run) -> None:
                 posterior = model.encode(x).latent_dist
             y = model.decode(posterior.sample()).sample
         y, mean, logvar = y.float(), posterior.mean.float(), posterior.logvar.float()
-        squared = (y - x).square().mean()
+        squares = (y - x).square().mean(dim=(1, 2, 3))
+        squared = squares.mean()
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
         loss = squared + 0.05 * (y - x).abs().mean() + args.kl * kl
+        if args.freeze_encoder:  # the finish goes for what is measured, decibels picture by picture
+            loss = 0.1 * torch.log(squares + 1e-4).mean()
         loss.backward()
         run.agree(model)
         for optimizer in optimizers:
@@ -343,20 +350,20 @@ def train_unet(run: Run) -> None:
     unet, text = model["unet"], model["text"]
     text.requires_grad_(not args.freeze_text)
     if run.device.type == "cpu" and args.bfloat16:
-        networks.thrifty(unet)
+        networks.thrifty(unet, text)
     denoise = torch.compile(unet.forward) if args.compile else unet.forward
     alphas = scheduler().alphas_cumprod.to(run.device)
     total, count = 0.0, 0
     for step in range(first, args.unet_steps + 1):
         if step % args.every == 0 or step == args.unet_steps:
-            run.log(step, loss=total / max(1, count), rate=optim.rate(step, args.unet_steps, args.unet_rate))
+            run.log(step, loss=total / max(1, count), rate=optim.rate(step, args.unet_steps, args.unet_rate, decay=args.fall))
             _keep(run, step, model, average, optimizers)
             total, count = 0.0, 0
             if run.rank == 0 and step > first and (step % (args.every * 4) == 0 or step == args.unet_steps):
                 _sheet(run, average.values)
         if step == args.unet_steps:
             break
-        optim.set_rate(optimizers, optim.rate(step, args.unet_steps, args.unet_rate))
+        optim.set_rate(optimizers, optim.rate(step, args.unet_steps, args.unet_rate, decay=args.fall))
         noise_rng = torch.Generator().manual_seed(args.seed * 1_000_003 + step)
         words_rng = random.Random(f"unet/{args.seed}/{step}")
         n = args.unet_batch
@@ -447,6 +454,7 @@ def _arguments() -> argparse.Namespace:
     p.add_argument("--unet-rate", type=float, default=2e-3)
     p.add_argument("--freeze-text", action="store_true", help="keep the warmed-up text encoder as it is: a fifth off each step")
     p.add_argument("--decay", type=float, default=0.998, help="of the moving average of the weights")
+    p.add_argument("--fall", type=float, default=0.35, help="share of the steps over which the learning rate falls, at their end")
     p.add_argument("--dropout", type=float, default=0.1, help="share of empty captions, for guidance")
     return p.parse_args()
 
