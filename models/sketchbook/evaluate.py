@@ -5,6 +5,9 @@
     python evaluate.py draw --to pictures --guidance 5    # draw them with the engine, 000.png ...
     python evaluate.py draw --to pictures --engine diffusers
     python evaluate.py score pictures              # judge a folder of 000.png ..., whoever drew them
+    python evaluate.py sheet --to sheet.png        # four scenes in four styles, drawn by the engine
+    python evaluate.py redraw --to pictures --strength 0.4    # renders into another style, by the engine; scored too
+    python evaluate.py inpaint --to pictures       # one coloured shape of a render into another; scored too
     python evaluate.py vae                         # the autoencoder's PSNR on held-out renders
 """
 
@@ -15,14 +18,15 @@ import json
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from judge import CELL_HEADS, HEADS, LAYERS, WEIGHTS, WINDOWS, Judge, Verdict
-from painter import paint
-from world import COLOURS, SHAPES, STYLES, SUBJECTS, TIMES, Spec, caption, sample_spec
+from painter import contact_sheet, paint
+from world import COLOURS, PLACES, SHAPES, STYLES, SUBJECTS, TIMES, Spec, caption, sample_spec
 
 HERE = Path(__file__).resolve().parent
 BUILT = HERE.parents[1] / "build" / "release" / "cli" / "impasto"
@@ -169,11 +173,16 @@ def draw(args: argparse.Namespace) -> None:
 
 
 def _draw_with_command(args: argparse.Namespace, prompts: list[str], target: Path) -> None:
-    options = ["--model", args.model, "--steps", str(args.steps_drawn), "--guidance-scale", str(args.guidance), "--quiet"]
-    options += ["--threads", str(args.threads)] if args.threads else []
     for k, prompt in enumerate(prompts):
-        subprocess.run([args.engine, "generate", prompt, *options, "--seed", str(k), "-o", str(target / f"{k:03d}.png")],
-                       check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+        _command(args, prompt, k, target / f"{k:03d}.png")
+
+
+def _command(args: argparse.Namespace, prompt: str, seed: int, to: Path, *more: str) -> np.ndarray:
+    """The picture that `impasto generate` draws; it stays in the file `to`."""
+    options = ["--model", args.model, "--steps", str(args.steps_drawn), "--guidance-scale", str(args.guidance), "--quiet", *more]
+    options += ["--threads", str(args.threads)] if args.threads else []
+    subprocess.run([args.engine, "generate", prompt, *options, "--seed", str(seed), "-o", str(to)], check=True, stdout=subprocess.DEVNULL)
+    return np.asarray(Image.open(to).convert("RGB"))
 
 
 def _draw_with_diffusers(args: argparse.Namespace, prompts: list[str], target: Path) -> None:
@@ -189,6 +198,69 @@ def _draw_with_diffusers(args: argparse.Namespace, prompts: list[str], target: P
         images = pipe(prompts[k : k + 20], num_inference_steps=args.steps_drawn, guidance_scale=args.guidance, generator=seeds).images
         for i, image in enumerate(images):
             image.save(target / f"{k + i:03d}.png")
+
+
+SHEET_SCENES = ("a city skyline at sunset", "two boats with red sails on the sea at noon", "a blue house on a hill under a full moon",
+                "a bridge over a river at sunrise")  # fmt: skip
+SHEET_STYLES = ("", " by J. M. W. Turner", " in the style of Van Gogh", " in the style of Joan Miró")
+
+
+def sheet(args: argparse.Namespace) -> None:
+    """Four scenes by four styles, drawn by the engine with one seed, as one picture in the file args.to."""
+    target = Path(args.to).with_suffix(".part.png")
+    pictures = [_command(args, scene + style, args.seed, target) for scene in SHEET_SCENES for style in SHEET_STYLES]
+    target.unlink()
+    contact_sheet(pictures, len(SHEET_STYLES)).save(args.to, optimize=True)
+
+
+# --- Pictures from pictures ----------------------------------------------------------------------
+
+
+def _layout(picture: np.ndarray) -> np.ndarray:
+    """Brightness of 8 x 8 blocks, [256]: what stands where, whatever the strokes."""
+    return picture.astype(np.float32).mean(2).reshape(16, 8, 16, 8).mean((1, 3)).ravel()
+
+
+def redraw(args: argparse.Namespace) -> dict[str, float]:
+    """Picture to picture: renders prompted into another style. Shares that show the new style and still the subject
+    (with each shape in its place); mean correlation of brightness with the render."""
+    target, judge, marks = Path(args.to), Judge(), []
+    target.mkdir(parents=True, exist_ok=True)
+    for k in range(args.count):
+        rng = random.Random(f"redraw {k}")
+        before = sample_spec(rng, held_out=True)
+        after = replace(before, style=rng.choice([s for s in STYLES if s != before.style]))
+        render = paint(before)
+        Image.fromarray(render).save(target / f"{k:03d}_from.png")
+        got = _command(args, caption(after, rng, full=True), k, target / f"{k:03d}.png", "--image", str(target / f"{k:03d}_from.png"), "--strength", str(args.strength))
+        seen = judge.look(got)
+        kept = seen.subject == after.subject and all(seen.cells[t.row * 3 + t.column][0] == t.shape for t in after.things)
+        marks.append((seen.style == after.style, kept, np.corrcoef(_layout(render), _layout(got))[0, 1]))
+    return dict(zip(("style", "subject and place", "correlation"), np.mean(marks, axis=0).round(3).tolist()))
+
+
+def inpaint(args: argparse.Namespace) -> dict[str, float]:
+    """Repaints the lone shape of a render as another shape in another colour. Shares that show the new shape, the new colour,
+    both; and the largest change outside the mask's rim of 8 pixels, of 255."""
+    target, judge, marks, outside = Path(args.to), Judge(), [], 0
+    target.mkdir(parents=True, exist_ok=True)
+    for k in range(args.count):
+        rng = random.Random(f"inpaint {k}")
+        before = next(s for s in iter(lambda: sample_spec(rng, objects=1.0), None) if s.place in PLACES)
+        (old,) = before.things
+        new = replace(old, shape=rng.choice([s for s in SHAPES if s != old.shape]), colour=rng.choice([c for c in COLOURS if c != old.colour]))
+        y, x = (64 + 35 * (place - 1) for place in (old.row, old.column))
+        mask, rim = np.zeros((2, 128, 128), bool)
+        mask[max(0, y - 42) : y + 42, max(0, x - 42) : x + 42] = True
+        rim[max(0, y - 50) : y + 50, max(0, x - 50) : x + 50] = True
+        render, stem = paint(before), str(target / f"{k:03d}")
+        Image.fromarray(render).save(f"{stem}_from.png")
+        Image.fromarray(mask).convert("L").save(f"{stem}_mask.png")
+        got = _command(args, caption(replace(before, things=(new,)), rng, full=True), k, Path(f"{stem}.png"), "--image", f"{stem}_from.png", "--mask", f"{stem}_mask.png")
+        shape, colour = judge.look(got).cells[new.row * 3 + new.column]
+        marks.append((shape == new.shape, colour == new.colour, (shape, colour) == (new.shape, new.colour)))
+        outside = max(outside, int(np.abs(got.astype(int) - render)[~rim].max()))
+    return dict(zip(("shape", "colour", "both"), np.mean(marks, axis=0).round(3).tolist())) | {"outside": outside}
 
 
 def vae_psnr(model: str, count: int = 200) -> dict[str, float]:
@@ -210,14 +282,15 @@ def vae_psnr(model: str, count: int = 200) -> dict[str, float]:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", choices=("judge", "prompts", "draw", "score", "vae"))
+    p.add_argument("what", choices=("judge", "prompts", "draw", "score", "sheet", "redraw", "inpaint", "vae"))
     p.add_argument("pictures", nargs="?", help="score: the folder of 000.png ...")
     p.add_argument("--model", default=str(HERE))
     p.add_argument("--work", default="work", help="where train.py rendered its pictures")
-    p.add_argument("--seed", type=int, default=0, help="of the rendered pictures")
+    p.add_argument("--seed", type=int, default=0, help="of the rendered pictures; sheet: of the drawing")
     p.add_argument("--steps", type=int, default=2000, help="judge: training steps")
     p.add_argument("--steps-drawn", type=int, default=30)
     p.add_argument("--guidance", type=float, default=5.0)
+    p.add_argument("--strength", type=float, default=0.4, help="redraw: how far from the picture")
     p.add_argument("--count", type=int, default=PROMPTS)
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--engine", default=str(BUILT) if BUILT.exists() else shutil.which("impasto") or "diffusers",
@@ -235,6 +308,10 @@ def main() -> None:
         Path(args.to).write_text("".join(text + "\n" for _, text in held_out_prompts()), encoding="utf-8")
     elif args.what == "draw":
         draw(args)
+    elif args.what == "sheet":
+        sheet(args)
+    elif args.what in ("redraw", "inpaint"):
+        print(json.dumps(redraw(args) if args.what == "redraw" else inpaint(args)))
     elif args.what == "vae":
         print(json.dumps(vae_psnr(args.model)))
     else:
