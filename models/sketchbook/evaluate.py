@@ -2,8 +2,12 @@
 
     python evaluate.py judge --work work           # train the judge on renders, report it on held-out ones
     python evaluate.py prompts --to prompts.txt    # the 300 held-out prompts, one a line
-    python evaluate.py draw --to pictures --guidance 5    # draw them with diffusers, 000.png ...
+    python evaluate.py draw --to pictures --guidance 5    # draw them with the engine, 000.png ...
+    python evaluate.py draw --to pictures --engine diffusers
     python evaluate.py score pictures              # judge a folder of 000.png ..., whoever drew them
+    python evaluate.py sheet --to sheet.png        # four scenes in four styles, drawn by the engine
+    python evaluate.py redraw --to pictures --strength 0.4    # renders into another style, by the engine; scored too
+    python evaluate.py inpaint --to pictures       # one coloured shape of a render into another; scored too
     python evaluate.py vae                         # the autoencoder's PSNR on held-out renders
 """
 
@@ -12,16 +16,20 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from judge import CELL_HEADS, HEADS, LAYERS, WEIGHTS, WINDOWS, Judge, Verdict
-from painter import paint
-from world import COLOURS, SHAPES, STYLES, SUBJECTS, TIMES, Spec, caption, sample_spec
+from painter import contact_sheet, paint
+from world import COLOURS, PLACES, SHAPES, STYLES, SUBJECTS, TIMES, Spec, caption, sample_spec
 
 HERE = Path(__file__).resolve().parent
+BUILT = HERE.parents[1] / "build" / "release" / "cli" / "impasto"
 PROMPTS = 300
 
 
@@ -106,14 +114,16 @@ def train_judge(args: argparse.Namespace) -> None:
         norms.append(torch.nn.BatchNorm2d(channels))
         width = channels
     whole, cell = torch.nn.Linear(2 * width, sum(HEADS.values())), torch.nn.Linear(2 * width, sum(CELL_HEADS.values()))
-    model = torch.nn.ModuleList([convs, norms, whole, cell])
+    model = torch.nn.ModuleList([convs, norms, whole, cell]).to(memory_format=torch.channels_last)
 
     def pool(x: torch.Tensor) -> torch.Tensor:
         return torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
 
     def forward(x: torch.Tensor) -> list[torch.Tensor]:
         for conv, norm in zip(convs, norms):
-            x = F.relu(norm(conv(x)))
+            with torch.autocast("cpu", torch.bfloat16):  # a third of the time
+                x = F.relu(norm(conv(x)))
+        x = x.float()
         parts = list(whole(pool(x)).split(list(HEADS.values()), dim=1))
         for r0, r1 in WINDOWS:
             for c0, c1 in WINDOWS:
@@ -126,6 +136,7 @@ def train_judge(args: argparse.Namespace) -> None:
         optimizer.param_groups[0]["lr"] = rate(step, args.steps, 3e-3, warmup=50, decay=0.6)
         picks = rng.integers(0, len(pictures), 64)
         x = torch.from_numpy(np.stack([pictures[int(i)] for i in picks])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        x = x.contiguous(memory_format=torch.channels_last)
         if rng.random() < 0.5:  # a picture decoded from latents is softer than a render
             x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
         x = x * (1 + 0.06 * torch.randn(64, 1, 1, 1)) + 0.04 * torch.randn(64, 3, 1, 1) + 0.06 * rng.random() * torch.randn_like(x)
@@ -149,11 +160,32 @@ def judge_accuracy(count: int = 1000) -> dict[str, float]:
     return score(specs, [paint(s) for s in specs], Judge())
 
 
-# --- Drawing with diffusers ----------------------------------------------------------------------
+# --- Drawing -------------------------------------------------------------------------------------
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Draws the prompts with diffusers into args.to; picture k uses seed k."""
+    """Draws the prompts into args.to, by the engine's command or by diffusers; picture k uses seed k."""
+    target = Path(args.to)
+    target.mkdir(parents=True, exist_ok=True)
+    prompts = [text for _, text in held_out_prompts(args.count)]
+    (_draw_with_diffusers if args.engine == "diffusers" else _draw_with_command)(args, prompts, target)
+    print(f"{len(prompts)} pictures in {target}")
+
+
+def _draw_with_command(args: argparse.Namespace, prompts: list[str], target: Path) -> None:
+    for k, prompt in enumerate(prompts):
+        _command(args, prompt, k, target / f"{k:03d}.png")
+
+
+def _command(args: argparse.Namespace, prompt: str, seed: int, to: Path, *more: str) -> np.ndarray:
+    """The picture that `impasto generate` draws; it stays in the file `to`."""
+    options = ["--model", args.model, "--steps", str(args.steps_drawn), "--guidance-scale", str(args.guidance), "--quiet", *more]
+    options += ["--threads", str(args.threads)] if args.threads else []
+    subprocess.run([args.engine, "generate", prompt, *options, "--seed", str(seed), "-o", str(to)], check=True, stdout=subprocess.DEVNULL)
+    return np.asarray(Image.open(to).convert("RGB"))
+
+
+def _draw_with_diffusers(args: argparse.Namespace, prompts: list[str], target: Path) -> None:
     import torch
     from diffusers import StableDiffusionPipeline
 
@@ -161,15 +193,74 @@ def draw(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     pipe = StableDiffusionPipeline.from_pretrained(args.model, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
-    target = Path(args.to)
-    target.mkdir(parents=True, exist_ok=True)
-    prompts = [text for _, text in held_out_prompts(args.count)]
     for k in range(0, len(prompts), 20):
         seeds = [torch.Generator().manual_seed(i) for i in range(k, min(k + 20, len(prompts)))]
         images = pipe(prompts[k : k + 20], num_inference_steps=args.steps_drawn, guidance_scale=args.guidance, generator=seeds).images
         for i, image in enumerate(images):
             image.save(target / f"{k + i:03d}.png")
-    print(f"{len(prompts)} pictures in {target}")
+
+
+SHEET_SCENES = ("a city skyline at sunset", "two boats with red sails on the sea at noon", "a blue house on a hill under a full moon",
+                "a bridge over a river at sunrise")  # fmt: skip
+SHEET_STYLES = ("", " by J. M. W. Turner", " in the style of Van Gogh", " in the style of Joan Miró")
+
+
+def sheet(args: argparse.Namespace) -> None:
+    """Four scenes by four styles, drawn by the engine with one seed, as one picture in the file args.to."""
+    target = Path(args.to).with_suffix(".part.png")
+    pictures = [_command(args, scene + style, args.seed, target) for scene in SHEET_SCENES for style in SHEET_STYLES]
+    target.unlink()
+    contact_sheet(pictures, len(SHEET_STYLES)).save(args.to, optimize=True)
+
+
+# --- Pictures from pictures ----------------------------------------------------------------------
+
+
+def _layout(picture: np.ndarray) -> np.ndarray:
+    """Brightness of 8 x 8 blocks, [256]: what stands where, whatever the strokes."""
+    return picture.astype(np.float32).mean(2).reshape(16, 8, 16, 8).mean((1, 3)).ravel()
+
+
+def redraw(args: argparse.Namespace) -> dict[str, float]:
+    """Picture to picture: renders prompted into another style. Shares that show the new style and still the subject
+    (with each shape in its place); mean correlation of brightness with the render."""
+    target, judge, marks = Path(args.to), Judge(), []
+    target.mkdir(parents=True, exist_ok=True)
+    for k in range(args.count):
+        rng = random.Random(f"redraw {k}")
+        before = sample_spec(rng, held_out=True)
+        after = replace(before, style=rng.choice([s for s in STYLES if s != before.style]))
+        render = paint(before)
+        Image.fromarray(render).save(target / f"{k:03d}_from.png")
+        got = _command(args, caption(after, rng, full=True), k, target / f"{k:03d}.png", "--image", str(target / f"{k:03d}_from.png"), "--strength", str(args.strength))
+        seen = judge.look(got)
+        kept = seen.subject == after.subject and all(seen.cells[t.row * 3 + t.column][0] == t.shape for t in after.things)
+        marks.append((seen.style == after.style, kept, np.corrcoef(_layout(render), _layout(got))[0, 1]))
+    return dict(zip(("style", "subject and place", "correlation"), np.mean(marks, axis=0).round(3).tolist()))
+
+
+def inpaint(args: argparse.Namespace) -> dict[str, float]:
+    """Repaints the lone shape of a render as another shape in another colour. Shares that show the new shape, the new colour,
+    both; and the largest change outside the mask's rim of 8 pixels, of 255."""
+    target, judge, marks, outside = Path(args.to), Judge(), [], 0
+    target.mkdir(parents=True, exist_ok=True)
+    for k in range(args.count):
+        rng = random.Random(f"inpaint {k}")
+        before = next(s for s in iter(lambda: sample_spec(rng, objects=1.0), None) if s.place in PLACES)
+        (old,) = before.things
+        new = replace(old, shape=rng.choice([s for s in SHAPES if s != old.shape]), colour=rng.choice([c for c in COLOURS if c != old.colour]))
+        y, x = (64 + 35 * (place - 1) for place in (old.row, old.column))
+        mask, rim = np.zeros((2, 128, 128), bool)
+        mask[max(0, y - 42) : y + 42, max(0, x - 42) : x + 42] = True
+        rim[max(0, y - 50) : y + 50, max(0, x - 50) : x + 50] = True
+        render, stem = paint(before), str(target / f"{k:03d}")
+        Image.fromarray(render).save(f"{stem}_from.png")
+        Image.fromarray(mask).convert("L").save(f"{stem}_mask.png")
+        got = _command(args, caption(replace(before, things=(new,)), rng, full=True), k, Path(f"{stem}.png"), "--image", f"{stem}_from.png", "--mask", f"{stem}_mask.png")
+        shape, colour = judge.look(got).cells[new.row * 3 + new.column]
+        marks.append((shape == new.shape, colour == new.colour, (shape, colour) == (new.shape, new.colour)))
+        outside = max(outside, int(np.abs(got.astype(int) - render)[~rim].max()))
+    return dict(zip(("shape", "colour", "both"), np.mean(marks, axis=0).round(3).tolist())) | {"outside": outside}
 
 
 def vae_psnr(model: str, count: int = 200) -> dict[str, float]:
@@ -191,25 +282,36 @@ def vae_psnr(model: str, count: int = 200) -> dict[str, float]:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", choices=("judge", "prompts", "draw", "score", "vae"))
+    p.add_argument("what", choices=("judge", "prompts", "draw", "score", "sheet", "redraw", "inpaint", "vae"))
     p.add_argument("pictures", nargs="?", help="score: the folder of 000.png ...")
     p.add_argument("--model", default=str(HERE))
     p.add_argument("--work", default="work", help="where train.py rendered its pictures")
-    p.add_argument("--seed", type=int, default=0, help="of the rendered pictures")
-    p.add_argument("--steps", type=int, default=2500, help="judge: training steps")
+    p.add_argument("--seed", type=int, default=0, help="of the rendered pictures; sheet: of the drawing")
+    p.add_argument("--steps", type=int, default=2000, help="judge: training steps")
     p.add_argument("--steps-drawn", type=int, default=30)
     p.add_argument("--guidance", type=float, default=5.0)
+    p.add_argument("--strength", type=float, default=0.4, help="redraw: how far from the picture")
     p.add_argument("--count", type=int, default=PROMPTS)
     p.add_argument("--threads", type=int, default=0)
+    p.add_argument("--engine", default=str(BUILT) if BUILT.exists() else shutil.which("impasto") or "diffusers",
+                   help="what draws: the path of an impasto command, or diffusers (default: %(default)s)")  # fmt: skip
     p.add_argument("--to", default="pictures")
     args = p.parse_args()
     if args.what == "judge":
+        if args.threads:
+            import torch
+
+            torch.set_num_threads(args.threads)
         train_judge(args)
         print(json.dumps(judge_accuracy()))
     elif args.what == "prompts":
         Path(args.to).write_text("".join(text + "\n" for _, text in held_out_prompts()), encoding="utf-8")
     elif args.what == "draw":
         draw(args)
+    elif args.what == "sheet":
+        sheet(args)
+    elif args.what in ("redraw", "inpaint"):
+        print(json.dumps(redraw(args) if args.what == "redraw" else inpaint(args)))
     elif args.what == "vae":
         print(json.dumps(vae_psnr(args.model)))
     else:

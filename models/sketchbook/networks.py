@@ -50,16 +50,22 @@ def text_encoder(vocabulary: int) -> CLIPTextModel:
     )  # fmt: skip
 
 
-def thrifty(model: UNet2DConditionModel) -> None:
-    """Faster training on a CPU in bfloat16, the same function: 0.83 to 0.58 core seconds for 32 latents.
+def thrifty(*models: torch.nn.Module) -> None:
+    """Faster training on a CPU in bfloat16, the same functions: 1.0 to 0.6 core seconds for the UNet and 32 latents.
 
     torch's flash attention for the CPU is slow at 64 tokens and slower backwards: plain matrix products
     win. Its group normalization backwards in channels-last bfloat16 is three times as slow as in float32.
+    In training mode diffusers copies the widest tensors out of channels-last; there is no dropout to lose.
     """
-    model.set_attn_processor(AttnProcessor())
-    for module in model.modules():
-        if isinstance(module, torch.nn.GroupNorm):
-            module.forward = _group_norm.__get__(module)
+    for model in models:
+        model.eval()
+        if isinstance(model, CLIPTextModel):
+            model.set_attn_implementation("eager")
+        else:
+            model.set_attn_processor(AttnProcessor())
+        for module in model.modules():
+            if isinstance(module, torch.nn.GroupNorm):
+                module.forward = _group_norm.__get__(module)
 
 
 def _group_norm(self: torch.nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:

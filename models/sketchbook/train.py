@@ -50,6 +50,8 @@ class Run:
         self.device = torch.device(args.device)
         self.begin = time.time()
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        if self.world > 1 and args.minutes:
+            raise SystemExit("--minutes is for one process: several would not agree on the last step")
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
         torch.manual_seed(args.seed)  # the same first weights in every process
@@ -80,6 +82,17 @@ class Run:
         print(json.dumps(line), flush=True)
         with open(self.work / f"{self.stage}.log", "a") as file:
             file.write(json.dumps(line) + "\n")
+
+    def over(self, step: int, steps: int) -> bool:
+        """Whether this step is the last, by number or by --minutes."""
+        return step >= steps or 0 < 60 * self.args.minutes <= time.time() - self.begin
+
+    def rate(self, step: int, steps: int, peak: float) -> float:
+        """The learning rate: its fall hangs on the step, or on the clock where --minutes says when to end."""
+        if not self.args.minutes:
+            return optim.rate(step, steps, peak, decay=self.args.fall)
+        left = 1 - (time.time() - self.begin) / (60 * self.args.minutes)
+        return min(optim.rate(step, 1 << 40, peak), peak * max(0.01, left / self.args.fall))
 
     @property
     def checkpoint(self) -> Path:
@@ -147,10 +160,15 @@ def train_autoencoder(run: Run) -> None:
     model = _last(networks.autoencoder().to(run.device))
     average, optimizers = networks.Average(model), optim.build(model, args.ae_rate, _EDGES)
     first = _resume(run, model, average, optimizers)
+    if args.freeze_encoder:  # the averaged encoder made the stored latents
+        model.load_state_dict(average.values)
+    if run.device.type == "cpu" and args.bfloat16:
+        networks.thrifty(model)
     judge = _to_tensor(held_out_pictures(64)[1], run.device)
     sums, count = np.zeros(2), 0
     for step in range(first, args.ae_steps + 1):
-        if step % args.every == 0 or step == args.ae_steps:
+        over = run.over(step, args.ae_steps)
+        if step % args.every == 0 or over:
             shadow = _last(networks.autoencoder().to(run.device))
             shadow.load_state_dict(average.values)
             with torch.no_grad(), run.autocast():
@@ -160,9 +178,9 @@ def train_autoencoder(run: Run) -> None:
             contact_sheet(_to_pixels(both), 12).save(run.work / "autoencoder.png")
             _keep(run, step, model, average, optimizers)
             sums, count = np.zeros(2), 0
-        if step == args.ae_steps:
+        if over:
             break
-        optim.set_rate(optimizers, optim.rate(step, args.ae_steps, args.ae_rate))
+        optim.set_rate(optimizers, run.rate(step, args.ae_steps, args.ae_rate))
         crops = pictures.crops(np.random.default_rng((args.seed, step)), args.ae_batch, args.ae_crop)
         x = _to_tensor(crops[run.share(args.ae_batch)], run.device)
         with run.autocast():
@@ -170,9 +188,12 @@ def train_autoencoder(run: Run) -> None:
                 posterior = model.encode(x).latent_dist
             y = model.decode(posterior.sample()).sample
         y, mean, logvar = y.float(), posterior.mean.float(), posterior.logvar.float()
-        squared = (y - x).square().mean()
+        squares = (y - x).square().mean(dim=(1, 2, 3))
+        squared = squares.mean()
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
         loss = squared + 0.05 * (y - x).abs().mean() + args.kl * kl
+        if args.freeze_encoder:  # the finish goes for what is measured, decibels picture by picture
+            loss = 0.1 * torch.log(squares + 1e-4).mean()
         loss.backward()
         run.agree(model)
         for optimizer in optimizers:
@@ -343,20 +364,21 @@ def train_unet(run: Run) -> None:
     unet, text = model["unet"], model["text"]
     text.requires_grad_(not args.freeze_text)
     if run.device.type == "cpu" and args.bfloat16:
-        networks.thrifty(unet)
+        networks.thrifty(unet, text)
     denoise = torch.compile(unet.forward) if args.compile else unet.forward
     alphas = scheduler().alphas_cumprod.to(run.device)
     total, count = 0.0, 0
     for step in range(first, args.unet_steps + 1):
-        if step % args.every == 0 or step == args.unet_steps:
-            run.log(step, loss=total / max(1, count), rate=optim.rate(step, args.unet_steps, args.unet_rate))
+        over = run.over(step, args.unet_steps)
+        if step % args.every == 0 or over:
+            run.log(step, loss=total / max(1, count), rate=run.rate(step, args.unet_steps, args.unet_rate))
             _keep(run, step, model, average, optimizers)
             total, count = 0.0, 0
-            if run.rank == 0 and step > first and (step % (args.every * 4) == 0 or step == args.unet_steps):
+            if run.rank == 0 and step > first and (step % (args.every * 4) == 0 or over):
                 _sheet(run, average.values)
-        if step == args.unet_steps:
+        if over:
             break
-        optim.set_rate(optimizers, optim.rate(step, args.unet_steps, args.unet_rate))
+        optim.set_rate(optimizers, run.rate(step, args.unet_steps, args.unet_rate))
         noise_rng = torch.Generator().manual_seed(args.seed * 1_000_003 + step)
         words_rng = random.Random(f"unet/{args.seed}/{step}")
         n = args.unet_batch
@@ -447,6 +469,8 @@ def _arguments() -> argparse.Namespace:
     p.add_argument("--unet-rate", type=float, default=2e-3)
     p.add_argument("--freeze-text", action="store_true", help="keep the warmed-up text encoder as it is: a fifth off each step")
     p.add_argument("--decay", type=float, default=0.998, help="of the moving average of the weights")
+    p.add_argument("--minutes", type=float, default=0, help="end a stage of training after so long, however many steps that was")
+    p.add_argument("--fall", type=float, default=0.35, help="last share of the steps, or of the minutes, over which the learning rate falls")
     p.add_argument("--dropout", type=float, default=0.1, help="share of empty captions, for guidance")
     return p.parse_args()
 
