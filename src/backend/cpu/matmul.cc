@@ -1,5 +1,5 @@
-// Products of activations with stored weights. The weights stay where the file is mapped, in their 16 or 32 bits: gemm.h widens them
-// block by block as they are used, so loading costs nothing and float16 files keep their size in memory.
+// Products of activations with stored weights, which stay as they lie in memory (or in the mapped file), in 16 or 32 bits: gemm.h widens them
+// block by block as they are used, so float16 files keep their size.
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/gemm.h"
 
