@@ -36,7 +36,7 @@ struct LoadOptions {
   /// activations instead of everything. A call takes about as much longer as loading takes. Never changes a result.
   bool low_memory = false;
   /// As TextToImageOptions::should_stop.
-  std::function<bool()> should_stop;
+  std::function<bool()> should_stop = {};
 };
 
 /// What a hook sees after a step.
@@ -88,7 +88,7 @@ struct TextToImageOptions {
   std::function<StepAction(const StepInfo&)> on_step;
   /// Asked on the calling thread between the operations of the networks, many times a step: must be quick. True ends the call with
   /// Error{cancelled} wherever it is, the text encoder and the decoder included. Empty: only on_step can cancel.
-  std::function<bool()> should_stop;
+  std::function<bool()> should_stop = {};
   bool decode = true;  ///< false leaves `images` empty: only the latents are wanted
 };
 
