@@ -173,7 +173,7 @@ def _things(spec: Spec, rng: random.Random) -> str:
         return rng.choice((many, many, f"{many} in a row", f"{many} side by side"))
     if spec.place == "centre":
         return _article(first) + rng.choice(("", "", "", " in the middle", " in the centre", " in the center"))
-    if spec.place in PLACES:
+    if len(spec.things) == 1:  # left and right are relations of two things as well
         side = {"left": ("on the left", "on the left side", "at the left"), "right": ("on the right", "on the right side", "at the right"),
                 "top": ("at the top", "at the top of the picture"), "bottom": ("at the bottom", "at the bottom of the picture")}  # fmt: skip
         return f"{_article(first)} {rng.choice(side[spec.place])}"
