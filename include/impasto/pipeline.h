@@ -134,6 +134,8 @@ IMPASTO_API ModelInfo inspect(const std::string& path);
 /// Derived from the shapes in the configs; docs/benchmarks.md compares it with what was measured.
 IMPASTO_API std::int64_t predicted_peak_memory(const ModelInfo& info, int height, int width, int num_images);
 
+struct Components;
+
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {
  public:
@@ -150,9 +152,13 @@ class IMPASTO_API Pipeline {
   /// Noise is drawn in the order of diffusers: the posterior's, then the one laid over the picture, then the steps'.
   TextToImageResult image_to_image(const ImageToImageOptions& options) const;
 
+  /// Throws what text_to_image would before it draws: invalid_argument, or out_of_memory when the run would not fit.
+  void check(const TextToImageOptions& options) const;
+
   const ModelInfo& info() const;
 
  private:
+  friend IMPASTO_API Components components(const Pipeline& pipeline);  // impasto/components.h
   struct Impl;
   explicit Pipeline(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;

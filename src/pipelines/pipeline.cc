@@ -2,7 +2,9 @@
 
 #include "core/cancellation.h"
 #include "core/guard.h"
+#include "pipelines/components.h"
 #include "pipelines/image_to_image.h"
+#include "pipelines/options.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
@@ -24,6 +26,17 @@ TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) con
 TextToImageResult Pipeline::image_to_image(const ImageToImageOptions& options) const {
   const CancellationScope scope(options.should_stop);
   return guarded([&] { return impasto::image_to_image(impl_->networks, options); });
+}
+
+void Pipeline::check(const TextToImageOptions& options) const {
+  guarded([&] {
+    TextToImageResult described;
+    checked(options, impl_->networks.checkpoint, described);
+  });
+}
+
+Components components(const Pipeline& pipeline) {
+  return guarded([&] { return components_of({pipeline.impl_, &pipeline.impl_->networks}); });
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }
