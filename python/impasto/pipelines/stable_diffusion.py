@@ -46,7 +46,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if timesteps is not None or sigmas is not None:
             self._scheduler.copy().set_timesteps(timesteps=timesteps, sigmas=sigmas)  # says that it cannot
         for name, value in unsupported.items():
-            if value:
+            if value is not None and not (isinstance(value, dict) and not value):
                 raise NotImplementedError(f"{name} is not supported by Impasto yet; leave it out")
 
     @staticmethod
