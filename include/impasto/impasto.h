@@ -2,6 +2,7 @@
 #pragma once
 
 #include "impasto/benchmark.h"
+#include "impasto/components.h"
 #include "impasto/error.h"
 #include "impasto/image.h"
 #include "impasto/metadata.h"

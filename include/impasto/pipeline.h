@@ -189,6 +189,8 @@ IMPASTO_API void check_options(const TextToImageOptions& options, const ModelInf
 IMPASTO_API void check_options(const ImageToImageOptions& options, const ModelInfo& info);
 IMPASTO_API void check_options(const InpaintOptions& options, const ModelInfo& info);
 
+struct Components;
+
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {
  public:
@@ -210,9 +212,13 @@ class IMPASTO_API Pipeline {
   /// takes the first generator of a list for the encoder's).
   TextToImageResult inpaint(const InpaintOptions& options) const;
 
+  /// Throws what text_to_image would before it draws: invalid_argument, or out_of_memory when the run would not fit.
+  void check(const TextToImageOptions& options) const;
+
   const ModelInfo& info() const;
 
  private:
+  friend IMPASTO_API Components components(const Pipeline& pipeline);  // impasto/components.h
   struct Impl;
   explicit Pipeline(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;

@@ -2,8 +2,10 @@
 
 #include "core/cancellation.h"
 #include "core/guard.h"
+#include "pipelines/components.h"
 #include "pipelines/image_to_image.h"
 #include "pipelines/inpaint.h"
+#include "pipelines/options.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
@@ -32,6 +34,17 @@ TextToImageResult Pipeline::image_to_image(const ImageToImageOptions& options) c
 TextToImageResult Pipeline::inpaint(const InpaintOptions& options) const {
   const CancellationScope scope(options.should_stop);
   return guarded([&] { return impasto::inpaint(impl_->networks, options); });
+}
+
+void Pipeline::check(const TextToImageOptions& options) const {
+  guarded([&] {
+    TextToImageResult described;
+    checked(options, impl_->networks.checkpoint, described);
+  });
+}
+
+Components components(const Pipeline& pipeline) {
+  return guarded([&] { return components_of({pipeline.impl_, &pipeline.impl_->networks}); });
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }

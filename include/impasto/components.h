@@ -1,0 +1,172 @@
+// A checkpoint's parts on their own, for callers that have a loop of their own: what diffusers calls unet, vae, text_encoder, tokenizer and
+// scheduler. Everything is float32 on the host; feature maps are NCHW, as diffusers has them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "impasto/api.h"
+#include "impasto/pipeline.h"
+
+namespace impasto {
+
+/// A dense float32 tensor that the caller keeps alive during the call.
+struct TensorRef {
+  std::vector<std::int64_t> shape;
+  const float* values = nullptr;
+};
+
+/// Asked between operations, on the calling thread; true ends the call with Error{cancelled}. Empty: never asked.
+using ShouldStop = std::function<bool()>;
+
+/// Weights that are in memory already, under the names that diffusers gives them ("conv_in.weight").
+struct GivenWeights {
+  enum class Type { float32, float16, bfloat16 };
+  struct Tensor {
+    std::string name;
+    Type type = Type::float32;
+    std::vector<std::int64_t> shape;
+    const void* values = nullptr;  ///< dense, aligned for the type
+  };
+  std::vector<Tensor> tensors;
+  /// Keeps the values alive. They are read now and, where they need no repacking, as long as the model lives: they must not change.
+  std::shared_ptr<void> owner;
+};
+
+/// The denoiser (class UNet2DConditionModel). Copies share everything; every method is const and may be called from several threads.
+class IMPASTO_API UNetModel {
+ public:
+  /// A folder with config.json and weights. Throws as Pipeline::load.
+  static UNetModel load(const std::string& folder, const LoadOptions& options = {});
+  /// `config` is the text of a config.json. Throws bad_file for a tensor that is missing or has another shape, unsupported.
+  static UNetModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
+
+  /// sample [n, in_channels, h, w], any h and w, and encoder_hidden_states [n, tokens, c] to [n, out_channels, h, w]. Where the second half
+  /// of the sample repeats the first, as it does under guidance, what does not depend on the text is computed once. What depends on
+  /// the text alone is kept for the next call with equal encoder_hidden_states (of the last four different ones).
+  /// Throws invalid_argument for shapes that do not fit, out_of_memory, cancelled.
+  HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const ShouldStop& should_stop = {}) const;
+
+  struct Impl;
+  explicit UNetModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// The autoencoder (class AutoencoderKL). As UNetModel in all that is not said.
+class IMPASTO_API VaeModel {
+ public:
+  static VaeModel load(const std::string& folder, const LoadOptions& options = {});
+  static VaeModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
+
+  /// latents [n, latent_channels, h, w], already divided by scaling_factor, to pixels [n, 3, 8h, 8w], about -1..1. One image at a time.
+  HostTensor decode(const TensorRef& latents, const ShouldStop& should_stop = {}) const;
+  /// pixels [n, 3, H, W] in -1..1 to the posterior's mean and log variance, [n, 2 * latent_channels, H/8, W/8], mean first.
+  HostTensor encode(const TensorRef& pixels, const ShouldStop& should_stop = {}) const;
+
+  struct Impl;
+  explicit VaeModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// The text encoder (class CLIPTextModel). As UNetModel in all that is not said.
+class IMPASTO_API TextModel {
+ public:
+  static TextModel load(const std::string& folder, const LoadOptions& options = {});
+  static TextModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
+
+  /// ids of n prompts of equal length, one after the other, to [n, tokens, hidden_size], after the final norm. clip_skip leaves out that many
+  /// layers at the end. Throws invalid_argument for ids or lengths that the model does not have.
+  HostTensor forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip = 0, const ShouldStop& should_stop = {}) const;
+
+  struct Impl;
+  explicit TextModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// CLIP's tokenizer.
+class IMPASTO_API Tokenizer {
+ public:
+  static Tokenizer load(const std::string& folder);
+
+  struct Encoding {
+    std::vector<std::int32_t> ids;  ///< start, tokens, end
+    std::string cut;                ///< the part of the text that did not fit; empty when all did, and when nothing is cut
+  };
+  /// Without a limit or padding. Throws invalid_argument for text that is not UTF-8 or beyond 64 KiB.
+  Encoding encode(const std::string& text) const;
+  /// Cut and padded to max_length().
+  Encoding encode_padded(const std::string& text) const;
+  int max_length() const;
+  std::int32_t start_id() const;
+  std::int32_t end_id() const;
+  std::int32_t pad_id() const;
+
+  struct Impl;
+  explicit Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// A scheduler's walk from noise to a picture: it holds where the walk is, so use one for each picture or batch, from one thread at a time.
+/// Tensors may have any shape whose first dimension counts images.
+class IMPASTO_API Sampler {
+ public:
+  /// Standard normal noise of a shape.
+  using Noise = std::function<HostTensor(const std::vector<std::int64_t>& shape)>;
+
+  /// `config` is the text of a scheduler_config.json; `name` (of `scheduler_names`) wins over its "_class_name". Fields that belong to other
+  /// schedulers are ignored. Throws unsupported, bad_file.
+  explicit Sampler(const std::string& config, const std::string& name = {});
+
+  /// Begins a new walk. Throws invalid_argument when n is out of range.
+  void set_timesteps(int num_inference_steps);
+  const std::vector<double>& timesteps() const;  ///< what the UNet is called with, in order
+  const std::vector<double>& sigmas() const;     ///< noise levels where the algorithm works with them, the last after them; else empty
+  int order() const;                             ///< network calls for each step that set_timesteps was asked for
+  double init_noise_sigma() const;               ///< what standard normal latents are multiplied by to begin
+  HostTensor scale_model_input(const TensorRef& sample, int step) const;
+  /// The latents after step `step`, an index into timesteps(), from the UNet's output there. Throws invalid_argument.
+  HostTensor step(const TensorRef& model_output, int step, const TensorRef& sample, const Noise& noise, double eta = 0);
+  /// Clean latents brought to the noise level of a step.
+  HostTensor add_noise(const TensorRef& clean, const TensorRef& noise, int step) const;
+
+  struct Impl;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+/// torch's CPU generator: the same seed gives the numbers of torch.randn to 2e-6. From one thread at a time.
+class IMPASTO_API Generator {
+ public:
+  explicit Generator(std::uint64_t seed);
+  /// The next n standard normal numbers, as torch.randn(n) draws them.
+  std::vector<float> randn(std::int64_t n);
+
+  struct Impl;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+/// What a pipeline is made of, sharing its weights.
+struct Components {
+  Tokenizer tokenizer;
+  TextModel text_encoder;
+  UNetModel unet;
+  VaeModel vae;
+};
+IMPASTO_API Components components(const Pipeline& pipeline);
+
+}  // namespace impasto

@@ -1,0 +1,150 @@
+"""Impasto's networks in the place of torch's, in a pipeline of diffusers'. Needs torch, which such a pipeline has."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import _core
+from .loading import core_dtype
+from .models import AutoencoderKL, UNet2DConditionModel
+
+_TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
+
+
+def accelerate(pipe: Any, *, vae: bool = False, text_encoder: bool = False) -> Any:
+    """See impasto.accelerate."""
+    unet = getattr(pipe, "unet", None)
+    if not isinstance(unet, torch.nn.Module):
+        raise TypeError(f"impasto.accelerate takes a diffusers pipeline with a UNet2DConditionModel, not {type(pipe)}")
+    parts: dict[str, Any] = {"unet": unet if isinstance(unet, AcceleratedUNet) else AcceleratedUNet(unet)}
+    if vae and not isinstance(pipe.vae, AcceleratedVae):
+        parts["vae"] = AcceleratedVae(pipe.vae)
+    if text_encoder and not isinstance(pipe.text_encoder, AcceleratedTextEncoder):
+        parts["text_encoder"] = AcceleratedTextEncoder(pipe.text_encoder)
+    for name, part in parts.items():  # when all of them could be made
+        setattr(pipe, name, part)
+    return pipe
+
+
+def _given(module: torch.nn.Module, prefix: str = "") -> tuple[list[tuple[str, str, list[int], int]], list[torch.Tensor]]:
+    """The weights as the engine takes them, and what keeps them alive. Nothing is copied that lies densely on the host."""
+    tensors, kept = [], []
+    for name, tensor in module.state_dict().items():
+        if tensor.dtype not in _TYPES:
+            continue  # position_ids and the like
+        tensor = tensor.detach().to("cpu").contiguous()
+        kept.append(tensor)
+        tensors.append((name.removeprefix(prefix), _TYPES[tensor.dtype], list(tensor.shape), tensor.data_ptr()))
+    return tensors, kept
+
+
+def _core_of(core_class: Any, module: torch.nn.Module) -> Any:
+    config = {k: v for k, v in dict(_config_dict(module)).items() if _is_json(v)}
+    config["_class_name"] = type(module).__name__
+    tensors, kept = _given(module)
+    dtype = next((t.dtype for t in module.parameters()), torch.float32)
+    return core_class.from_weights(json.dumps(config), tensors, kept, dtype=core_dtype(dtype))
+
+
+def _config_dict(module: torch.nn.Module) -> dict[str, Any]:
+    config = module.config
+    return config.to_dict() if hasattr(config, "to_dict") else dict(config)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+class _Accelerated(torch.nn.Module):
+    """A module without parameters that looks like the one it stands for."""
+
+    def __init__(self, module: torch.nn.Module):
+        super().__init__()
+        self.config = module.config
+        self._dtype = next((t.dtype for t in module.parameters()), torch.float32)
+        self._device = next((t.device for t in module.parameters()), torch.device("cpu"))
+        self.eval()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self._device
+
+
+class AcceleratedUNet(_Accelerated):
+    """diffusers' UNet2DConditionModel, computed by Impasto. `forward` takes and gives torch tensors."""
+
+    def __init__(self, unet: torch.nn.Module):
+        super().__init__(unet)
+        self.impasto = UNet2DConditionModel(_core_of(_core.UNetModel, unet), {k: v for k, v in _config_dict(unet).items()})
+
+    def forward(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
+        """As UNet2DConditionModel.forward of impasto."""
+        out = self.impasto.forward(sample, timestep, encoder_hidden_states, *args, return_dict=False, **kwargs)[0]
+        if not return_dict:
+            return (out,)
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+
+        return UNet2DConditionOutput(sample=out)
+
+
+class AcceleratedVae(_Accelerated):
+    """diffusers' AutoencoderKL, computed by Impasto."""
+
+    def __init__(self, vae: torch.nn.Module):
+        super().__init__(vae)
+        self.impasto = AutoencoderKL(_core_of(_core.VaeModel, vae), _config_dict(vae))
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True, generator: Any = None) -> Any:
+        from diffusers.models.autoencoders.vae import DecoderOutput
+
+        out = self.impasto.decode(z, return_dict=False)[0]
+        return DecoderOutput(sample=out) if return_dict else (out,)
+
+    def encode(self, x: torch.Tensor, return_dict: bool = True) -> Any:
+        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+        from diffusers.models.modeling_outputs import AutoencoderKLOutput
+
+        moments = torch.from_numpy(self.impasto._core.encode(np.ascontiguousarray(x.detach().float().cpu().numpy())))
+        posterior = DiagonalGaussianDistribution(moments.to(device=x.device, dtype=x.dtype))
+        return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
+
+    def enable_slicing(self) -> None:
+        pass
+
+    enable_tiling = disable_slicing = disable_tiling = enable_slicing
+
+
+class AcceleratedTextEncoder(_Accelerated):
+    """transformers' CLIPTextModel, computed by Impasto; hidden states of single layers come from the module that it stands for."""
+
+    def __init__(self, text_encoder: torch.nn.Module):
+        super().__init__(text_encoder)
+        self._core = _core_of(_core.TextModel, text_encoder)
+        self._original = SimpleNamespace(module=text_encoder)  # not a submodule: its weights are not this one's
+
+    @property
+    def text_model(self) -> Any:
+        return getattr(self._original.module, "text_model", self._original.module)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: Any = None, output_hidden_states: bool | None = None, **kwargs: Any) -> Any:
+        if attention_mask is not None or output_hidden_states or kwargs:
+            return self._original.module(input_ids, attention_mask=attention_mask, output_hidden_states=output_hidden_states, **kwargs)
+        from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+        ids = np.ascontiguousarray(input_ids.cpu().numpy(), np.int32)
+        out = torch.from_numpy(self._core.forward(ids)).to(device=input_ids.device, dtype=self.dtype)
+        ends = (input_ids == self.config.eos_token_id).int().argmax(dim=-1) if self.config.eos_token_id != 2 else input_ids.argmax(dim=-1)
+        return BaseModelOutputWithPooling(last_hidden_state=out, pooler_output=out[torch.arange(len(out)), ends])

@@ -1,0 +1,92 @@
+"""Where models come from: folders, and the Hub through huggingface_hub where that is installed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .once import logger, say_once
+
+# What a checkpoint's download needs: never two copies of the weights.
+_PATTERNS = ["*.json", "*/*.json", "tokenizer/*.txt", "unet/*{v}.safetensors", "vae/*{v}.safetensors", "text_encoder/*{v}.safetensors"]
+_HUB = ("cache_dir", "revision", "token", "local_files_only", "force_download", "proxies")
+
+
+def core_dtype(dtype: Any) -> str:
+    """The engine's arithmetic for torch's dtype: float16 means "as fast as may be", and is float32 here; bfloat16 is what it says.
+
+    Raises ValueError for other types."""
+    name = str(dtype).removeprefix("torch.")
+    if dtype is None or name in ("auto", "float32", "float16"):
+        return "auto"
+    if name == "bfloat16":
+        return "bfloat16"
+    raise ValueError(f"dtype {dtype} is not supported: use float32, float16 (computed in float32 here) or bfloat16")
+
+
+def built_in_model() -> str:
+    """The folder of the small model that comes with Impasto: simple drawn scenes, 128 x 128 pixels, no download, no account.
+
+    Raises FileNotFoundError where it was left out."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    places = [os.environ.get("IMPASTO_MODEL", ""), os.path.join(here, "models", "sketchbook")]
+    folder = os.path.realpath(here)
+    places += [os.path.join(folder, *[".."] * up, "models", "sketchbook") for up in range(1, 5)]
+    for place in places:
+        if place and os.path.exists(os.path.join(place, "model_index.json")):
+            return os.path.normpath(place)
+    raise FileNotFoundError("the built-in model did not come with this installation; name a checkpoint's folder instead")
+
+
+def _from_hub(name: str, patterns: list[str], options: dict[str, Any]) -> str:
+    if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name:
+        raise OSError(f"{name}: no such folder")
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise OSError(
+            f"{name} is not a folder here. To fetch it from the Hugging Face Hub, install huggingface_hub (pip install 'impasto[hub]'); or give the path of a folder with model_index.json in it"
+        ) from None
+    try:
+        return huggingface_hub.snapshot_download(name, allow_patterns=patterns, **options)
+    except Exception as error:  # its own types, of which some are OSError and some are not
+        raise OSError(f"{name} is neither a folder here nor could it be fetched from the Hub: {error}") from error
+
+
+def _hub_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {key: kwargs[key] for key in _HUB if kwargs.get(key) is not None and key != "proxies"}
+
+
+def checkpoint_folder(name: str, kwargs: dict[str, Any]) -> str:
+    """The folder of a checkpoint: `name` itself, or what the Hub has under it. Raises OSError."""
+    variant = kwargs.get("variant")
+    if not os.path.isdir(name):
+        v = f".{variant}" if variant else ""
+        return _from_hub(name, [p.format(v=v) for p in _PATTERNS], _hub_options(kwargs))
+    if variant:
+        _check_variant(os.path.join(name, "unet"), variant)
+    return name
+
+
+def component_folder(name: str, subfolder: str | None, kwargs: dict[str, Any]) -> str:
+    """The folder of one component."""
+    root = name if os.path.isdir(name) else _from_hub(name, [f"{subfolder or '*'}/*.json", f"{subfolder or '*'}/*.txt", f"{subfolder or '*'}/*.safetensors"], _hub_options(kwargs))
+    folder = os.path.join(root, subfolder) if subfolder else root
+    if not os.path.isdir(folder):
+        raise OSError(f"{folder}: no such folder")
+    return folder
+
+
+def _check_variant(folder: str, variant: str) -> None:
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    if not any(f".{variant}." in name for name in names):
+        raise OSError(f"{folder}: no weights of variant {variant!r}; it holds {', '.join(sorted(names)) or 'nothing'}")
+    if any(name.endswith(".safetensors") and f".{variant}." not in name for name in names):
+        say_once(f"{folder} holds weights with and without variant {variant!r}; those without, which are no less exact, are used")
+
+
+def warn_unused(kwargs: dict[str, Any]) -> None:
+    """Settings of diffusers' loaders that mean nothing here are accepted and said once; unknown ones too, as diffusers does."""
+    for name, value in kwargs.items():
+        if value is not None:
+            logger.info("from_pretrained: %s=%r has nothing to do in Impasto", name, value)

@@ -1,0 +1,221 @@
+"""The networks of a checkpoint, called as diffusers and transformers call theirs. Arrays in, arrays out: torch tensors for torch tensors, else NumPy."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from .arrays import like, to_numpy
+from .config import FrozenDict, read_config
+from .once import accepted
+from .outputs import AutoencoderKLOutput, DecoderOutput, DiagonalGaussianDistribution, TextEncoderOutput, UNet2DConditionOutput
+
+
+class Model:
+    """What the networks share. `config` answers as a dictionary and as attributes."""
+
+    config_name = "config.json"
+    _defaults: dict[str, Any] = {}
+
+    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None):
+        self._core = core
+        self.config = FrozenDict({**self._defaults, **config})
+        self._folder = folder
+
+    @property
+    def dtype(self) -> Any:
+        """torch.float32 (or "float32" where torch is not used): results are float32 whatever type the weights are stored in."""
+        from .arrays import torch_if_used
+
+        torch = torch_if_used()
+        return "float32" if torch is None else torch.float32
+
+    @property
+    def device(self) -> Any:
+        from .arrays import torch_if_used
+
+        torch = torch_if_used()
+        return "cpu" if torch is None else torch.device("cpu")
+
+    def to(self, *_: Any, **__: Any) -> "Model":
+        """Accepted; the engine has the device that it was loaded for."""
+        return self
+
+    def eval(self) -> "Model":
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Model":
+        if requires_grad:
+            raise NotImplementedError("Impasto draws; it does not train")
+        return self
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str, *, subfolder: str | None = None, torch_dtype: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        """Opens a component's folder (`config.json` and safetensors), or a component of a Hub repository.
+
+        Raises OSError when files are missing or damaged, NotImplementedError for an architecture that the engine does not have."""
+        from .loading import component_folder, core_dtype
+
+        folder = component_folder(str(pretrained_model_name_or_path), subfolder, kwargs)
+        core = cls._core_class.load(folder, dtype=core_dtype(dtype if dtype is not None else torch_dtype))  # type: ignore[attr-defined]
+        return cls(core, read_config(folder, cls.config_name), folder)
+
+    enable_xformers_memory_efficient_attention = accepted("enable_xformers_memory_efficient_attention")
+    disable_xformers_memory_efficient_attention = accepted("disable_xformers_memory_efficient_attention")
+    set_attn_processor = accepted("set_attn_processor")
+    set_attention_slice = accepted("set_attention_slice")
+    fuse_qkv_projections = accepted("fuse_qkv_projections")
+    unfuse_qkv_projections = accepted("unfuse_qkv_projections")
+
+
+def _refuse_extras(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise NotImplementedError(f"{name} is not supported by Impasto's UNet; leave it out, or keep diffusers' UNet for this pipeline")
+
+
+class UNet2DConditionModel(Model):
+    """The denoiser of Stable Diffusion (Rombach et al., 2022), as `diffusers.UNet2DConditionModel`. Several threads may use it at once."""
+
+    _core_class = _core.UNetModel
+    _defaults = {"in_channels": 4, "out_channels": 4, "sample_size": None, "time_cond_proj_dim": None, "addition_embed_type": None, "cross_attention_dim": 1280}
+
+    def forward(
+        self,
+        sample: Any,
+        timestep: Any,
+        encoder_hidden_states: Any,
+        class_labels: Any = None,
+        timestep_cond: Any = None,
+        attention_mask: Any = None,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        added_cond_kwargs: dict[str, Any] | None = None,
+        down_block_additional_residuals: Any = None,
+        mid_block_additional_residual: Any = None,
+        down_intrablock_additional_residuals: Any = None,
+        encoder_attention_mask: Any = None,
+        return_dict: bool = True,
+        *,
+        stop: Any = None,
+    ) -> Any:
+        """The model's guess for noisy latents.
+
+        Args:
+            sample: [n, in_channels, h, w].
+            timestep: a number, or one for each image.
+            encoder_hidden_states: [n, tokens, cross_attention_dim]; what follows from them alone is kept for the next call with the same.
+            stop: an `impasto._core.StopFlag`.
+
+        Returns the guess [n, out_channels, h, w] as `.sample`, or in a tuple. Raises ValueError for shapes that do not fit and
+        NotImplementedError for arguments that this UNet does not have.
+        """
+        _refuse_extras(
+            class_labels=class_labels,
+            timestep_cond=timestep_cond,
+            attention_mask=attention_mask,
+            cross_attention_kwargs=cross_attention_kwargs or None,
+            added_cond_kwargs=added_cond_kwargs or None,
+            down_block_additional_residuals=down_block_additional_residuals,
+            mid_block_additional_residual=mid_block_additional_residual,
+            down_intrablock_additional_residuals=down_intrablock_additional_residuals,
+            encoder_attention_mask=encoder_attention_mask,
+        )
+        x, context = to_numpy(sample), to_numpy(encoder_hidden_states)
+        times = np.unique(to_numpy(timestep, np.float64).reshape(-1), return_inverse=True)
+        if len(times[0]) == 1:
+            out = self._core.forward(x, float(times[0][0]), context, stop)
+        else:  # images at different noise levels
+            if len(times[1]) != len(x):
+                raise ValueError(f"timestep has {len(times[1])} values for {len(x)} images")
+            out = np.concatenate([self._core.forward(x[i : i + 1], float(times[0][times[1][i]]), context[i : i + 1], stop) for i in range(len(x))])
+        out = like(out, sample)
+        return UNet2DConditionOutput(sample=out) if return_dict else (out,)
+
+    __call__ = forward
+
+
+class AutoencoderKL(Model):
+    """The autoencoder between pictures and latents (Kingma and Welling, 2014; Esser et al., 2021), as `diffusers.AutoencoderKL`."""
+
+    _core_class = _core.VaeModel
+    _defaults = {"scaling_factor": 0.18215, "latent_channels": 4, "in_channels": 3, "out_channels": 3, "block_out_channels": (64,), "shift_factor": None}
+
+    def decode(self, z: Any, return_dict: bool = True, generator: Any = None, *, stop: Any = None) -> Any:
+        """Latents [n, c, h, w], divided by `config.scaling_factor`, to pixels [n, 3, 8h, 8w], about -1..1, as `.sample`."""
+        out = like(self._core.decode(to_numpy(z), stop), z)
+        return DecoderOutput(sample=out) if return_dict else (out,)
+
+    def encode(self, x: Any, return_dict: bool = True, *, stop: Any = None) -> Any:
+        """Pixels [n, 3, H, W] in -1..1 to their posterior, as `.latent_dist` with `.sample(generator)`, `.mode()`, `.mean` and `.std`."""
+        posterior = DiagonalGaussianDistribution(self._core.encode(to_numpy(x), stop), x)
+        return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
+
+    enable_slicing = accepted("enable_slicing")
+    disable_slicing = accepted("disable_slicing")
+    enable_tiling = accepted("enable_tiling")
+    disable_tiling = accepted("disable_tiling")
+
+
+class CLIPTextModel(Model):
+    """CLIP's text encoder (Radford et al., 2021), as `transformers.CLIPTextModel` without attention masks."""
+
+    _core_class = _core.TextModel
+
+    def forward(self, input_ids: Any, *, clip_skip: int | None = None, return_dict: bool = True, stop: Any = None, **kwargs: Any) -> Any:
+        """Ids [n, tokens] to [n, tokens, hidden_size] after the final norm, `clip_skip` layers left out at the end."""
+        _refuse_extras(**{name: value for name, value in kwargs.items() if value is not False})
+        out = self._core.forward(to_numpy(input_ids, np.int32), clip_skip or 0, stop)
+        from .arrays import is_torch, public
+
+        out = public(out) if is_torch(input_ids) else out
+        return TextEncoderOutput(last_hidden_state=out) if return_dict else (out,)
+
+    __call__ = forward
+
+
+class CLIPTokenizer:
+    """CLIP's byte-pair tokenizer: `tokenizer("text", padding="max_length").input_ids`."""
+
+    def __init__(self, core: Any, folder: str | None = None):
+        self._core = core
+        self._folder = folder
+        self.model_max_length: int = core.max_length
+        self.bos_token_id: int = core.start_id
+        self.eos_token_id: int = core.end_id
+        self.pad_token_id: int = core.pad_id
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str, *, subfolder: str | None = None, **kwargs: Any) -> "CLIPTokenizer":
+        from .loading import component_folder
+
+        folder = component_folder(str(pretrained_model_name_or_path), subfolder, kwargs)
+        return cls(_core.Tokenizer.load(folder), folder)
+
+    def __call__(self, text: str | list[str], padding: Any = False, max_length: int | None = None, truncation: bool | None = None, return_tensors: str | None = None, **_: Any) -> FrozenDict:
+        """Ids of each text, start and end included. `padding="max_length"` cuts and pads to 77; `return_tensors` may be "np" or "pt"."""
+        texts = [text] if isinstance(text, str) else list(text)
+        ids = [self.encode_padded(t)[0] if padding == "max_length" else self._core.encode(t) for t in texts]
+        if padding in (True, "longest"):
+            longest = max(map(len, ids))
+            ids = [row + [self.pad_token_id] * (longest - len(row)) for row in ids]
+        if return_tensors is None:
+            return FrozenDict(input_ids=ids[0] if isinstance(text, str) else ids)
+        array = np.array(ids, np.int64)
+        if return_tensors == "pt":
+            import torch
+
+            return FrozenDict(input_ids=torch.from_numpy(array))
+        return FrozenDict(input_ids=array)
+
+    def encode_padded(self, text: str) -> tuple[list[int], str]:
+        """Exactly 77 ids, and the part of the text that was cut."""
+        if not isinstance(text, str):
+            raise ValueError(f"a prompt has to be a str, but is {type(text)}")
+        return self._core.encode_padded(text)
+
+
+def read_model_config(folder: str, component: str, config_name: str = "config.json") -> dict[str, Any]:
+    return read_config(os.path.join(folder, component), config_name)

@@ -1,0 +1,21 @@
+"""diffusers' pipelines on Impasto's engine."""
+
+from typing import Any
+
+from .auto import AutoPipelineForImage2Image, AutoPipelineForInpainting, AutoPipelineForText2Image
+from .base import DiffusionPipeline
+from .image_to_image import StableDiffusionImg2ImgPipeline
+from .inpaint import StableDiffusionInpaintPipeline
+from .text_to_image import StableDiffusionPipeline
+
+_CLASSES = {c.__name__: c for c in (StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline)}
+
+
+def pipeline_class(name: str) -> Any:
+    """The class that a model_index.json names. Raises NotImplementedError for those that are not there."""
+    if name not in _CLASSES:
+        raise NotImplementedError(f"pipeline class {name} is not supported; supported are {', '.join(_CLASSES)}")
+    return _CLASSES[name]
+
+
+__all__ = ["AutoPipelineForImage2Image", "AutoPipelineForInpainting", "AutoPipelineForText2Image", "DiffusionPipeline", *_CLASSES, "pipeline_class"]

@@ -1,0 +1,321 @@
+"""What diffusers' Stable Diffusion pipelines share: parts, loading, and the small methods that scripts call."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import shutil
+from typing import Any
+
+from .. import _core, schedulers
+from ..arrays import torch_if_used
+from ..config import FrozenDict, read_config
+from ..loading import checkpoint_folder, core_dtype, warn_unused
+from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, UNet2DConditionModel
+from ..once import accepted, say_once
+from .call import Call, Calls, PerCall
+
+COMPONENTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor", "image_encoder")
+_LIBRARIES = {"vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
+
+
+def _not_there(name: str, what: str) -> Any:
+    def method(self: Any, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError(f"{name}: Impasto does not have {what} yet; with diffusers' pipeline, `impasto.accelerate(pipe)` speeds up what it loads")
+
+    method.__name__ = name
+    method.__doc__ = f"Raises NotImplementedError: {what} is not there yet."
+    return method
+
+
+class DiffusionPipeline:
+    """A checkpoint's networks, tokenizer and scheduler, and how they draw. `DiffusionPipeline.from_pretrained` takes the class that the checkpoint names."""
+
+    _guidance_scale = PerCall()
+    _guidance_rescale = PerCall()
+    _clip_skip = PerCall()
+    _cross_attention_kwargs = PerCall()
+    _num_timesteps = PerCall()
+
+    def __init__(
+        self,
+        vae: Any,
+        text_encoder: Any,
+        tokenizer: Any,
+        unet: Any,
+        scheduler: Any,
+        safety_checker: Any = None,
+        feature_extractor: Any = None,
+        image_encoder: Any = None,
+        requires_safety_checker: bool = True,
+    ):
+        self._calls = Calls()
+        self._progress_bar_config: dict[str, Any] = {}
+        self._core: Any = None
+        self._folder: str | None = None
+        self.requires_safety_checker = requires_safety_checker
+        self.register_modules(
+            vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler,
+            safety_checker=safety_checker, feature_extractor=feature_extractor, image_encoder=image_encoder,
+        )  # fmt: skip
+        self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    # Parts
+
+    def register_modules(self, **parts: Any) -> None:
+        """Puts parts in the place of those that are there. Raises ValueError for names or kinds that the pipeline does not have."""
+        for name, part in parts.items():
+            if name not in COMPONENTS:
+                raise ValueError(f"{name} is not a part of {type(self).__name__}; its parts are {', '.join(COMPONENTS)}")
+            setattr(self, name, part)
+
+    @property
+    def scheduler(self) -> Any:
+        """The scheduler; within a callback, the one that the call draws with. Diffusers' schedulers may be assigned, too."""
+        return self._calls.current.scheduler or self._scheduler
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Any) -> None:
+        self._scheduler = schedulers.from_any(scheduler)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The parts by name, for another pipeline: `StableDiffusionImg2ImgPipeline(**pipe.components)` shares the weights."""
+        return {name: getattr(self, name) for name in COMPONENTS}
+
+    @property
+    def config(self) -> FrozenDict:
+        """What model_index.json says of this pipeline."""
+        parts = {name: (_LIBRARIES.get(name), type(part).__name__) if (part := getattr(self, name)) is not None else (None, None) for name in COMPONENTS}
+        return FrozenDict(_class_name=type(self).__name__, _name_or_path=self._folder or "", requires_safety_checker=self.requires_safety_checker, **parts)
+
+    @property
+    def name_or_path(self) -> str | None:
+        return self._folder
+
+    # Loading and saving
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """Opens a checkpoint: a folder in the diffusers layout, or a repository of the Hub (needs huggingface_hub).
+
+        Args:
+            torch_dtype, dtype: torch.float32 or float16 (computed in float32), or bfloat16. Weights keep the type they are stored in.
+            variant, revision, token, cache_dir, local_files_only, force_download: as diffusers has them.
+            scheduler, unet, vae, ...: parts to take instead of the checkpoint's.
+            safety_checker: accepted; none is run.
+            num_threads: threads of the process-wide pool, 0 for one a core. map_weights: use files where they are mapped.
+
+        Raises OSError (FileNotFoundError among it) when files are missing or damaged, NotImplementedError for architectures that the engine does
+        not have, MemoryError before taking memory that is not there.
+        """
+        folder = checkpoint_folder(os.fspath(pretrained_model_name_or_path), kwargs)
+        cls = cls._class_for(folder)
+        parts = {name: kwargs.pop(name) for name in COMPONENTS if name in kwargs}
+        dtype = kwargs.pop("dtype", None)
+        torch_dtype = kwargs.pop("torch_dtype", None)
+        core = _core.Pipeline.load(
+            folder,
+            dtype=core_dtype(dtype if dtype is not None else torch_dtype),
+            num_threads=kwargs.pop("num_threads", 0),
+            map_weights=kwargs.pop("map_weights", False),
+        )
+        warn_unused(kwargs)
+        pipe = cls(**{**_parts_of(core, folder), **parts})
+        pipe._core, pipe._folder = core, folder
+        return pipe
+
+    @classmethod
+    def _class_for(cls, folder: str) -> Any:
+        if cls is not DiffusionPipeline:
+            return cls
+        from . import pipeline_class
+
+        return pipeline_class(read_config(folder, "model_index.json").get("_class_name", "StableDiffusionPipeline"))
+
+    @classmethod
+    def from_pipe(cls, pipeline: Any, **parts: Any) -> Any:
+        """This pipeline with another's parts: no weights are loaded or copied."""
+        names = inspect.signature(cls.__init__).parameters
+        pipe = cls(**{**{k: v for k, v in pipeline.components.items() if k in names}, **{k: v for k, v in parts.items() if k in names}})
+        pipe._core, pipe._folder = getattr(pipeline, "_core", None), getattr(pipeline, "_folder", None)
+        return pipe
+
+    def save_pretrained(self, save_directory: str | os.PathLike, safe_serialization: bool = True, **_: Any) -> None:
+        """Writes the checkpoint with the scheduler that is set now: weights are the files that they were loaded from."""
+        for name in ("vae", "text_encoder", "tokenizer", "unet"):
+            source = getattr(getattr(self, name), "_folder", None)
+            if source is None:
+                raise NotImplementedError(f"{name} was not loaded from a folder, so it cannot be saved")
+            target = os.path.join(save_directory, name)
+            if os.path.realpath(source) != os.path.realpath(target):
+                shutil.copytree(source, target, dirs_exist_ok=True)
+        self._scheduler.save_pretrained(os.path.join(save_directory, "scheduler"))
+        index = {k: list(v) if isinstance(v, tuple) else v for k, v in self.config.items() if k != "_name_or_path"}
+        with open(os.path.join(save_directory, "model_index.json"), "w", encoding="utf-8") as file:
+            json.dump(index, file, indent=2)
+            file.write("\n")
+
+    from_single_file = classmethod(_not_there("from_single_file", "checkpoints in a single file"))
+    load_lora_weights = _not_there("load_lora_weights", "LoRA")
+    load_textual_inversion = _not_there("load_textual_inversion", "textual inversion")
+    load_ip_adapter = _not_there("load_ip_adapter", "IP adapters")
+
+    # Where and how
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """`to("cpu")`, `to(torch.float16)`, ...: a dtype is accepted and stays what it was loaded with. Raises RuntimeError for other devices."""
+        for arg in (*args, *kwargs.values()):
+            name = str(getattr(arg, "type", arg)).split(":")[0]
+            if name in ("cuda", "mps", "xpu", "meta", "npu", "hpu"):
+                raise RuntimeError(f"this build of Impasto draws on the CPU, not on {arg}; leave `.to(...)` out or use `.to(\"cpu\")`")
+        return self
+
+    @property
+    def device(self) -> Any:
+        return self.unet.device
+
+    _execution_device = device
+
+    @property
+    def dtype(self) -> Any:
+        return self.unet.dtype
+
+    def set_progress_bar_config(self, **kwargs: Any) -> None:
+        """Settings of tqdm's bar, which is shown where tqdm is installed: `disable=True` for none."""
+        self._progress_bar_config = kwargs
+
+    def progress_bar(self, iterable: Any = None, total: int | None = None) -> Any:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return _NoBar(iterable)
+        return tqdm(iterable, total=total, **self._progress_bar_config)
+
+    # The current call
+
+    @property
+    def guidance_scale(self) -> float:
+        return self._guidance_scale
+
+    @property
+    def guidance_rescale(self) -> float:
+        return self._guidance_rescale
+
+    @property
+    def clip_skip(self) -> int | None:
+        return self._clip_skip
+
+    @property
+    def cross_attention_kwargs(self) -> dict[str, Any] | None:
+        return self._cross_attention_kwargs
+
+    @property
+    def do_classifier_free_guidance(self) -> bool:
+        return self._guidance_scale > 1
+
+    @property
+    def num_timesteps(self) -> int:
+        return self._num_timesteps
+
+    @property
+    def interrupt(self) -> bool:
+        return self._interrupt
+
+    @property
+    def _interrupt(self) -> bool:
+        """True leaves out the steps that are left, of every call of this object that runs now; what there is is decoded."""
+        return self._calls.current._interrupt
+
+    @_interrupt.setter
+    def _interrupt(self, value: bool) -> None:
+        self._calls.interrupt(bool(value))
+
+    async def agenerate(self, *args: Any, **kwargs: Any) -> Any:
+        """`__call__` in a thread of its own: `await pipe.agenerate("a red boat")`. Cancelling the task stops the drawing within a step."""
+        flag = _core.StopFlag()
+
+        def draw() -> Any:
+            self._calls.next_stop = flag
+            try:
+                return self(*args, **kwargs)  # type: ignore[operator]
+            finally:
+                self._calls.next_stop = None
+
+        drawing = asyncio.get_running_loop().run_in_executor(None, draw)
+        try:
+            return await asyncio.shield(drawing)
+        except asyncio.CancelledError:
+            flag.set()
+            await asyncio.wait([drawing])
+            drawing.exception()  # seen
+            raise
+
+    def maybe_free_model_hooks(self) -> None:
+        pass
+
+    enable_attention_slicing = accepted("enable_attention_slicing")
+    disable_attention_slicing = accepted("disable_attention_slicing")
+    enable_vae_slicing = accepted("enable_vae_slicing")
+    disable_vae_slicing = accepted("disable_vae_slicing")
+    enable_vae_tiling = accepted("enable_vae_tiling")
+    disable_vae_tiling = accepted("disable_vae_tiling")
+    enable_model_cpu_offload = accepted("enable_model_cpu_offload")
+    enable_sequential_cpu_offload = accepted("enable_sequential_cpu_offload")
+    enable_group_offload = accepted("enable_group_offload")
+    enable_xformers_memory_efficient_attention = accepted("enable_xformers_memory_efficient_attention")
+    disable_xformers_memory_efficient_attention = accepted("disable_xformers_memory_efficient_attention")
+    fuse_qkv_projections = accepted("fuse_qkv_projections")
+    unfuse_qkv_projections = accepted("unfuse_qkv_projections")
+    remove_all_hooks = accepted("remove_all_hooks")
+    reset_device_map = accepted("reset_device_map")
+
+
+class _NoBar:
+    """A progress bar where there is no tqdm."""
+
+    def __init__(self, iterable: Any):
+        self._iterable = iterable
+
+    def __iter__(self) -> Any:
+        return iter(self._iterable)
+
+    def __enter__(self) -> "_NoBar":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def update(self, n: int = 1) -> None:
+        pass
+
+
+def _parts_of(core: Any, folder: str) -> dict[str, Any]:
+    """The parts of a loaded checkpoint."""
+    parts = core.components()
+    index = read_config(folder, "model_index.json")
+    if index.get("safety_checker") not in (None, [None, None]):
+        say_once("the checkpoint's safety checker is not run by Impasto")
+    stored = read_config(os.path.join(folder, "scheduler"), "scheduler_config.json")
+    name = stored.pop("_class_name", core.info()["scheduler"])
+    # as diffusers amends the configs of early checkpoints
+    stored["steps_offset"] = 1
+    if stored.get("clip_sample", name in ("DDIMScheduler", "DDPMScheduler")):
+        stored["clip_sample"] = False
+
+    def where(component: str) -> str:
+        return os.path.join(folder, component)
+
+    return {
+        "vae": AutoencoderKL(parts["vae"], read_config(where("vae"), "config.json"), where("vae")),
+        "text_encoder": CLIPTextModel(parts["text_encoder"], read_config(where("text_encoder"), "config.json"), where("text_encoder")),
+        "tokenizer": CLIPTokenizer(parts["tokenizer"], where("tokenizer")),
+        "unet": UNet2DConditionModel(parts["unet"], read_config(where("unet"), "config.json"), where("unet")),
+        "scheduler": schedulers.named(name, stored),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "image_encoder": None,
+        "requires_safety_checker": False,
+    }

@@ -1,0 +1,247 @@
+"""What the Stable Diffusion tasks share: prompts, the loop over noise levels, and pictures at its end."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+
+from .. import image_processor
+from ..arrays import check_generator, public, randn, to_numpy, torch_if_used
+from ..once import logger, say_once
+from .base import DiffusionPipeline
+from .call import Call
+from ..outputs import StableDiffusionPipelineOutput
+
+
+class StableDiffusionBase(DiffusionPipeline):
+    """Encodes prompts and walks from noise to pictures. Arrays are float32 NumPy inside; callers get torch tensors if their program uses torch."""
+
+    _callback_tensor_inputs = ["latents", "prompt_embeds", "negative_prompt_embeds"]
+
+    # Checks, with diffusers' exceptions
+
+    def _check_prompts(self, prompt: Any, negative_prompt: Any, prompt_embeds: Any, negative_prompt_embeds: Any) -> None:
+        if prompt is not None and prompt_embeds is not None:
+            raise ValueError("Cannot forward both `prompt` and `prompt_embeds`: pass one of the two")
+        if prompt is None and prompt_embeds is None:
+            raise ValueError("Provide either `prompt` or `prompt_embeds`; both are missing")
+        if prompt is not None and not isinstance(prompt, (str, list)):
+            raise ValueError(f"`prompt` has to be of type `str` or `list` but is {type(prompt)}")
+        if negative_prompt is not None and negative_prompt_embeds is not None:
+            raise ValueError("Cannot forward both `negative_prompt` and `negative_prompt_embeds`: pass one of the two")
+        if prompt_embeds is not None and negative_prompt_embeds is not None and tuple(prompt_embeds.shape) != tuple(negative_prompt_embeds.shape):
+            raise ValueError(f"`prompt_embeds` and `negative_prompt_embeds` must have the same shape, but have {tuple(prompt_embeds.shape)} and {tuple(negative_prompt_embeds.shape)}")
+        if isinstance(prompt, list) and not prompt:
+            raise ValueError("`prompt` is an empty list: there is nothing to draw")
+
+    def _check_call(self, callback_steps: Any, tensor_inputs: list[str] | None, timesteps: Any, sigmas: Any, **unsupported: Any) -> None:
+        if callback_steps is not None and (not isinstance(callback_steps, int) or callback_steps <= 0):
+            raise ValueError(f"`callback_steps` has to be a positive integer but is {callback_steps} of type {type(callback_steps)}")
+        unknown = [k for k in tensor_inputs or [] if k not in self._callback_tensor_inputs]
+        if unknown:
+            raise ValueError(f"`callback_on_step_end_tensor_inputs` has to be in {self._callback_tensor_inputs}, but found {unknown}")
+        if timesteps is not None and sigmas is not None:
+            raise ValueError("Only one of `timesteps` or `sigmas` can be passed")
+        if timesteps is not None or sigmas is not None:
+            self._scheduler.copy().set_timesteps(timesteps=timesteps, sigmas=sigmas)  # says that it cannot
+        for name, value in unsupported.items():
+            if value is not None and not (isinstance(value, dict) and not value):
+                raise NotImplementedError(f"{name} is not supported by Impasto yet; leave it out")
+
+    @staticmethod
+    def _check_size(height: int, width: int) -> None:
+        if height % 8 != 0 or width % 8 != 0:
+            raise ValueError(f"`height` and `width` have to be divisible by 8 but are {height} and {width}.")
+
+    def _check_fits(self, call: Call, height: int, width: int, images: int) -> None:
+        if self._core is not None:
+            self._core.check(height, width, images, call._guidance_scale > 1)
+
+    @staticmethod
+    def _batch_size(prompt: Any, prompt_embeds: Any) -> int:
+        if prompt is None:
+            return int(prompt_embeds.shape[0])
+        return 1 if isinstance(prompt, str) else len(prompt)
+
+    @staticmethod
+    def _check_generators(generator: Any, batch: int) -> Any:
+        generator = check_generator(generator)
+        if isinstance(generator, list) and len(generator) != batch:
+            raise ValueError(f"You have passed a list of generators of length {len(generator)}, but requested an effective batch size of {batch}. Make sure the batch size matches the length of the generators.")
+        return generator
+
+    # Text
+
+    def _encode(self, texts: list[str], name: str, clip_skip: int | None, stop: Any) -> np.ndarray:
+        """[n, 77, c]"""
+        encoded = [self.tokenizer.encode_padded(text) for text in texts]
+        for _, cut in encoded:
+            if cut:
+                logger.warning("%s is longer than %d tokens: this part was cut: %r", name, self.tokenizer.model_max_length, cut)
+        return self.text_encoder._core.forward(np.array([ids for ids, _ in encoded], np.int32), clip_skip or 0, stop)
+
+    def encode_prompt(
+        self,
+        prompt: Any,
+        device: Any = None,
+        num_images_per_prompt: int = 1,
+        do_classifier_free_guidance: bool = True,
+        negative_prompt: Any = None,
+        prompt_embeds: Any = None,
+        negative_prompt_embeds: Any = None,
+        lora_scale: float | None = None,
+        clip_skip: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Embeddings of the prompts and of the negative prompts, [n * num_images_per_prompt, 77, c] each; None for the latter without guidance."""
+        positive, negative = self._embed(Call(), prompt, num_images_per_prompt, do_classifier_free_guidance, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
+        return public(positive), None if negative is None else public(negative)
+
+    def _embed(self, call: Call, prompt: Any, repeats: int, guided: bool, negative_prompt: Any, prompt_embeds: Any, negative_prompt_embeds: Any, clip_skip: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+        batch = self._batch_size(prompt, prompt_embeds)
+        if prompt_embeds is None:
+            positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call.stop)
+        else:
+            positive = to_numpy(prompt_embeds)
+        if not guided:
+            return np.repeat(positive, repeats, axis=0), None
+        if negative_prompt_embeds is None:
+            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", None, call.stop)
+        else:
+            negative = to_numpy(negative_prompt_embeds)
+        return np.repeat(positive, repeats, axis=0), np.repeat(negative, repeats, axis=0)
+
+    # The loop
+
+    def _denoise(
+        self,
+        call: Call,
+        latents: np.ndarray,
+        embeds: tuple[np.ndarray, np.ndarray | None],
+        generator: Any,
+        eta: float,
+        first: int,
+        steps: int,
+        callbacks: "Callbacks",
+        more_input: dict[str, np.ndarray] | None = None,
+        after_step: Callable[[np.ndarray, int, dict[str, np.ndarray]], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """The latents at the end of the walk that begins at timestep `first`.
+
+        more_input: what the UNet sees beside the latents, [2n or n, c, h, w] each, by the names that callbacks know them by.
+        after_step: the latents that go on after step i.
+        """
+        scheduler, times = call.scheduler, call.scheduler._times()
+        positive, negative = embeds
+        names = {"latents": latents, "prompt_embeds": positive if negative is None else np.concatenate([negative, positive]), "negative_prompt_embeds": negative, **(more_input or {})}
+        call._num_timesteps = len(times) - first
+        warm_up = call._num_timesteps - steps * scheduler.order
+        with self.progress_bar(total=steps) as bar:
+            for i, place in enumerate(range(first, len(times))):
+                if call._interrupt:
+                    continue
+                latents = self._one_step(call, names, place, generator, eta, [k for k in more_input or {}] if self.unet.config.in_channels != latents.shape[1] else [])
+                if after_step is not None:
+                    latents = after_step(latents, place, names)
+                names["latents"] = latents
+                callbacks.step_end(self, i, times[place], names)
+                latents = names["latents"]
+                if i == call._num_timesteps - 1 or (i + 1 > warm_up and (i + 1) % scheduler.order == 0):
+                    bar.update()
+                    callbacks.old_style(i, scheduler.order, times[place], latents)
+        return latents
+
+    def _one_step(self, call: Call, names: dict[str, Any], place: int, generator: Any, eta: float, more: list[str]) -> np.ndarray:
+        latents, guided = names["latents"], call._guidance_scale > 1
+        x = call.scheduler._core.scale_model_input(latents, place)
+        x = np.concatenate([x, x]) if guided else x
+        if more:
+            x = np.concatenate([x, *(names[k][: len(x)] for k in more)], axis=1)
+        output = self.unet.forward(x, call.scheduler._core.timesteps[place], names["prompt_embeds"], stop=call.stop, return_dict=False)[0]
+        if guided:
+            output = guide(output, call._guidance_scale, call._guidance_rescale)
+        latents = call.scheduler.advance(output, place, latents, generator, eta)
+        if not np.isfinite(latents).all():
+            raise FloatingPointError(f"the latents hold NaN or infinity after timestep {call.scheduler._core.timesteps[place]:g}: the weights are damaged, or a smaller guidance_scale or another scheduler may help")
+        return latents
+
+    def _finish(self, call: Call, latents: np.ndarray, output_type: str, return_dict: bool, settings: dict[str, Any], overlay: Callable[[Any], Any] | None = None) -> Any:
+        if output_type not in ("latent", "pt", "np", "pil"):
+            say_once(f"output_type {output_type!r} is none of pil, np, pt and latent: taken as np")
+            output_type = "np"
+        if output_type == "latent":
+            images = public(latents)
+        else:
+            pixels = self.vae.decode(latents / np.float32(self.vae.config.scaling_factor), return_dict=False, stop=call.stop)[0]
+            images = image_processor.postprocess(pixels, output_type)
+        if overlay is not None:
+            images = [overlay(image) for image in images]
+        if not return_dict:
+            return images, None
+        output = StableDiffusionPipelineOutput(images=images, nsfw_content_detected=None)
+        output.settings = {**settings, "scheduler": type(call.scheduler).__name__}
+        return output
+
+
+class Callbacks:
+    """A caller's hooks after a step, diffusers' of today and of old."""
+
+    def __init__(self, on_step_end: Any, tensor_inputs: list[str] | None, kwargs: dict[str, Any]):
+        self._on_step_end = on_step_end
+        self.tensor_inputs = list(getattr(on_step_end, "tensor_inputs", tensor_inputs) or [])  # PipelineCallback names its own
+        self._old = kwargs.pop("callback", None)
+        self.steps = kwargs.pop("callback_steps", None)
+        if kwargs:
+            raise TypeError(f"unexpected keyword arguments: {', '.join(kwargs)}")
+        if self._old is not None:
+            say_once("`callback` is the old way: consider `callback_on_step_end`")
+
+    def step_end(self, pipe: Any, step: int, timestep: Any, names: dict[str, Any]) -> None:
+        if self._on_step_end is None:
+            return
+        given = {k: None if names[k] is None else public(names[k]) for k in self.tensor_inputs}
+        returned = self._on_step_end(pipe, step, _public_time(timestep), given)
+        for key, value in (returned or {}).items():
+            if key in names and value is not None:
+                names[key] = to_numpy(value)
+
+    def old_style(self, step: int, order: int, timestep: Any, latents: np.ndarray) -> None:
+        if self._old is not None and step % (self.steps or 1) == 0:
+            self._old(step // order, _public_time(timestep), public(latents))
+
+
+def _public_time(t: Any) -> Any:
+    torch = torch_if_used()
+    return t if torch is None else torch.tensor(t)
+
+
+def _negatives(prompt: Any, negative: Any, batch: int) -> list[str]:
+    if negative is None:
+        return [""] * batch
+    if prompt is not None and type(prompt) is not type(negative):
+        raise TypeError(f"`negative_prompt` should be the same type to `prompt`, but got {type(negative)} != {type(prompt)}.")
+    negatives = [negative] if isinstance(negative, str) else list(negative)
+    if batch != len(negatives):
+        raise ValueError(f"`negative_prompt` has batch size {len(negatives)}, but `prompt` has batch size {batch}. Please make sure that passed `negative_prompt` matches the batch size of `prompt`.")
+    return negatives
+
+
+def guide(output: np.ndarray, scale: float, rescale: float = 0.0) -> np.ndarray:
+    """Classifier-free guidance (Ho and Salimans, 2022), with the rescaling of Lin et al., 2023, section 3.4. The negative half comes first."""
+    negative, positive = np.split(output, 2)
+    guided = negative + np.float32(scale) * (positive - negative)
+    if rescale <= 0:
+        return guided
+    axes = tuple(range(1, output.ndim))
+    wanted, found = (x.std(axis=axes, ddof=1, keepdims=True, dtype=np.float64).astype(np.float32) for x in (positive, guided))
+    return np.float32(rescale) * (guided * (wanted / found)) + np.float32(1 - rescale) * guided
+
+
+def start(pipe: StableDiffusionBase, shape: tuple[int, ...], generator: Any, latents: Any) -> np.ndarray:
+    """Standard normal latents: the caller's, or drawn. Raises ValueError when the caller's have another shape."""
+    if latents is None:
+        return randn(shape, generator)
+    given = to_numpy(latents)
+    if given.shape != shape:
+        raise ValueError(f"`latents` have shape {given.shape}, expected {shape}")
+    return given

@@ -1,0 +1,205 @@
+"""Schedulers under diffusers' names: settings that a pipeline draws with, and a walk that can be taken by hand.
+
+    pipe.scheduler = impasto.EulerDiscreteScheduler.from_config(pipe.scheduler.config, use_karras_sigmas=True)
+
+The algorithms are the engine's, each of which names its paper (docs/schedulers.md).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from .arrays import check_generator, like, public, randn, to_numpy
+from .config import FrozenDict, read_config
+from .outputs import SchedulerOutput
+from .scheduler_defaults import DEFAULTS
+
+
+_NOT_JSON = (float("inf"), float("-inf"))  # defaults that JSON cannot say
+
+
+class Scheduler:
+    """A scheduler's settings and where its walk is. Made of keyword arguments, `from_config` or `from_pretrained`.
+
+    `config` has every setting, those left to their defaults too. Settings of other schedulers are carried along, so that switching there and
+    back loses nothing.
+    """
+
+    config_name = "scheduler_config.json"
+    _compatibles = list(DEFAULTS)
+
+    def __init__(self, **settings: Any):
+        self._given = settings
+        name = type(self).__name__
+        defaulted = [k for k in DEFAULTS[name] if k not in settings]
+        self.config = FrozenDict({**DEFAULTS[name], **settings, "_class_name": name, "_use_default_values": defaulted})
+        self._core: Any = None
+        self._next: int | None = None
+        self._walk()  # settings out of range are told at once
+
+    @classmethod
+    def from_config(cls, config: Any, **settings: Any) -> "Scheduler":
+        """A scheduler with the settings of another, of Impasto's or diffusers', or of a dictionary; keyword arguments change some.
+
+        Raises ValueError for settings that are out of range."""
+        if isinstance(config, Scheduler):
+            config = config.config
+        if isinstance(config, (str, os.PathLike)):
+            return cls.from_pretrained(config, **settings)
+        return cls(**{**_explicit(dict(config)), **settings})
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, subfolder: str | None = None, **settings: Any) -> "Scheduler":
+        """The settings in a folder's scheduler_config.json, in the folder `scheduler` of a checkpoint or on the Hub."""
+        from .loading import component_folder
+
+        folder = component_folder(str(pretrained_model_name_or_path), subfolder, settings)
+        options = {k: v for k, v in settings.items() if k in DEFAULTS[cls.__name__]}
+        return cls.from_config(read_config(folder, cls.config_name), **options)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **_: Any) -> None:
+        """Writes scheduler_config.json."""
+        os.makedirs(save_directory, exist_ok=True)
+        with open(os.path.join(save_directory, self.config_name), "w", encoding="utf-8") as file:
+            json.dump({k: v for k, v in self.config.items() if k != "_use_default_values" and v not in _NOT_JSON}, file, indent=2, sort_keys=True)
+            file.write("\n")
+
+    def _walk(self) -> Any:
+        name = type(self).__name__
+        self._core = _core.Sampler(json.dumps({**self._given, "_class_name": name}), name)
+        return self._core
+
+    def copy(self) -> "Scheduler":
+        """A scheduler of the same settings whose walk has not begun."""
+        return type(self)(**self._given)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {json.dumps(dict(self.config), indent=2, sort_keys=True, default=str)}"
+
+    @property
+    def order(self) -> int:
+        """Calls of the network for each step of `set_timesteps`."""
+        return self._core.order
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """What standard normal latents are multiplied by to begin."""
+        return self._core.init_noise_sigma
+
+    @property
+    def timesteps(self) -> Any:
+        """What the UNet is called with, in order."""
+        return public(self._times())
+
+    @property
+    def sigmas(self) -> Any:
+        """Noise levels, where the algorithm works with them, and the last."""
+        return public(np.array(self._core.sigmas, np.float32))
+
+    def _times(self) -> np.ndarray:
+        times = np.array(self._core.timesteps, np.float64)
+        return times.astype(np.int64) if np.all(times == np.round(times)) and not _fractional(type(self).__name__) else times.astype(np.float32)
+
+    def set_timesteps(self, num_inference_steps: int | None = None, device: Any = None, *, timesteps: Any = None, sigmas: Any = None, **_: Any) -> None:
+        """Begins a walk of that many steps. Raises ValueError when the scheduler cannot take that many, or for timesteps or sigmas of one's own,
+        which Impasto's schedulers do not take."""
+        if timesteps is not None or sigmas is not None:
+            kind = "timestep" if timesteps is not None else "sigmas"
+            raise ValueError(f"The current scheduler class {type(self)}'s `set_timesteps` does not support custom {kind} schedules; leave `timesteps` and `sigmas` out")
+        self._walk().set_timesteps(_steps(num_inference_steps))
+        self.num_inference_steps = num_inference_steps
+        self._next = None
+
+    def set_begin_index(self, begin_index: int = 0) -> None:
+        """Says which of `timesteps` comes first, as picture to picture needs."""
+        self._next = begin_index
+
+    def index_of(self, timestep: Any) -> int:
+        """Where a timestep is in the walk: the next place, where it occurs more than once. Raises ValueError when it is not there."""
+        value = float(to_numpy(timestep, np.float64).reshape(-1)[0])
+        places = np.flatnonzero(np.isclose(self._core.timesteps, value, rtol=1e-6, atol=1e-6))
+        if len(places) == 0:
+            raise ValueError(f"timestep {value:g} is not one of `timesteps`; pass what `set_timesteps` made")
+        if self._next is None:
+            return int(places[0])
+        return int(next((p for p in places if p >= self._next), places[-1]))
+
+    def scale_model_input(self, sample: Any, timestep: Any = None) -> Any:
+        """What the UNet takes in the place of the latents at that timestep."""
+        return like(self._core.scale_model_input(to_numpy(sample), self.index_of(timestep)), sample)
+
+    def step(self, model_output: Any, timestep: Any, sample: Any, *, eta: float = 0.0, generator: Any = None, return_dict: bool = True, **_: Any) -> Any:
+        """The latents after the step at `timestep`, from the UNet's output there, as `.prev_sample` or in a tuple."""
+        out = self.advance(to_numpy(model_output), self.index_of(timestep), to_numpy(sample), check_generator(generator), eta)
+        out = like(out, sample)
+        return SchedulerOutput(prev_sample=out) if return_dict else (out,)
+
+    def advance(self, output: np.ndarray, index: int, sample: np.ndarray, generator: Any, eta: float = 0.0) -> np.ndarray:
+        """`step` by place in the walk, arrays only."""
+        self._next = index + 1
+        return self._core.step(output, index, sample, lambda shape: np.ascontiguousarray(randn(shape, generator), np.float32), eta)
+
+    def add_noise(self, original_samples: Any, noise: Any, timesteps: Any) -> Any:
+        """Clean latents at the noise level of `timesteps`, which must be one of the walk's."""
+        return like(self._core.add_noise(to_numpy(original_samples), to_numpy(noise), self.index_of(timesteps)), original_samples)
+
+    def __len__(self) -> int:
+        return int(self.config.get("num_train_timesteps", 1000))
+
+
+def _fractional(name: str) -> bool:
+    """Whether diffusers gives the timesteps of this class as float32 even where they are whole numbers."""
+    return name in ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "LMSDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler")
+
+
+def _steps(n: Any) -> int:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"num_inference_steps has to be an int, but is {n!r}")
+    return int(n)
+
+
+def _explicit(config: dict[str, Any]) -> dict[str, Any]:
+    """What somebody chose: another class's defaults do not come along, as diffusers has it."""
+    left_out = set(config.get("_use_default_values") or ())
+    return {k: v for k, v in config.items() if k not in left_out and not k.startswith("_")}
+
+
+def _make(name: str) -> type:
+    def __init__(self: Any, *args: Any, **settings: Any) -> None:
+        given = signature.bind(self, *args, **{k: v for k, v in settings.items() if k in DEFAULTS[name]}).arguments
+        given.pop("self")
+        Scheduler.__init__(self, **{**settings, **given})
+
+    parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    parameters += [inspect.Parameter(k, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=v) for k, v in DEFAULTS[name].items()]
+    signature = inspect.Signature(parameters)
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    return type(name, (Scheduler,), {"__init__": __init__, "__module__": __name__, "__doc__": f"diffusers' {name}: its settings and their defaults."})
+
+
+for _name in DEFAULTS:
+    globals()[_name] = _make(_name)
+
+__all__ = ["Scheduler", "from_any", *DEFAULTS]
+
+
+def from_any(scheduler: Any) -> Scheduler:
+    """A scheduler of Impasto's from one of Impasto's or diffusers'. Raises ValueError for what is none."""
+    if isinstance(scheduler, Scheduler):
+        return scheduler
+    name, config = type(scheduler).__name__, getattr(scheduler, "config", None)
+    if config is None or name not in DEFAULTS:
+        raise ValueError(f"{type(scheduler)} is not a scheduler that Impasto has; there are {', '.join(DEFAULTS)}")
+    return globals()[name].from_config(config)
+
+
+def named(class_name: str, config: dict[str, Any]) -> Scheduler:
+    if class_name not in DEFAULTS:
+        raise NotImplementedError(f"scheduler {class_name} is not one that Impasto has; there are {', '.join(DEFAULTS)}")
+    return globals()[class_name].from_config(config)

@@ -1,0 +1,122 @@
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "arrays.h"
+#include "bind.h"
+#include "impasto/components.h"
+#include "load_options.h"
+
+namespace impasto::python {
+using namespace nb::literals;
+
+namespace {
+
+GivenWeights::Type type_named(const std::string& name) {
+  if (name == "float32") return GivenWeights::Type::float32;
+  if (name == "float16") return GivenWeights::Type::float16;
+  if (name == "bfloat16") return GivenWeights::Type::bfloat16;
+  throw nb::type_error(("weights of type " + name + " are not supported").c_str());
+}
+
+/// Tuples (name, type, shape, address); `owner` is whatever keeps the addresses valid.
+GivenWeights given(const nb::list& tensors, nb::object owner) {
+  GivenWeights out;
+  for (const nb::handle item : tensors) {
+    const auto t = nb::cast<nb::tuple>(item);
+    out.tensors.push_back({nb::cast<std::string>(t[0]), type_named(nb::cast<std::string>(t[1])), nb::cast<std::vector<std::int64_t>>(t[2]),
+                           reinterpret_cast<const void*>(nb::cast<std::uintptr_t>(t[3]))});
+  }
+  out.owner = std::shared_ptr<void>(new nb::object(std::move(owner)), [](void* p) {
+    const nb::gil_scoped_acquire gil;
+    delete static_cast<nb::object*>(p);
+  });
+  return out;
+}
+
+template <typename Model>
+Model load(const std::string& folder, const std::string& device, const std::string& dtype, int num_threads, bool map_weights) {
+  const nb::gil_scoped_release released;
+  return Model::load(folder, load_options(device, dtype, num_threads, map_weights));
+}
+
+template <typename Model>
+Model from_weights(const std::string& config, const nb::list& tensors, nb::object owner, const std::string& device, const std::string& dtype,
+                   int num_threads, bool map_weights) {
+  const GivenWeights weights = given(tensors, std::move(owner));
+  const nb::gil_scoped_release released;
+  return Model::from_weights(config, weights, load_options(device, dtype, num_threads, map_weights));
+}
+
+/// Runs f(should_stop) without the GIL and gives its tensor to Python.
+template <typename F>
+nb::object run(const StopFlag* stop, const F& f) {
+  HostTensor out;
+  {
+    const nb::gil_scoped_release released;
+    out = f(ShouldStop(Interrupt(stop)));
+  }
+  return to_numpy(std::move(out));
+}
+
+nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop) {
+  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), s); });
+}
+
+using Ids = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+nb::object encode_text(const TextModel& m, const Ids& ids, int clip_skip, const StopFlag* stop) {
+  return run(stop, [&](const ShouldStop& s) { return m.forward({ids.data(), ids.size()}, static_cast<std::int64_t>(ids.shape(0)), clip_skip, s); });
+}
+
+template <typename Model>
+nb::class_<Model> bind_model(nb::module_& m, const char* name, const char* doc) {
+  nb::class_<Model> model(m, name, doc);
+  model.def_static("load", &load<Model>, "folder"_a, IMPASTO_LOAD_ARGUMENTS)
+      .def_static("from_weights", &from_weights<Model>, "config"_a, "tensors"_a, "owner"_a, IMPASTO_LOAD_ARGUMENTS);
+  return model;
+}
+
+}  // namespace
+
+void bind_models(nb::module_& m) {
+  nb::class_<StopFlag>(m, "StopFlag", "Set from any thread to stop the calls that were given it.")
+      .def(nb::init<>())
+      .def("set", &StopFlag::set)
+      .def("is_set", &StopFlag::is_set);
+  bind_model<UNetModel>(m, "UNetModel", "The denoiser. Several threads may use it at once.")
+      .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(),
+           "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w].");
+  bind_model<VaeModel>(m, "VaeModel", "The autoencoder. Several threads may use it at once.")
+      .def(
+          "decode",
+          [](const VaeModel& v, const Floats& x, const StopFlag* stop) {
+            return run(stop, [&](const ShouldStop& s) { return v.decode(ref(x), s); });
+          },
+          "latents"_a, "stop"_a.none() = nb::none(), "float32 [n, c, h, w], divided by the scaling factor, to pixels [n, 3, 8h, 8w], about -1..1.")
+      .def(
+          "encode",
+          [](const VaeModel& v, const Floats& x, const StopFlag* stop) {
+            return run(stop, [&](const ShouldStop& s) { return v.encode(ref(x), s); });
+          },
+          "pixels"_a, "stop"_a.none() = nb::none(), "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].");
+  bind_model<TextModel>(m, "TextModel", "The text encoder. Several threads may use it at once.")
+      .def("forward", &encode_text, "ids"_a, "clip_skip"_a = 0, "stop"_a.none() = nb::none(), "int32 [n, tokens] to float32 [n, tokens, c].");
+  nb::class_<Tokenizer>(m, "Tokenizer", "CLIP's tokenizer.")
+      .def_static("load", &Tokenizer::load, "folder"_a)
+      .def(
+          "encode", [](const Tokenizer& t, const std::string& text) { return t.encode(text).ids; }, "text"_a)
+      .def(
+          "encode_padded",
+          [](const Tokenizer& t, const std::string& text) {
+            const auto e = t.encode_padded(text);
+            return std::pair(e.ids, e.cut);
+          },
+          "text"_a)
+      .def_prop_ro("max_length", &Tokenizer::max_length)
+      .def_prop_ro("start_id", &Tokenizer::start_id)
+      .def_prop_ro("end_id", &Tokenizer::end_id)
+      .def_prop_ro("pad_id", &Tokenizer::pad_id);
+}
+
+}  // namespace impasto::python

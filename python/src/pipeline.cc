@@ -1,0 +1,74 @@
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bind.h"
+#include "impasto/impasto.h"
+#include "load_options.h"
+
+namespace impasto::python {
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+nb::dict as_dict(const ModelInfo& info) {
+  nb::dict out;
+  out["path"] = info.path;
+  out["pipeline_class"] = info.pipeline_class;
+  out["scheduler"] = info.scheduler;
+  out["prediction_type"] = info.prediction_type;
+  out["height"] = info.height;
+  out["width"] = info.width;
+  out["latent_channels"] = info.latent_channels;
+  nb::list components;
+  for (const ComponentInfo& c : info.components) {
+    nb::dict component;
+    component["name"] = c.name;
+    component["class_name"] = c.class_name;
+    component["parameters"] = c.parameters;
+    component["bytes"] = c.bytes;
+    component["dtypes"] = c.dtypes;
+    components.append(component);
+  }
+  out["components"] = components;
+  return out;
+}
+
+Pipeline load(const std::string& path, const std::string& device, const std::string& dtype, int num_threads, bool map_weights) {
+  const nb::gil_scoped_release released;
+  return Pipeline::load(path, load_options(device, dtype, num_threads, map_weights));
+}
+
+void check(const Pipeline& p, int height, int width, int num_images, bool guided) {
+  TextToImageOptions o;
+  o.height = height, o.width = width, o.num_images = num_images, o.guidance_scale = guided ? 2.f : 1.f;
+  p.check(o);
+}
+
+}  // namespace
+
+void bind_pipeline(nb::module_& m) {
+  m.def(
+      "inspect", [](const std::string& path) { return as_dict(inspect(path)); }, "path"_a, "What a checkpoint's folder holds; weights are not read.");
+  m.def("scheduler_names", [] {
+    nb::list names;
+    for (const SchedulerName& n : scheduler_names()) names.append(nb::make_tuple(n.class_name, n.short_name));
+    return names;
+  });
+  nb::class_<Pipeline>(m, "Pipeline", "A loaded checkpoint. Several threads may use it at once.")
+      .def_static("load", &load, "path"_a, IMPASTO_LOAD_ARGUMENTS)
+      .def("info", [](const Pipeline& p) { return as_dict(p.info()); })
+      .def("check", &check, "height"_a, "width"_a, "num_images"_a, "guided"_a,
+           "Raises ValueError or MemoryError for a picture that cannot be drawn; sizes in pixels.")
+      .def("components", [](const Pipeline& p) {
+        Components c = components(p);
+        nb::dict out;
+        out["tokenizer"] = std::move(c.tokenizer);
+        out["text_encoder"] = std::move(c.text_encoder);
+        out["unet"] = std::move(c.unet);
+        out["vae"] = std::move(c.vae);
+        return out;
+      });
+}
+
+}  // namespace impasto::python

@@ -1,0 +1,259 @@
+"""Beside torch and diffusers themselves: same signatures, same pictures, and Impasto's networks inside diffusers' pipelines."""
+
+import inspect
+
+import numpy as np
+import pytest
+from golden import DATA
+from PIL import Image
+
+import impasto
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+pytestmark = pytest.mark.diffusers
+
+TINY = str(DATA / "checkpoints" / "tiny-sd15")
+TASKS = ["StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"]
+SCHEDULERS = sorted(impasto.scheduler_defaults.DEFAULTS)
+QUICK = dict(num_inference_steps=3, height=64, width=64, output_type="np")
+# Random weights, a few steps: the golden cases of these sizes allow 1e-4 to 4e-3 on latents of about 1 to 20 (tests/data/golden); a pixel is the
+# decoder's answer in 0..1.
+CLOSE = dict(atol=2e-3)
+
+
+def parameters(function):
+    return {k: p.default for k, p in inspect.signature(function).parameters.items() if k not in ("self", "args", "kwargs", "prepare_latents")}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_call_has_diffusers_arguments_in_their_order_with_their_defaults(name):
+    ours, theirs = parameters(getattr(impasto, name).__call__), parameters(getattr(diffusers, name).__call__)
+    assert list(ours) == list(theirs)
+    assert {k: v for k, v in ours.items() if v != theirs[k]} == {}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_constructor_has_diffusers_parts(name):
+    ours, theirs = parameters(getattr(impasto, name).__init__), parameters(getattr(diffusers, name).__init__)
+    assert list(ours) == list(theirs)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_scheduler_has_diffusers_settings_with_their_defaults(name):
+    assert parameters(getattr(impasto, name).__init__) == parameters(getattr(diffusers, name).__init__)
+
+
+@pytest.mark.parametrize("method", ["encode_prompt", "set_progress_bar_config", "save_pretrained", "from_pretrained", "from_pipe", "to", "progress_bar", "register_modules", "enable_attention_slicing", "enable_vae_tiling", "enable_model_cpu_offload", "load_lora_weights", "from_single_file"])
+def test_methods_are_there(method):
+    for name in TASKS:
+        assert callable(getattr(getattr(impasto, name), method)) and callable(getattr(getattr(diffusers, name), method))
+
+
+def test_encode_prompt_has_diffusers_arguments():
+    ours, theirs = (parameters(library.StableDiffusionPipeline.encode_prompt) for library in (impasto, diffusers))
+    assert list(ours) == list(theirs)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_scheduler_config_and_timesteps_equal_diffusers(name):
+    source = diffusers.PNDMScheduler.from_pretrained(TINY, subfolder="scheduler")
+    theirs = getattr(diffusers, name).from_config(source.config)
+    ours = getattr(impasto, name).from_config(source.config)
+    for key, value in theirs.config.items():
+        if not key.startswith("_"):
+            assert ours.config[key] == value, key
+    theirs.set_timesteps(7)
+    ours.set_timesteps(7)
+    assert ours.timesteps.dtype == theirs.timesteps.dtype
+    torch.testing.assert_close(ours.timesteps, theirs.timesteps, rtol=1e-5, atol=1e-3)
+    assert float(ours.init_noise_sigma) == pytest.approx(float(theirs.init_noise_sigma), rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Ours and diffusers'."""
+    made = [library.StableDiffusionPipeline.from_pretrained(TINY) for library in (impasto, diffusers)]
+    for pipe in made:
+        pipe.set_progress_bar_config(disable=True)
+        pipe.safety_checker = None
+    return made
+
+
+def both(pair, *args, seed=11, generators=None, **kwargs):
+    def generator():
+        return [torch.Generator().manual_seed(s) for s in generators] if generators else torch.Generator().manual_seed(seed)
+
+    return [np.asarray(pipe(*args, **{**QUICK, "generator": generator(), **kwargs}).images) for pipe in pair]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(prompt="a boat at sunset"),
+        dict(prompt=["a boat", "a tree"], negative_prompt=["grey", "blue"], num_images_per_prompt=2),
+        dict(prompt=["a boat", "a tree"], generators=[3, 4]),
+        dict(prompt="a boat", guidance_scale=1.0),
+        dict(prompt="a boat", guidance_rescale=0.7, clip_skip=1),
+        dict(prompt="a boat", eta=0.6, height=72),
+        dict(prompt="a boat", output_type="latent"),
+    ],
+    ids=lambda a: ",".join(a),
+)
+def test_same_picture_for_the_same_generator(pair, arguments):
+    for pipe, library in zip(pair, (impasto, diffusers)):
+        pipe.scheduler = library.DDIMScheduler.from_config(pipe.scheduler.config)
+    ours, theirs = both(pair, **arguments)
+    np.testing.assert_allclose(ours, theirs, **CLOSE)
+
+
+def test_advanced_generator_state_and_noise_within_steps_carry_over(pair):
+    drawn = []
+    for pipe, library in zip(pair, (impasto, diffusers)):
+        pipe.scheduler = library.EulerAncestralDiscreteScheduler.from_config(pipe.scheduler.config)
+        generator = torch.Generator().manual_seed(1)
+        torch.randn(123, generator=generator)
+        pipe("a boat", **QUICK, generator=generator)
+        drawn.append((pipe("a tree", **QUICK, generator=generator).images, generator.get_state()))
+    np.testing.assert_allclose(drawn[0][0], drawn[1][0], **CLOSE)
+    assert torch.equal(drawn[0][1], drawn[1][1])
+
+
+def test_callbacks_get_and_give_torch_tensors(pair):
+    def halve(pipe, step, timestep, tensors):
+        assert torch.is_tensor(timestep) and torch.is_tensor(tensors["latents"]) and torch.is_tensor(tensors["prompt_embeds"])
+        return {"latents": tensors["latents"] / 2, "prompt_embeds": tensors["prompt_embeds"] * 0.9}
+
+    ours, theirs = both(pair, "a boat", callback_on_step_end=halve, callback_on_step_end_tensor_inputs=["latents", "prompt_embeds"])
+    np.testing.assert_allclose(ours, theirs, **CLOSE)
+
+
+def test_official_callback_ends_guidance(pair):
+    from diffusers.callbacks import SDCFGCutoffCallback
+
+    ours, theirs = both(pair, "a boat", callback_on_step_end=SDCFGCutoffCallback(cutoff_step_ratio=None, cutoff_step_index=1))
+    np.testing.assert_allclose(ours, theirs, **CLOSE)
+
+
+def test_prompt_embeds_of_diffusers_are_taken(pair):
+    embeds = pair[1].encode_prompt("a boat", "cpu", 1, True, "grey")
+    mine = pair[0].encode_prompt("a boat", "cpu", 1, True, "grey")
+    for a, b in zip(embeds, mine):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    ours, theirs = both(pair, prompt_embeds=embeds[0], negative_prompt_embeds=embeds[1])
+    np.testing.assert_allclose(ours, theirs, **CLOSE)
+
+
+def picture(height, width, seed=0):
+    smooth = np.random.default_rng(seed).random((8, 8, 3))
+    return Image.fromarray((smooth * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("image", [picture(70, 90), [picture(64, 64), picture(64, 64, 1)], np.random.default_rng(1).random((1, 64, 72, 3), np.float32), torch.rand(1, 3, 67, 64, generator=torch.Generator().manual_seed(1))], ids=["pil", "list", "np", "pt"])
+def test_image_to_image_equals_diffusers(pair, image):
+    made = [library.StableDiffusionImg2ImgPipeline(**pipe.components, **({} if pipe is pair[0] else {"requires_safety_checker": False})) for pipe, library in zip(pair, (impasto, diffusers))]
+    prompt = ["a boat"] * (len(image) if isinstance(image, list) else 1)
+    drawn = []
+    for pipe in made:
+        pipe.set_progress_bar_config(disable=True)
+        drawn.append(pipe(prompt, image=image, strength=0.6, num_inference_steps=5, generator=torch.Generator().manual_seed(2), output_type="np").images)
+    np.testing.assert_allclose(*drawn, **CLOSE)
+
+
+@pytest.mark.parametrize("strength, crop", [(1.0, None), (0.6, None), (1.0, 8)])
+def test_inpainting_equals_diffusers(pair, strength, crop):
+    mask = Image.new("L", (96, 80))
+    mask.paste(255, (20, 24, 60, 48))
+    drawn = []
+    for pipe, library in zip(pair, (impasto, diffusers)):
+        fill = library.StableDiffusionInpaintPipeline(**pipe.components, **({} if pipe is pair[0] else {"requires_safety_checker": False}))
+        fill.set_progress_bar_config(disable=True)
+        drawn.append(fill("a boat", image=picture(80, 96), mask_image=mask, strength=strength, padding_mask_crop=crop, height=64, width=64, num_inference_steps=4, generator=torch.Generator().manual_seed(2), output_type="pil").images[0])
+    a, b = (np.asarray(image).astype(int) for image in drawn)
+    assert (np.abs(a - b) <= 1).mean() > 0.999
+
+
+def test_diffusers_scheduler_is_taken(pair):
+    config = pair[1].scheduler.config
+    pair[0].scheduler = diffusers.DPMSolverMultistepScheduler.from_config(config, use_karras_sigmas=True)
+    pair[1].scheduler = diffusers.DPMSolverMultistepScheduler.from_config(config, use_karras_sigmas=True)
+    assert type(pair[0].scheduler) is impasto.DPMSolverMultistepScheduler
+    np.testing.assert_allclose(*both(pair, "a boat"), **CLOSE)
+
+
+@pytest.mark.parametrize("arguments", [dict(), dict(height=30), dict(prompt="a", negative_prompt=["b"]), dict(prompt=["a", "b"], negative_prompt=["b"]), dict(prompt="a", generator=[torch.Generator()] * 2), dict(prompt="a", callback_on_step_end_tensor_inputs=["x"]), dict(prompt=5)], ids=str)
+def test_mistakes_raise_what_diffusers_raises(pair, arguments):
+    raised = []
+    for pipe in pair:
+        with pytest.raises(Exception) as caught:
+            pipe(**{"num_inference_steps": 1, **arguments})
+        raised.append(caught.type)
+    assert raised[0] is raised[1]
+
+
+class TestAccelerate:
+    @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+    def dtype(self, request):
+        return request.param
+
+    def load(self, dtype=torch.float32):
+        pipe = diffusers.StableDiffusionPipeline.from_pretrained(TINY, torch_dtype=dtype, safety_checker=None)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    @pytest.mark.parametrize("scheduler", ["PNDMScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "HeunDiscreteScheduler"])
+    def test_draws_the_same_with_diffusers_schedulers(self, scheduler):
+        pipe = self.load()
+        pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
+        draw = lambda: pipe("a boat", **QUICK, num_images_per_prompt=2, generator=torch.Generator().manual_seed(1)).images  # noqa: E731
+        plain = draw()
+        assert impasto.accelerate(pipe, vae=True, text_encoder=True) is pipe
+        assert type(pipe.unet).__name__ == "AcceleratedUNet"
+        np.testing.assert_allclose(draw(), plain, **CLOSE)
+
+    def test_weights_are_not_copied_and_outlive_the_module(self):
+        pipe = self.load()
+        plain = pipe("a boat", **QUICK, generator=torch.Generator().manual_seed(1)).images
+        impasto.accelerate(pipe)
+        import gc
+
+        gc.collect()
+        np.testing.assert_allclose(pipe("a boat", **QUICK, generator=torch.Generator().manual_seed(1)).images, plain, **CLOSE)
+
+    def test_looks_like_the_module_that_it_stands_for(self, dtype):
+        pipe = self.load(dtype)
+        config = dict(pipe.unet.config)
+        impasto.accelerate(pipe)
+        assert dict(pipe.unet.config) == config and pipe.unet.dtype == dtype and pipe.unet.device == torch.device("cpu")
+        sample, context = torch.randn(2, 4, 8, 8, dtype=dtype), torch.randn(2, 77, pipe.unet.config.cross_attention_dim, dtype=dtype)
+        out = pipe.unet(sample, torch.tensor(500), encoder_hidden_states=context)
+        assert out.sample.dtype == dtype and out.sample.shape == sample.shape
+        assert torch.equal(pipe.unet(sample, 500, context, return_dict=False)[0], out.sample)
+
+    def test_one_timestep_for_each_image(self):
+        pipe = self.load()
+        sample, context = torch.randn(2, 4, 8, 8), torch.randn(2, 77, pipe.unet.config.cross_attention_dim)
+        times = torch.tensor([900, 20])
+        with torch.no_grad():
+            expected = pipe.unet(sample, times, context).sample
+        torch.testing.assert_close(impasto.accelerate(pipe).unet(sample, times, context).sample, expected, rtol=1e-3, atol=1e-3)
+
+    def test_conditioning_follows_its_text(self):
+        pipe = impasto.accelerate(self.load())
+        sample, context = torch.randn(1, 4, 8, 8), torch.randn(1, 77, pipe.unet.config.cross_attention_dim)
+        first = pipe.unet(sample, 5, context).sample
+        other = pipe.unet(sample, 5, context * 2).sample
+        context.mul_(2)  # the same tensor with other numbers
+        assert torch.equal(pipe.unet(sample, 5, context).sample, other) and not torch.equal(first, other)
+
+    def test_image_to_image_of_diffusers_works_with_it(self):
+        pipe = diffusers.StableDiffusionImg2ImgPipeline(**self.load().components, requires_safety_checker=False)
+        pipe.set_progress_bar_config(disable=True)
+        draw = lambda: pipe("a boat", image=picture(64, 64), num_inference_steps=4, generator=torch.Generator().manual_seed(1), output_type="np").images  # noqa: E731
+        plain = draw()
+        impasto.accelerate(pipe, vae=True)
+        np.testing.assert_allclose(draw(), plain, **CLOSE)
+
+    def test_refuses_what_is_no_pipeline(self):
+        with pytest.raises(TypeError, match="pipeline"):
+            impasto.accelerate(3)

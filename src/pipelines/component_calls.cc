@@ -1,0 +1,156 @@
+// Calls of the public components: shapes checked, NCHW turned into NHWC and back.
+#include <algorithm>
+#include <cstring>
+
+#include "core/fail.h"
+#include "core/flush_denormals.h"
+#include "core/guard.h"
+#include "ops/ops.h"
+#include "pipelines/component_models.h"
+
+namespace impasto {
+namespace {
+
+/// What every call of a network stands in.
+template <typename F>
+auto running(const ShouldStop& should_stop, const F& f) {
+  const CancellationScope scope(should_stop);
+  const FlushDenormals flush;
+  return guarded(f);
+}
+
+std::string written(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+/// A tensor of rank `expected.size()`; 0 in `expected` stands for any size.
+void require_shape(const char* name, const TensorRef& t, const std::vector<std::int64_t>& expected, const char* meaning) {
+  bool fits = t.shape.size() == expected.size() && t.values != nullptr;
+  for (std::size_t i = 0; fits && i < expected.size(); ++i) fits = t.shape[i] >= 1 && (expected[i] == 0 || t.shape[i] == expected[i]);
+  if (!fits) fail(ErrorKind::invalid_argument, name, " has shape ", written(t.shape), ", expected ", meaning);
+}
+
+Tensor images(Backend& backend, const TensorRef& t, std::int64_t begin, std::int64_t count) {
+  const std::int64_t each = t.shape[1] * t.shape[2] * t.shape[3];
+  return ops::nchw_to_nhwc(Tensor::from_host(backend, {count, t.shape[1], t.shape[2], t.shape[3]}, t.values + begin * each));
+}
+
+HostTensor to_nchw(const Tensor& nhwc) {
+  const Tensor nchw = ops::nhwc_to_nchw(nhwc);
+  return {{nchw.shape().begin(), nchw.shape().end()}, nchw.to_host()};
+}
+
+std::size_t count(const std::vector<std::int64_t>& shape) {
+  std::size_t n = 1;
+  for (const std::int64_t d : shape) n *= static_cast<std::size_t>(d);
+  return n;
+}
+
+bool equal(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
+
+/// Each image through `f` ([1, h, w, c] to the same with other numbers), one after the other, so that memory is that of one.
+template <typename F>
+HostTensor one_by_one(Backend& backend, const TensorRef& x, const F& f) {
+  HostTensor out;
+  backend.release_cached_memory();  // other networks' shapes are others
+  for (std::int64_t i = 0; i < x.shape[0]; ++i) {
+    const HostTensor one = to_nchw(f(images(backend, x, i, 1)));
+    out.shape = {x.shape[0], one.shape[1], one.shape[2], one.shape[3]};
+    out.values.reserve(count(out.shape));
+    out.values.insert(out.values.end(), one.values.begin(), one.values.end());
+  }
+  backend.release_cached_memory();
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const UNet::Conditioning> ConditioningCache::get(const UNet& unet, Backend& backend, const TensorRef& context) {
+  const auto same = [&](const Entry& e) {
+    return e.context.shape == context.shape && equal(e.context.values.data(), context.values, e.context.values.size());
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(entries_.begin(), entries_.end(), same);
+    if (found != entries_.end()) {
+      entries_.splice(entries_.begin(), entries_, found);
+      return found->conditioning;
+    }
+  }
+  Entry entry{{context.shape, {context.values, context.values + count(context.shape)}}, nullptr};
+  const Tensor tensor = Tensor::from_host(backend, Shape(context.shape), context.values);
+  entry.conditioning = std::make_shared<const UNet::Conditioning>(unet.condition(tensor));
+  const auto conditioning = entry.conditioning;
+  const std::lock_guard lock(mutex_);
+  entries_.push_front(std::move(entry));
+  if (entries_.size() > kEntries) entries_.pop_back();
+  return conditioning;
+}
+
+HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    const UNetConfig& c = impl_->net->config();
+    require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]").c_str());
+    const std::int64_t n = sample.shape[0];
+    require_shape("encoder_hidden_states", context, {n, 0, c.context_channels},
+                  concat("[", n, ", tokens, ", c.context_channels, "], ", n, " being the number of images in sample").c_str());
+    const auto conditioning = impl_->texts.get(*impl_->net, impl_->backend, context);
+    const std::size_t half = count(sample.shape) / 2;
+    const bool repeats = n % 2 == 0 && equal(sample.values, sample.values + half, half);
+    return to_nchw(impl_->net->forward(images(impl_->backend, sample, 0, repeats ? n / 2 : n), timestep, *conditioning));
+  });
+}
+
+HostTensor VaeModel::decode(const TensorRef& latents, const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    const std::int64_t channels = impl_->config.latent_channels;
+    require_shape("latents", latents, {0, channels, 0, 0}, concat("[n, ", channels, ", height / 8, width / 8]").c_str());
+    return one_by_one(impl_->backend, latents, [&](const Tensor& x) { return impl_->decoder->forward(x); });
+  });
+}
+
+HostTensor VaeModel::encode(const TensorRef& pixels, const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    require_shape("pixels", pixels, {0, impl_->config.in_channels, 0, 0}, concat("[n, ", impl_->config.in_channels, ", height, width]").c_str());
+    const std::int64_t scale = impl_->config.scale();
+    if (pixels.shape[2] < scale || pixels.shape[3] < scale)
+      fail(ErrorKind::invalid_argument, "pixels are ", pixels.shape[3], " x ", pixels.shape[2], ", at least ", scale, " x ", scale, " are needed");
+    return one_by_one(impl_->backend, pixels, [&](const Tensor& x) { return impl_->encoder->get()->forward(x); });
+  });
+}
+
+HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip, const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    if (n < 1 || ids.empty() || static_cast<std::int64_t>(ids.size()) % n != 0)
+      fail(ErrorKind::invalid_argument, ids.size(), " ids do not make ", n, " prompts of equal length");
+    const std::int64_t most = impl_->net->config().vocabulary_size;
+    for (const std::int32_t id : ids)
+      if (id < 0 || id >= most) fail(ErrorKind::invalid_argument, "id ", id, " is not in the text encoder's vocabulary of ", most);
+    const Tensor out = impl_->net->forward(ids, n, clip_skip);
+    return HostTensor{{out.shape().begin(), out.shape().end()}, out.to_host()};
+  });
+}
+
+Tokenizer Tokenizer::load(const std::string& folder) {
+  return guarded([&] { return Tokenizer(std::make_shared<const Impl>(ClipTokenizer::load(folder))); });
+}
+
+Tokenizer::Encoding Tokenizer::encode(const std::string& text) const {
+  return guarded([&] { return Encoding{impl_->clip.encode(text), {}}; });
+}
+
+Tokenizer::Encoding Tokenizer::encode_padded(const std::string& text) const {
+  return guarded([&] {
+    impasto::Encoding e = impl_->clip.encode_padded(text);
+    return Encoding{std::move(e.ids), std::move(e.cut)};
+  });
+}
+
+int Tokenizer::max_length() const { return impl_->clip.max_length(); }
+std::int32_t Tokenizer::start_id() const { return impl_->clip.start_id(); }
+std::int32_t Tokenizer::end_id() const { return impl_->clip.end_id(); }
+std::int32_t Tokenizer::pad_id() const { return impl_->clip.pad_id(); }
+
+}  // namespace impasto

@@ -1,0 +1,74 @@
+// What stands behind the public components.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "core/cancellation.h"
+#include "impasto/components.h"
+#include "pipelines/networks.h"
+
+namespace impasto {
+
+/// The last few texts that a UNet was called with, and what they contribute. Safe for several threads.
+class ConditioningCache {
+ public:
+  /// What `context` ([n, tokens, c] on the host) contributes: from the last calls when an equal one is among them.
+  std::shared_ptr<const UNet::Conditioning> get(const UNet& unet, Backend& backend, const TensorRef& context);
+
+ private:
+  static constexpr std::size_t kEntries = 4;  // two prompts each for two callers
+  struct Entry {
+    HostTensor context;
+    std::shared_ptr<const UNet::Conditioning> conditioning;
+  };
+  std::mutex mutex_;
+  std::list<Entry> entries_;  // the last used first
+};
+
+struct UNetModel::Impl {
+  Backend& backend;
+  std::shared_ptr<const UNet> net;
+  mutable ConditioningCache texts = {};
+
+  Impl(Backend& b, std::shared_ptr<const UNet> n) : backend(b), net(std::move(n)) {}
+};
+
+struct TextModel::Impl {
+  Backend& backend;
+  std::shared_ptr<const ClipText> net;
+
+  Impl(Backend& b, std::shared_ptr<const ClipText> n) : backend(b), net(std::move(n)) {}
+};
+
+struct VaeModel::Impl {
+  Backend& backend;
+  VaeConfig config;
+  std::shared_ptr<const VaeDecoder> decoder;
+  std::shared_ptr<const Component<VaeEncoder>> encoder;
+
+  Impl(Backend& b, const VaeConfig& c, std::shared_ptr<const VaeDecoder> d, std::shared_ptr<const Component<VaeEncoder>> e)
+      : backend(b), config(c), decoder(std::move(d)), encoder(std::move(e)) {}
+
+  static std::shared_ptr<const Impl> own(Backend& b, const VaeConfig& config, const std::shared_ptr<const WeightReader>& weights) {
+    const auto build_encoder = [=, &b] { return std::make_shared<const VaeEncoder>(config, weights, b); };
+    return std::make_shared<const Impl>(b, config, std::make_shared<const VaeDecoder>(config, weights, b),
+                                        std::make_shared<const Component<VaeEncoder>>(Keep::always, build_encoder));
+  }
+};
+
+struct Tokenizer::Impl {
+  ClipTokenizer clip;
+  explicit Impl(ClipTokenizer t) : clip(std::move(t)) {}
+};
+
+/// An Impl with a network of its own.
+template <typename Impl, typename Network>
+std::shared_ptr<const Impl> own(Backend& backend, Network network) {
+  return std::make_shared<const Impl>(backend, std::make_shared<const Network>(std::move(network)));
+}
+
+}  // namespace impasto

@@ -1,0 +1,101 @@
+#include "pipelines/components.h"
+
+#include <filesystem>
+
+#include "core/fail.h"
+#include "core/guard.h"
+#include "models/registry.h"
+#include "pipelines/component_models.h"
+
+namespace impasto {
+namespace {
+
+JsonObject config_in(const std::string& folder) {
+  const std::string file = (std::filesystem::path(folder) / "config.json").string();
+  return {read_json(file), file};
+}
+
+/// The weights of a folder on their own, in memory unless they are to be mapped.
+std::shared_ptr<const WeightReader> weights_in(const std::string& folder, const char* component, const LoadOptions& options) {
+  const ModelEntry& entry =
+      model_entry(component, config_in(folder).text("_class_name", component == std::string("text_encoder") ? "CLIPTextModel" : ""));
+  std::shared_ptr<const WeightReader> weights = open_weights(folder, entry.weights_stem);
+  return options.map_weights ? weights : copied_weights(*weights);
+}
+
+DType type_of(GivenWeights::Type type) {
+  switch (type) {
+    case GivenWeights::Type::float32: return DType::float32;
+    case GivenWeights::Type::float16: return DType::float16;
+    case GivenWeights::Type::bfloat16: return DType::bfloat16;
+  }
+  fail(ErrorKind::invalid_argument, "a given weight has a type that does not exist");
+}
+
+std::shared_ptr<const WeightReader> given(const GivenWeights& weights) {
+  std::vector<std::pair<std::string, TensorView>> tensors;
+  for (const GivenWeights::Tensor& t : weights.tensors) {
+    if (t.shape.empty() || t.shape.size() > Shape::kMaxRank)
+      fail(ErrorKind::unsupported, "weight ", t.name, " has ", t.shape.size(), " dimensions; supported are 1 to ", Shape::kMaxRank);
+    tensors.emplace_back(t.name, TensorView(const_cast<void*>(t.values), type_of(t.type), Shape(t.shape)));  // never written
+  }
+  return in_memory_weights(std::move(tensors), weights.owner);
+}
+
+JsonObject parsed(const std::string& config, const char* where) { return {parse_json(config, where, {.python_constants = true}), where}; }
+
+/// Runs a factory of a model from options, with the caller's wish to stop looked at.
+template <typename F>
+auto loading(const LoadOptions& options, const F& f) {
+  const CancellationScope scope(options.should_stop);
+  return guarded([&] { return f(chosen_backend(options)); });
+}
+
+}  // namespace
+
+UNetModel UNetModel::load(const std::string& folder, const LoadOptions& options) {
+  return loading(options, [&](Backend& b) {
+    return UNetModel(own<UNetModel::Impl>(b, UNet(UNetConfig::parse(config_in(folder)), weights_in(folder, "unet", options), b)));
+  });
+}
+
+UNetModel UNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
+  return loading(options, [&](Backend& b) {
+    return UNetModel(own<UNetModel::Impl>(b, UNet(UNetConfig::parse(parsed(config, "the UNet's config")), given(weights), b)));
+  });
+}
+
+VaeModel VaeModel::load(const std::string& folder, const LoadOptions& options) {
+  return loading(options, [&](Backend& b) {
+    const auto weights = weights_in(folder, "vae", options);
+    return VaeModel(VaeModel::Impl::own(b, VaeConfig::parse(config_in(folder)), weights));
+  });
+}
+
+VaeModel VaeModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
+  return loading(options,
+                 [&](Backend& b) { return VaeModel(VaeModel::Impl::own(b, VaeConfig::parse(parsed(config, "the VAE's config")), given(weights))); });
+}
+
+TextModel TextModel::load(const std::string& folder, const LoadOptions& options) {
+  return loading(options, [&](Backend& b) {
+    return TextModel(own<TextModel::Impl>(b, ClipText(ClipTextConfig::parse(config_in(folder)), weights_in(folder, "text_encoder", options), b)));
+  });
+}
+
+TextModel TextModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
+  return loading(options, [&](Backend& b) {
+    return TextModel(own<TextModel::Impl>(b, ClipText(ClipTextConfig::parse(parsed(config, "the text encoder's config")), given(weights), b)));
+  });
+}
+
+Components components_of(const std::shared_ptr<const Networks>& net) {
+  Backend& b = net->backend;
+  const std::shared_ptr<const Component<VaeEncoder>> encoder(net, &net->vae_encoder);
+  return {.tokenizer = Tokenizer(std::make_shared<const Tokenizer::Impl>(net->tokenizer)),
+          .text_encoder = TextModel(std::make_shared<const TextModel::Impl>(b, net->text_encoder.get())),
+          .unet = UNetModel(std::make_shared<const UNetModel::Impl>(b, net->unet.get())),
+          .vae = VaeModel(std::make_shared<const VaeModel::Impl>(b, net->checkpoint.vae, net->vae_decoder.get(), encoder))};
+}
+
+}  // namespace impasto
