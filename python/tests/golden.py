@@ -39,6 +39,9 @@ class Case:
     def settings(self):
         return self.record["settings"]
 
+    def __contains__(self, tensor):
+        return f"{self.name}/{tensor}" in self.tensors
+
     def __getitem__(self, tensor):
         return np.array(self.tensors[f"{self.name}/{tensor}"])
 
