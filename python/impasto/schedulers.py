@@ -72,7 +72,7 @@ class Scheduler:
 
     def _walk(self) -> Any:
         name = type(self).__name__
-        self._core = _core.Sampler(json.dumps({**self._given, "_class_name": name}), name)
+        self._core = _core.Sampler(json.dumps({**self._given, "_class_name": name}, default=lambda array: np.asarray(array).tolist()), name)
         return self._core
 
     def copy(self) -> "Scheduler":

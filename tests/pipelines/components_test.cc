@@ -1,0 +1,118 @@
+// The parts of a checkpoint on their own, as other loops than ours use them.
+#include "impasto/components.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "support/expect_error.h"
+#include "support/golden.h"
+
+namespace impasto::test {
+namespace {
+
+class ComponentsTest : public ::testing::Test {
+ protected:
+  static HostTensor noise(std::vector<std::int64_t> shape, std::uint64_t seed) {
+    std::int64_t n = 1;
+    for (const std::int64_t d : shape) n *= d;
+    return {std::move(shape), Generator(seed).randn(n)};
+  }
+  static TensorRef ref(const HostTensor& t) { return {t.shape, t.values.data()}; }
+
+  const std::string folder_ = test_checkpoint("tiny-sd15");
+  const Components parts_ = components(Pipeline::load(folder_));
+  const HostTensor context_ = noise({1, 77, 32}, 1);
+};
+
+TEST_F(ComponentsTest, LoopOverThemEqualsThePipeline) {
+  TextToImageOptions options;
+  options.prompt = "a boat", options.negative_prompt = "grey", options.seed = 5, options.num_inference_steps = 3, options.scheduler = "euler_a";
+  options.height = options.width = 64;
+  const TextToImageResult expected = Pipeline::load(folder_).text_to_image(options);
+
+  std::vector<std::int32_t> ids;
+  for (const char* text : {"grey", "a boat"}) {
+    const Tokenizer::Encoding e = parts_.tokenizer.encode_padded(text);
+    ids.insert(ids.end(), e.ids.begin(), e.ids.end());
+  }
+  const HostTensor context = parts_.text_encoder.forward(ids, 2);
+  std::stringstream config;
+  config << std::ifstream(folder_ + "/scheduler/scheduler_config.json").rdbuf();
+  Sampler sampler(config.str(), "euler_a");
+  sampler.set_timesteps(3);
+  Generator generator(5);
+  HostTensor x{{1, 4, 8, 8}, generator.randn(4 * 8 * 8)};
+  for (float& v : x.values) v *= static_cast<float>(sampler.init_noise_sigma());
+  for (int i = 0; i < 3; ++i) {
+    const HostTensor input = sampler.scale_model_input(ref(x), i);
+    HostTensor twice{{2, 4, 8, 8}, input.values};
+    twice.values.insert(twice.values.end(), input.values.begin(), input.values.end());
+    const HostTensor both = parts_.unet.forward(ref(twice), sampler.timesteps()[static_cast<std::size_t>(i)], ref(context));
+    HostTensor guided = input;
+    for (std::size_t k = 0; k < guided.values.size(); ++k) {
+      const float difference = both.values[k + guided.values.size()] - both.values[k];
+      guided.values[k] = both.values[k] + 7.5f * difference;
+    }
+    x = sampler.step(ref(guided), i, ref(x), [&](const std::vector<std::int64_t>& s) { return HostTensor{s, generator.randn(4 * 8 * 8)}; });
+  }
+  EXPECT_EQ(x.values, expected.latents.values);
+}
+
+TEST_F(ComponentsTest, UNetKeepsTextsApartHoweverManyThereAre) {
+  const HostTensor sample = noise({1, 4, 8, 8}, 2);
+  std::vector<HostTensor> first;
+  for (std::uint64_t text = 0; text < 7; ++text) first.push_back(parts_.unet.forward(ref(sample), 500, ref(noise({1, 77, 32}, text))));
+  for (std::uint64_t text = 0; text < 7; ++text) {
+    EXPECT_EQ(parts_.unet.forward(ref(sample), 500, ref(noise({1, 77, 32}, text))).values, first[text].values);
+    if (text > 0) EXPECT_NE(first[text].values, first[0].values);
+  }
+}
+
+TEST_F(ComponentsTest, OnesThatAreLoadedAloneAreTheSame) {
+  const HostTensor sample = noise({2, 4, 8, 6}, 2), context = noise({2, 77, 32}, 3);
+  EXPECT_EQ(UNetModel::load(folder_ + "/unet").forward(ref(sample), 1, ref(context)).values,
+            parts_.unet.forward(ref(sample), 1, ref(context)).values);
+  EXPECT_EQ(VaeModel::load(folder_ + "/vae").decode(ref(sample)).values, parts_.vae.decode(ref(sample)).values);
+  const std::vector<std::int32_t> ids = parts_.tokenizer.encode("a boat").ids;
+  EXPECT_EQ(TextModel::load(folder_ + "/text_encoder").forward(ids, 1).values, parts_.text_encoder.forward(ids, 1).values);
+}
+
+TEST_F(ComponentsTest, RefusesShapesThatDoNotFit) {
+  const HostTensor sample = noise({1, 4, 8, 8}, 2);
+  EXPECT_ERROR(parts_.unet.forward(ref(noise({1, 5, 8, 8}, 2)), 1, ref(context_)), invalid_argument, "sample has shape [1, 5, 8, 8]");
+  EXPECT_ERROR(parts_.unet.forward(ref(sample), 1, ref(noise({2, 77, 32}, 2))), invalid_argument, "encoder_hidden_states");
+  EXPECT_ERROR(parts_.vae.decode(ref(noise({1, 3, 8, 8}, 2))), invalid_argument, "latents has shape");
+  EXPECT_ERROR(parts_.vae.encode(ref(noise({1, 3, 7, 8}, 2))), invalid_argument, "at least 8");
+  EXPECT_ERROR(parts_.text_encoder.forward(std::vector<std::int32_t>{1, 1 << 20}, 1), invalid_argument, "vocabulary");
+  EXPECT_ERROR(parts_.text_encoder.forward(std::vector<std::int32_t>{1, 2, 3}, 2), invalid_argument, "equal length");
+}
+
+TEST_F(ComponentsTest, RefusesWeightsThatDoNotFitTheirConfig) {
+  std::stringstream config;
+  config << std::ifstream(folder_ + "/unet/config.json").rdbuf();
+  const float value = 0;
+  const GivenWeights weights{.tensors = {{"conv_in.weight", GivenWeights::Type::float32, {1, 1}, &value}}, .owner = nullptr};
+  EXPECT_ERROR(UNetModel::from_weights(config.str(), weights), bad_file, "");
+  EXPECT_ERROR(UNetModel::from_weights("[]", weights), bad_file, "UNet's config");
+}
+
+TEST_F(ComponentsTest, CallsStopWhenAsked) {
+  const HostTensor sample = noise({1, 4, 8, 8}, 2);
+  EXPECT_ERROR(parts_.unet.forward(ref(sample), 1, ref(context_), [] { return true; }), cancelled, "");
+  EXPECT_EQ(parts_.unet.forward(ref(sample), 1, ref(context_)).shape, sample.shape);
+}
+
+TEST(SamplerTest, RefusesStepsThatAreNotThere) {
+  Sampler sampler("{}", "ddim");
+  const HostTensor x{{1, 4}, {1, 2, 3, 4}};
+  const auto none = [](const std::vector<std::int64_t>&) { return HostTensor{}; };
+  EXPECT_ERROR(sampler.step({x.shape, x.values.data()}, 0, {x.shape, x.values.data()}, none), invalid_argument, "set_timesteps");
+  sampler.set_timesteps(3);
+  EXPECT_ERROR(sampler.step({x.shape, x.values.data()}, 3, {x.shape, x.values.data()}, none), invalid_argument, "0 to 2");
+  EXPECT_ERROR(Sampler("{}", "no_such"), unsupported, "no_such");
+}
+
+}  // namespace
+}  // namespace impasto::test
