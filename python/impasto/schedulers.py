@@ -104,6 +104,8 @@ class Scheduler:
 
     def _times(self) -> np.ndarray:
         times = np.array(self._core.timesteps, np.float64)
+        if type(self).__name__ == "DPMSolverSDEScheduler":
+            return times  # float64 in diffusers, too
         return times.astype(np.int64) if np.all(times == np.round(times)) and not _fractional(type(self).__name__) else times.astype(np.float32)
 
     def set_timesteps(self, num_inference_steps: int | None = None, device: Any = None, *, timesteps: Any = None, sigmas: Any = None, **_: Any) -> None:
@@ -155,7 +157,7 @@ class Scheduler:
 
 def _fractional(name: str) -> bool:
     """Whether diffusers gives the timesteps of this class as float32 even where they are whole numbers."""
-    return name in ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "LMSDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler")
+    return name in ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "LMSDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
 
 
 def _steps(n: Any) -> int:

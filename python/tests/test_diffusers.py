@@ -73,7 +73,8 @@ def test_scheduler_config_and_timesteps_equal_diffusers(name):
 @pytest.fixture(scope="module")
 def pair():
     """Ours and diffusers'."""
-    made = [library.StableDiffusionPipeline.from_pretrained(TINY) for library in (impasto, diffusers)]
+    # diffusers would draw in the stored types, which are mixed
+    made = [library.StableDiffusionPipeline.from_pretrained(TINY, torch_dtype=torch.float32) for library in (impasto, diffusers)]
     for pipe in made:
         pipe.set_progress_bar_config(disable=True)
         pipe.safety_checker = None
