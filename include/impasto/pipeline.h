@@ -175,7 +175,7 @@ struct ModelInfo {
   bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
 };
 
-/// Reads configs and tensor headers only: quick, and needs no memory for weights.
+/// Reads configs and tensor headers only: quick, and needs no memory for weights. `path` as for Pipeline::load.
 IMPASTO_API ModelInfo inspect(const std::string& path);
 
 /// Bytes that a process drawing one batch of this size is expected to need at its peak, weights included, on the CPU.
@@ -194,7 +194,8 @@ struct Components;
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {
  public:
-  /// Opens a folder in the diffusers layout (model_index.json and a folder per component).
+  /// Opens a folder in the diffusers layout (model_index.json and a folder per component), or the model that the Hub's cache has under a name
+  /// (find_model() in impasto/hub.h; nothing is fetched).
   /// Throws not_found, bad_file (also when a file changes while it is read), unsupported, out_of_memory (before taking memory that is not
   /// there) or cancelled.
   static Pipeline load(const std::string& path, const LoadOptions& options = {});
