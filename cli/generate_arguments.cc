@@ -111,7 +111,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_picture(*command, arguments);
   add_picture_options(*command, arguments.from, arguments.picture);
   add_sampling(*command, arguments);
-  add_machine(*command, arguments.model, arguments.load);
+  add_machine(*command, arguments.model, arguments.variant, arguments.load);
   add_output(*command, arguments);
   command->footer(kExamples);
   return command;

@@ -9,7 +9,7 @@
 
 namespace impasto::cli {
 
-/// --model, --device, --dtype, --threads, --mmap, --low-memory.
-void add_machine(CLI::App& app, std::string& model, LoadOptions& load);
+/// --model, --variant, --device, --dtype, --threads, --mmap, --low-memory.
+void add_machine(CLI::App& app, std::string& model, std::string& variant, LoadOptions& load);
 
 }  // namespace impasto::cli
