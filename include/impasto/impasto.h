@@ -5,5 +5,6 @@
 #include "impasto/components.h"
 #include "impasto/error.h"
 #include "impasto/image.h"
+#include "impasto/lora.h"
 #include "impasto/metadata.h"
 #include "impasto/pipeline.h"
