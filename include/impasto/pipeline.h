@@ -11,6 +11,7 @@
 
 #include "impasto/api.h"
 #include "impasto/image.h"
+#include "impasto/lora.h"
 
 namespace impasto {
 
@@ -215,6 +216,12 @@ class IMPASTO_API Pipeline {
 
   /// Throws what text_to_image would before it draws: invalid_argument, or out_of_memory when the run would not fit.
   void check(const TextToImageOptions& options) const;
+
+  /// This checkpoint with adapters merged into its UNet and text encoder, in place of any that this pipeline has: nothing is read anew and
+  /// everything else is shared, so attaching, removing and mixing cost what merging takes. Merged weights are float32, and exact. A file whose
+  /// changes partly name layers that the model lacks is used as far as it goes, with a warning in each result.
+  /// Throws not_found, io, bad_file (for another model: naming what does not fit), invalid_argument, out_of_memory, cancelled.
+  Pipeline with_loras(const std::vector<Lora>& loras) const;
 
   const ModelInfo& info() const;
 
