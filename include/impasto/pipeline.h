@@ -223,6 +223,9 @@ class IMPASTO_API Pipeline {
   /// Throws not_found, io, bad_file (for another model: naming what does not fit), invalid_argument, out_of_memory, cancelled.
   Pipeline with_loras(const std::vector<Lora>& loras) const;
 
+  /// For the user, in every result of this pipeline: what adapters say that this model does not have.
+  const std::vector<std::string>& warnings() const;
+
   const ModelInfo& info() const;
 
  private:
