@@ -78,6 +78,8 @@ def pair():
     for pipe in made:
         pipe.set_progress_bar_config(disable=True)
         pipe.safety_checker = None
+    if not hasattr(made[1].text_encoder, "text_model"):
+        vars(made[1].text_encoder)["text_model"] = made[1].text_encoder  # clip_skip asks for this name, which transformers 5 dropped
     return made
 
 
