@@ -37,7 +37,7 @@ std::uint64_t random_seed() { return std::random_device()(); }
 Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   Request request{task_of(arguments.from, arguments.picture), arguments.from.image, arguments.from.mask, arguments.picture};
   InpaintOptions& options = request.options;
-  options.prompt = read_prompt(arguments);
+  options.prompt = read_prompt(arguments.prompt);
   read_pictures(arguments.from, request.task, options);
   if (!options.seed) options.seed = random_seed();
   if (request.task != Task::text_to_image) return request;

@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import checkpoints, images, networks, pipelines, schedulers
+from test_data import checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -47,6 +47,7 @@ def main():
     pipelines.add_text_to_image(store, models)
     pipelines.add_image_to_image(store, models)
     pipelines.add_inpaint(store, models)
+    prompt_syntaxes.add_prompts(store, models)
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")

@@ -10,8 +10,13 @@
 
 namespace impasto {
 
-/// [2n, 77, c], n times the negative prompt before n times the prompt, or [n, 77, c] without guidance. clip_skip is for the prompt alone, as
-/// in diffusers.
-Tensor encode_prompts(const Networks& networks, const TextToImageOptions& options, std::vector<std::string>& warnings);
+/// What one image is led by.
+struct ImageTexts {
+  Tensor prompt;           ///< [1, tokens, c]
+  Tensor negative_prompt;  ///< [1, tokens, c], as many tokens or another number; empty without guidance
+};
+
+/// One entry for each image.
+std::vector<ImageTexts> encode_prompts(const Networks& networks, const TextToImageOptions& options, std::vector<std::string>& warnings);
 
 }  // namespace impasto
