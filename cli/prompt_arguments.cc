@@ -49,9 +49,9 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
   auto* file = app.add_option("--prompt-file", a.file, "Read the prompt from a file")->type_name("FILE");
   auto* negative = app.add_option("-n,--negative-prompt", o.negative_prompt, "What to keep away from")->type_name("TEXT");
   const auto take_syntax = [&o](const std::string& name) { o.prompt_syntax = parse_syntax(name); };
-  auto* syntax = app.add_option_function<std::string>(
-      "--prompt-syntax", take_syntax,
-      "How prompts are read: plain (every character is text, 77 tokens), a1111 or comfyui (weights such as (a:1.2), any length) (default plain)");
+  auto* syntax = app.add_option_function<std::string>("--prompt-syntax", take_syntax,
+                                                      "How prompts are read: plain (every character is text, 77 tokens), a1111 or comfyui (weights "
+                                                      "such as (a:1.2), any length; a1111 also [a:b:0.5]) (default plain)");
   syntax->type_name("NAME");
   prompt->excludes(file);
   for (auto* option : {prompt, file, negative, syntax}) option->group("Prompt");

@@ -53,7 +53,7 @@ enum class StepAction { proceed, cancel };
 /// How prompts are read; docs/prompts.md has the rules.
 enum class PromptSyntax {
   plain,    ///< as diffusers: every character is text, and what passes the tokenizer's limit (77 ids) is cut, with a warning in the result
-  a1111,    ///< as AUTOMATIC1111's web interface: (a:1.2), (a), [a], BREAK; any length, by chunks of 75 tokens
+  a1111,    ///< as AUTOMATIC1111's web interface: (a:1.2), (a), [a], BREAK, [a:b:0.5], [a|b]; any length, by chunks of 75
   comfyui,  ///< as ComfyUI: (a:1.2), (a); any length
 };
 IMPASTO_API const char* to_string(PromptSyntax syntax);                 ///< "plain", "a1111", "comfyui"

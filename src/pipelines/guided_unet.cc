@@ -1,5 +1,6 @@
 #include "pipelines/guided_unet.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -36,29 +37,38 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
       start_(options.guidance_start),
       stop_(options.guidance_stop),
       interval_(options.deep_cache_interval),
-      groups_(make_groups()) {}
+      num_inference_steps_(options.num_inference_steps) {}
+
+void GuidedUNet::take_turns(int num_steps) {
+  const auto step = static_cast<int>(std::min<std::int64_t>(calls_++ * num_inference_steps_ / num_steps, num_inference_steps_ - 1));
+  std::vector<Turn> turns;
+  for (const ImageTexts& image : texts_) turns.push_back({image.prompt->turn(step), image.negative_prompt ? image.negative_prompt->turn(step) : 0});
+  if (turns == turns_) return;
+  turns_ = std::move(turns);
+  groups_ = make_groups();
+}
 
 GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const {
   std::vector<Tensor> prompts, negatives;
   for (const std::int64_t i : images) {
-    const ImageTexts& texts = texts_[static_cast<std::size_t>(i)];
-    prompts.push_back(texts.prompt);
-    if (texts.negative_prompt) negatives.push_back(texts.negative_prompt);
+    const auto image = static_cast<std::size_t>(i);
+    prompts.push_back(prompt_of(image));
+    if (texts_[image].negative_prompt) negatives.push_back(negative_of(image));
   }
-  const Tensor prompt = joined(prompts);  // [m, tokens, c]
+  const Tensor positive = joined(prompts);  // [m, tokens, c]
   const auto led_by = [&](UNet::Conditioning c) { return ConditionedUNet(unet_, std::move(c), interval_); };
-  if (negatives.empty()) return {std::move(images), led_by(unet_->condition(prompt)), {}, {}};
+  if (negatives.empty()) return {std::move(images), led_by(unet_->condition(positive)), {}, {}};
   const Tensor negative = joined(negatives);
-  if (negative.dim(1) != prompt.dim(1)) return {std::move(images), led_by(unet_->condition(prompt)), led_by(unet_->condition(negative)), {}};
-  const UNet::Conditioning both = unet_->condition(ops::concat_images(negative, prompt));
+  if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(unet_->condition(positive)), led_by(unet_->condition(negative)), {}};
+  const UNet::Conditioning both = unet_->condition(ops::concat_images(negative, positive));
   return {std::move(images), led_by(second_half(both)), {}, led_by(both)};
 }
 
 std::vector<GuidedUNet::Group> GuidedUNet::make_groups() const {
   std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::int64_t>> by_length;
   for (std::size_t i = 0; i < texts_.size(); ++i) {
-    const Tensor& negative = texts_[i].negative_prompt;
-    by_length[{texts_[i].prompt.dim(1), negative ? negative.dim(1) : 0}].push_back(static_cast<std::int64_t>(i));
+    const std::int64_t negative_length = texts_[i].negative_prompt ? negative_of(i).dim(1) : 0;
+    by_length[{prompt_of(i).dim(1), negative_length}].push_back(static_cast<std::int64_t>(i));
   }
   std::vector<Group> groups;
   for (auto& [lengths, images] : by_length) groups.push_back(make_group(std::move(images)));
@@ -78,6 +88,7 @@ Tensor GuidedUNet::predict(Group& group, const Tensor& sample, double timestep, 
 }
 
 Tensor GuidedUNet::predict(const Tensor& sample, double timestep, int step, int num_steps) {
+  take_turns(num_steps);
   const bool now = guided(step, num_steps);
   if (groups_.size() == 1) return predict(groups_.front(), sample, timestep, now);
   std::vector<Tensor> predictions(texts_.size());

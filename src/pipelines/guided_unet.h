@@ -1,6 +1,7 @@
 // What the UNet says at one noise level: each image led by its own texts, with guidance and the shortcuts that a caller may allow.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -11,13 +12,14 @@
 namespace impasto {
 
 /// Images whose texts are equally long are evaluated together; a prompt and a negative prompt of different lengths one after the other, so that
-/// neither has to be padded and an image hangs on its own texts alone.
+/// neither has to be padded and an image hangs on its own texts alone. Where a text changes, everything that is kept from step to step begins anew.
 class GuidedUNet {
  public:
   /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval and num_inference_steps.
   GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options);
 
-  /// sample [n, h, w, in_channels] at step `step` of `num_steps` to the prediction [n, h, w, out_channels]. Steps come in order.
+  /// sample [n, h, w, in_channels] at step `step` of `num_steps` to the prediction [n, h, w, out_channels]. Steps come in order; texts take their
+  /// turns by the number of calls, each being as large a part of num_inference_steps as it is of num_steps.
   Tensor predict(const Tensor& sample, double timestep, int step, int num_steps);
 
  private:
@@ -27,6 +29,14 @@ class GuidedUNet {
     std::optional<ConditionedUNet> negative, both;  // with guidance one of them: m negative prompts alone, or followed by the m prompts
   };
 
+  struct Turn {
+    std::uint32_t prompt, negative;  // which of the contexts
+    bool operator==(const Turn&) const = default;
+  };
+
+  const Tensor& prompt_of(std::size_t image) const { return texts_[image].prompt->contexts[turns_[image].prompt]; }
+  const Tensor& negative_of(std::size_t image) const { return texts_[image].negative_prompt->contexts[turns_[image].negative]; }
+  void take_turns(int num_steps);
   Group make_group(std::vector<std::int64_t> images) const;
   std::vector<Group> make_groups() const;
   Tensor predict(Group& group, const Tensor& sample, double timestep, bool guided) const;
@@ -35,7 +45,9 @@ class GuidedUNet {
   std::shared_ptr<const UNet> unet_;
   std::vector<ImageTexts> texts_;
   float scale_, rescale_, start_, stop_;
-  int interval_;
+  int interval_, num_inference_steps_;
+  std::int64_t calls_ = 0;
+  std::vector<Turn> turns_;  // of each image
   std::vector<Group> groups_;
 };
 
