@@ -18,6 +18,7 @@ constexpr const char* kExamples = R"(Examples:
   impasto generate -p "a lighthouse" -s 7 -b 4 -o 'lighthouse-%03d.png'
   impasto generate -i sketch.png --strength 0.6 -p "an oil painting of a castle"
   impasto generate -i photo.jpg --mask mask.png -p "a red hat"
+  impasto generate -p "a castle <lora:ink:0.8>" --lora-dir models/lora
   impasto generate -i photo.jpg --extend left=128,right=128 -p "a wide beach"
   echo "a quiet harbour" | impasto generate --prompt - --json --quiet)";
 
@@ -75,6 +76,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_picture(*command, arguments);
   add_picture_options(*command, arguments.from, arguments.picture);
   add_sampling(*command, arguments);
+  add_lora_options(*command, arguments.lora);
   add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
   command->footer(kExamples);

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
 #include "cli/prompt_arguments.h"
 #include "impasto/pipeline.h"
@@ -16,6 +17,7 @@ struct GenerateArguments {
   LoadOptions load;
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
   PictureArguments from;
+  LoraArguments lora;
   PromptArguments prompt;
   std::string output;
   bool quiet = false, json = false;

@@ -70,7 +70,10 @@ void print_as_json(const ModelInfo& model, const InfoArguments& size, std::int64
 
 CLI::App* add_info(CLI::App& app, InfoArguments& a) {
   CLI::App* command = app.add_subcommand("info", "Show what a checkpoint holds and how much memory drawing from it needs.");
-  command->add_option("model,-m,--model", a.model, "Checkpoint folder (default: $IMPASTO_MODEL, else the built-in model)")->type_name("DIR");
+  command
+      ->add_option("model,-m,--model", a.model,
+                   "Checkpoint folder, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, else the built-in model)")
+      ->type_name("MODEL");
   add_side(*command, "-W,--width", a.width, "Width to predict the memory for, in pixels (default: the model's own)");
   add_side(*command, "-H,--height", a.height, "Height to predict the memory for, in pixels (default: the model's own)");
   add_integer(*command, "-b,--num-images,--batch-count", a.num_images, "How many pictures are drawn together");

@@ -5,8 +5,10 @@
 namespace impasto::cli {
 
 void add_machine(CLI::App& app, std::string& model, LoadOptions& load) {
-  auto* folder = app.add_option("-m,--model", model, "Checkpoint folder in the diffusers layout (default: $IMPASTO_MODEL, else the built-in model)");
-  folder->type_name("DIR");
+  auto* folder = app.add_option(
+      "-m,--model", model,
+      "Checkpoint folder in the diffusers layout, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, else the built-in model)");
+  folder->type_name("MODEL");
   auto* device = app.add_option("--device", load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
   auto* dtype =
       app.add_option("--dtype", load.dtype, "Arithmetic: auto, float32, bfloat16 (faster where the CPU has AVX-512 BF16; default auto: float32)");

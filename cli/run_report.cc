@@ -3,20 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <sstream>
 
 #include <sys/resource.h>
 
 #include "cli/text.h"
+#include "impasto/metadata.h"
 
 namespace impasto::cli {
 namespace {
-
-std::string model_name(const std::string& path) {
-  const auto folder = std::filesystem::path(path).lexically_normal();
-  return (folder.filename().empty() ? folder.parent_path() : folder).filename().string();
-}
 
 std::int64_t peak_memory() {
   rusage usage{};

@@ -4,6 +4,8 @@
 #include "impasto/benchmark.h"
 #include "impasto/components.h"
 #include "impasto/error.h"
+#include "impasto/hub.h"
 #include "impasto/image.h"
+#include "impasto/lora.h"
 #include "impasto/metadata.h"
 #include "impasto/pipeline.h"

@@ -19,6 +19,10 @@ IMPASTO_API std::string infotext(const ImageToImageOptions& options, const TextT
 /// And with "Mask mode", "Mask blur", "Inpaint area" and "Masked area padding" where they say something.
 IMPASTO_API std::string infotext(const InpaintOptions& options, const TextToImageResult& result, const ModelInfo& model, int index);
 
+/// What the text calls a model: "v1-5" for /models/v1-5/, and the repository's name for a snapshot in the Hub's cache,
+/// .../models--ORG--NAME/snapshots/COMMIT.
+IMPASTO_API std::string model_name(const std::string& path);
+
 /// Such a text taken apart, by A1111's own rules.
 struct Infotext {
   std::string prompt, negative_prompt;

@@ -11,6 +11,7 @@
 
 #include "impasto/api.h"
 #include "impasto/image.h"
+#include "impasto/lora.h"
 
 namespace impasto {
 
@@ -187,7 +188,7 @@ struct ModelInfo {
   bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
 };
 
-/// Reads configs and tensor headers only: quick, and needs no memory for weights.
+/// Reads configs and tensor headers only: quick, and needs no memory for weights. `path` as for Pipeline::load.
 IMPASTO_API ModelInfo inspect(const std::string& path);
 
 /// Bytes that a process drawing one batch of this size is expected to need at its peak, weights included, on the CPU.
@@ -206,7 +207,8 @@ struct Components;
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {
  public:
-  /// Opens a folder in the diffusers layout (model_index.json and a folder per component).
+  /// Opens a folder in the diffusers layout (model_index.json and a folder per component), or the model that the Hub's cache has under a name
+  /// (find_model() in impasto/hub.h; nothing is fetched).
   /// Throws not_found, bad_file (also when a file changes while it is read), unsupported, out_of_memory (before taking memory that is not
   /// there) or cancelled.
   static Pipeline load(const std::string& path, const LoadOptions& options = {});
@@ -226,6 +228,12 @@ class IMPASTO_API Pipeline {
 
   /// Throws what text_to_image would before it draws: invalid_argument, or out_of_memory when the run would not fit.
   void check(const TextToImageOptions& options) const;
+
+  /// This checkpoint with adapters merged into its UNet and text encoder, in place of any that this pipeline has: nothing is read anew and
+  /// everything else is shared, so attaching, removing and mixing cost what merging takes. Merged weights are float32, and exact. A file whose
+  /// changes partly name layers that the model lacks is used as far as it goes, with a warning in each result.
+  /// Throws not_found, io, bad_file (for another model: naming what does not fit), invalid_argument, out_of_memory, cancelled.
+  Pipeline with_loras(const std::vector<Lora>& loras) const;
 
   const ModelInfo& info() const;
 

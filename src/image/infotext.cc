@@ -34,17 +34,6 @@ std::string quoted(const std::string& value) {
   return value.find_first_of(",:\n") == std::string::npos ? value : Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-/// "v1-5" for /models/v1-5/, and the repository's name for a snapshot in the cache, .../models--ORG--NAME/snapshots/COMMIT.
-std::string model_name(const std::string& path) {
-  std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
-  if (folder.filename().empty()) folder = folder.parent_path();
-  if (folder.parent_path().filename() == "snapshots") {
-    const std::string repository = folder.parent_path().parent_path().filename().string();
-    if (const auto at = repository.rfind("--"); at != std::string::npos) return repository.substr(at + 2);
-  }
-  return folder.filename().string();
-}
-
 /// "key: value, key: value".
 class Fields {
  public:
@@ -127,6 +116,16 @@ std::string write(const TextToImageOptions& options, const TextToImageResult& re
 }
 
 }  // namespace
+
+std::string model_name(const std::string& path) {
+  std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
+  if (folder.filename().empty()) folder = folder.parent_path();
+  if (folder.parent_path().filename() == "snapshots") {
+    const std::string repository = folder.parent_path().parent_path().filename().string();
+    if (const auto at = repository.rfind("--"); at != std::string::npos) return repository.substr(at + 2);
+  }
+  return folder.filename().string();
+}
 
 std::string infotext(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
   return write(options, result, model, index, {});

@@ -7,6 +7,7 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/memory.h"
+#include "impasto/hub.h"
 #include "models/registry.h"
 #include "schedulers/scheduler.h"
 
@@ -103,7 +104,8 @@ void check_agreement(const Checkpoint& c) {
 
 }  // namespace
 
-Checkpoint Checkpoint::open(const std::string& path) {
+Checkpoint Checkpoint::open(const std::string& model) {
+  const std::string path = find_model(model);
   const fs::path root(path);
   const JsonObject index = read_index(path);
   ModelInfo info;

@@ -25,8 +25,8 @@ struct Checkpoint {
   std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights;
   bool has_safety_checker = false;
 
-  /// Throws not_found, bad_file or unsupported; see Pipeline::load.
-  static Checkpoint open(const std::string& path);
+  /// `model` is a folder, or the name of a model in the Hub's cache. Throws not_found, bad_file or unsupported; see Pipeline::load.
+  static Checkpoint open(const std::string& model);
 
   /// Puts memory of their own in the place of the mapped files. Throws out_of_memory when it is not there, cancelled, bad_file, io.
   void copy_weights();

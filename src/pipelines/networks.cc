@@ -57,7 +57,9 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
                {keep, built<ClipText>(c.text_encoder, c.text_encoder_weights, backend, copy_late)},
                {keep, built<UNet>(c.unet, c.unet_weights, backend, copy_late)},
                {keep, built<VaeDecoder>(c.vae, c.vae_weights, backend, copy_late)},
-               {keep, built<VaeEncoder>(c.vae, c.vae_weights, backend, copy_late)}};
+               {keep, built<VaeEncoder>(c.vae, c.vae_weights, backend, copy_late)},
+               keep,
+               copy_late};
   if (low_memory) {
     require_tensors(c, backend);
   } else {

@@ -36,6 +36,10 @@ TextToImageResult Pipeline::inpaint(const InpaintOptions& options) const {
   return guarded([&] { return impasto::inpaint(impl_->networks, options); });
 }
 
+Pipeline Pipeline::with_loras(const std::vector<Lora>& loras) const {
+  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{impasto::with_loras(impl_->networks, loras)})); });
+}
+
 void Pipeline::check(const TextToImageOptions& options) const {
   guarded([&] {
     TextToImageResult described;

@@ -65,7 +65,7 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
         "Examples:",
         "(default 50)",
         "(default 7.5)"}},
-      {{"info", "-h"}, {"DIR", "--json", "--width", "--height", "--num-images"}},
+      {{"info", "-h"}, {"MODEL", "--json", "--width", "--height", "--num-images"}},
   };
   for (const auto& [arguments, parts] : pages) {
     const Ran ran = run(arguments);

@@ -1,4 +1,4 @@
-#include "image/atomic_file.h"
+#include "core/atomic_file.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -138,7 +138,7 @@ void sync_folder(const Job& job, const std::string& folder) {
   if (::fsync(fd.get()) != 0 && errno != EINVAL && errno != ENOTSUP) job.fail_with(errno, "syncing the folder");
 }
 
-void replace(const Job& job, const std::optional<struct stat>& old) {
+void replace(const Job& job, const std::optional<struct stat>& old, std::optional<unsigned> mode) {
   const std::string target = follow_links(job);
   // Renaming would not ask whether the old file is write-protected.
   if (old && ::faccessat(AT_FDCWD, target.c_str(), W_OK, AT_EACCESS) != 0) job.fail_with(errno, "opening");
@@ -153,7 +153,7 @@ void replace(const Job& job, const std::optional<struct stat>& old) {
     temporary.release();
     job.fail_with(error, "creating a file in its folder");
   }
-  if (old) static_cast<void>(::fchmod(file.get(), old->st_mode & 0777));  // some file systems have no modes
+  if (old || mode) static_cast<void>(::fchmod(file.get(), mode.value_or(old ? old->st_mode & 0777 : 0)));  // some file systems have no modes
   write_all(job, file.get());
   if (::fsync(file.get()) != 0) job.fail_with(errno, "syncing");
   // Linking does not replace: where the target exists, the file is named beside it for the moment before it is renamed.
@@ -166,12 +166,12 @@ void replace(const Job& job, const std::optional<struct stat>& old) {
 
 }  // namespace
 
-void write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes) {
+void write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes, std::optional<unsigned> mode) {
   const Job job{path, bytes};
   const auto old = status(path);
   if (old && S_ISDIR(old->st_mode)) job.fail_with(EISDIR, "opening");
   if (old && !S_ISREG(old->st_mode)) return write_directly(job);
-  replace(job, old);
+  replace(job, old, mode);
 }
 
 }  // namespace impasto

@@ -1,0 +1,45 @@
+#include <filesystem>
+
+#include "core/fail.h"
+#include "core/guard.h"
+#include "hub/cache.h"
+#include "hub/environment.h"
+#include "hub/reference.h"
+#include "impasto/hub.h"
+
+namespace impasto {
+namespace {
+
+/// A dangling link counts: opening it says what is wrong with it.
+bool is_on_disk(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
+}  // namespace
+
+bool names_model_on_hub(const std::string& text) {
+  return guarded([&] { return parse_hub_reference(text) && !is_on_disk(text); });
+}
+
+std::optional<std::string> cached_model(const std::string& name, const std::string& variant) {
+  return guarded([&]() -> std::optional<std::string> {
+    const auto reference = parse_hub_reference(name);
+    if (!reference) return std::nullopt;
+    return find_in_cache(HubEnvironment::read().cache, *reference, variant);
+  });
+}
+
+std::string find_model(const std::string& model) {
+  return guarded([&] {
+    const auto reference = parse_hub_reference(model);
+    if (!reference || is_on_disk(model)) return model;
+    const HubEnvironment environment = HubEnvironment::read();
+    std::string missing;
+    if (auto found = find_in_cache(environment.cache, *reference, "", &missing)) return *found;
+    fail(ErrorKind::not_found, model, ": no such folder, and no model of that name ", missing.empty() ? "" : "is complete ", "in the cache ",
+         environment.cache, missing.empty() ? "" : " (" + missing + ")", "; to fetch it from the Hub: impasto download ", model);
+  });
+}
+
+}  // namespace impasto

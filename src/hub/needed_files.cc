@@ -1,0 +1,158 @@
+#include "hub/needed_files.h"
+
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include "core/fail.h"
+#include "core/quote.h"
+
+namespace impasto {
+namespace {
+
+struct Network {
+  const char *folder, *stem;
+};
+constexpr Network kNetworks[] = {{"text_encoder", "model"}, {"unet", "diffusion_pytorch_model"}, {"vae", "diffusion_pytorch_model"}};
+/// Folders of models that are built otherwise: told apart before gigabytes have come.
+constexpr const char* kForeign[] = {"text_encoder_2", "transformer", "prior", "image_encoder_2"};
+constexpr const char* kVariants[] = {"", "fp16"};
+
+using Files = std::vector<std::string>;
+
+/// The number of shards that "STEM-00001-of-00004.safetensors" speaks of; nothing for other names.
+std::optional<int> shards_of(std::string_view path, const std::string& prefix) {
+  constexpr std::string_view kEnd = ".safetensors";
+  constexpr std::size_t kDigits = 5, kMiddle = 4;  // "-of-"
+  if (!path.starts_with(prefix) || !path.ends_with(kEnd)) return std::nullopt;
+  const std::string_view numbers = path.substr(prefix.size(), path.size() - prefix.size() - kEnd.size());
+  if (numbers.size() != 2 * kDigits + kMiddle || numbers.substr(kDigits, kMiddle) != "-of-") return std::nullopt;
+  int count = 0;
+  const auto [end, error] = std::from_chars(numbers.data() + kDigits + kMiddle, numbers.data() + numbers.size(), count);
+  return error == std::errc() && end == numbers.data() + numbers.size() ? std::optional(count) : std::nullopt;
+}
+
+/// Index and shards, every one of them; empty when one is missing.
+Files sharded(const std::set<std::string>& all, const std::string& index, const std::string& prefix) {
+  if (!all.contains(index)) return {};
+  Files files;
+  int expected = 0;
+  for (auto path = all.lower_bound(prefix); path != all.end() && path->starts_with(prefix); ++path) {
+    const auto count = shards_of(*path, prefix);
+    if (count) files.push_back(*path);
+    if (count) expected = *count;
+  }
+  if (expected == 0 || static_cast<int>(files.size()) != expected) return {};
+  files.push_back(index);
+  return files;
+}
+
+/// `folder` is "" or ends with "/"; `variant` as in file names.
+Files weights(const std::set<std::string>& all, const std::string& folder, const std::string& stem, const std::string& variant) {
+  const std::string dot = variant.empty() ? "" : "." + variant;
+  const std::string single = folder + stem + dot + ".safetensors";
+  if (all.contains(single)) return {single};
+  return sharded(all, folder + stem + ".safetensors.index" + dot + ".json", folder + stem + dot + "-");
+}
+
+class Choice {
+ public:
+  Choice(const std::set<std::string>& all, const std::string& variant, const std::string& where) : all_(all), variant_(variant), where_(where) {}
+
+  void require(const std::string& path) {
+    if (!all_.contains(path)) fail(ErrorKind::not_found, where_, ": has no ", path);
+    files_.push_back(path);
+  }
+  void take(const std::string& path) {
+    if (all_.contains(path)) files_.push_back(path);
+  }
+  void require_weights(const std::string& folder, const std::string& stem) {
+    Files found = weights(all_, folder, stem, variant_);
+    has_variant_ |= !found.empty();
+    for (const char* other : kVariants) {
+      if (found.empty()) found = weights(all_, folder, stem, other);
+    }
+    if (found.empty()) fail_without_weights(folder, stem);
+    files_.insert(files_.end(), found.begin(), found.end());
+  }
+
+  Files take_result() {
+    if (!variant_.empty() && !has_variant_)
+      fail(ErrorKind::not_found, where_, ": has no weights of the variant ", variant_, "; leave it out for those that are there");
+    return std::move(files_);
+  }
+
+ private:
+  [[noreturn]] void fail_without_weights(const std::string& folder, const std::string& stem) const {
+    for (const char* pickled : {".bin", ".fp16.bin", ".ckpt", ".non_ema.bin"}) {
+      for (const std::string& name : {stem, std::string("pytorch_model")}) {
+        if (all_.contains(folder + name + pickled))
+          fail(ErrorKind::unsupported, where_, ": has ", folder, name, pickled, " but no ", folder, stem,
+               ".safetensors; look for the same model with safetensors (a branch or pull request of it often has them: ORG/NAME@refs/pr/1)");
+      }
+    }
+    fail(ErrorKind::not_found, where_, ": has no (or not all) weights ", folder, stem, ".safetensors");
+  }
+
+  const std::set<std::string>& all_;
+  const std::string& variant_;
+  const std::string& where_;
+  Files files_;
+  bool has_variant_ = false;
+};
+
+Files pipeline_files(const std::set<std::string>& all, const std::string& variant, const std::string& where) {
+  for (const char* folder : kForeign) {
+    const std::string begin = std::string(folder) + "/";
+    const auto first = all.lower_bound(begin);
+    if (first != all.end() && first->starts_with(begin))
+      fail(ErrorKind::unsupported, where, ": is not a Stable Diffusion 1.x or 2.x model (it has a folder ", folder, ")");
+  }
+  Choice choice(all, variant, where);
+  for (const char* path : {"tokenizer/vocab.json", "tokenizer/merges.txt", "scheduler/scheduler_config.json"}) choice.require(path);
+  for (const char* path : {"tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json", "tokenizer/added_tokens.json"}) choice.take(path);
+  for (const Network& network : kNetworks) {
+    const std::string folder = std::string(network.folder) + "/";
+    choice.require(folder + "config.json");
+    choice.require_weights(folder, network.stem);
+  }
+  choice.require("model_index.json");
+  return choice.take_result();
+}
+
+Files component_files(const std::set<std::string>& all, const std::string& variant, const std::string& where) {
+  Choice choice(all, variant, where);
+  const bool transformers =
+      all.contains("model.safetensors") || all.contains("model.fp16.safetensors") || all.contains("model.safetensors.index.json");
+  choice.require_weights("", transformers ? "model" : "diffusion_pytorch_model");
+  choice.require("config.json");
+  return choice.take_result();
+}
+
+[[noreturn]] void fail_with_single_files(const std::set<std::string>& all, const std::string& where) {
+  std::string names;
+  int count = 0;
+  for (const std::string& path : all) {
+    if (!path.ends_with(".safetensors") && !path.ends_with(".ckpt") && !path.ends_with(".gguf")) continue;
+    if (++count <= 5) names += (names.empty() ? "" : ", ") + printable(path);
+  }
+  if (count == 0)
+    fail(ErrorKind::unsupported, where, ": is not a Stable Diffusion model: it has no model_index.json, and no weights that can be read");
+  fail(ErrorKind::not_found, where, ": has no model_index.json; name one of its files, as ORG/NAME/FILE: ", names, count > 5 ? ", ..." : "");
+}
+
+}  // namespace
+
+void check_variant(const std::string& variant) {
+  if (variant != "" && variant != "fp16")
+    fail(ErrorKind::unsupported, "the variant ", in_quotes(variant), " cannot be loaded; expected fp16, or nothing for the full weights");
+}
+
+std::vector<std::string> needed_files(const std::set<std::string>& all, const std::string& variant, const std::string& where) {
+  check_variant(variant);
+  if (all.contains("model_index.json")) return pipeline_files(all, variant, where);
+  if (all.contains("config.json")) return component_files(all, variant, where);
+  fail_with_single_files(all, where);
+}
+
+}  // namespace impasto
