@@ -37,7 +37,7 @@ std::uint64_t random_seed() { return std::random_device()(); }
 Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   Request request{task_of(arguments.from, arguments.picture), arguments.from.image, arguments.from.mask, arguments.picture};
   InpaintOptions& options = request.options;
-  ChosenLoras chosen = choose_loras(arguments.lora, read_prompt(arguments));
+  ChosenLoras chosen = choose_loras(arguments.lora, read_prompt(arguments.prompt));
   options.prompt = std::move(chosen.recorded_prompt);
   request.drawn_prompt = std::move(chosen.drawn_prompt);
   request.loras = std::move(chosen.loras);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/data again: three small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
-Usage: tools/make_test_data.py [OUT] [--only adapters]       (default: tests/data, everything; or one group, made anew beside the others)
+Usage: tools/make_test_data.py [OUT] [--only GROUP]       (default: tests/data, everything; or adapters or prompts, made anew beside the others)
 Needs: torch, diffusers, transformers, peft, safetensors, scipy, torchsde and Pillow. The tests need none of them: what this writes is committed.
 
 The same versions on the same kind of machine write the same bytes; others move results by roundings, within the tolerances that the
@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, images, networks, pipelines, schedulers
+from test_data import adapters, checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters"])
+    parser.add_argument("--only", choices=["adapters", "prompts"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -37,7 +37,10 @@ def main():
     models, golden, pictures = out / "checkpoints", out / "golden", out / "pictures"
     if arguments.only:
         store = Store(golden)
-        adapters.add(store, models, out / "adapters")
+        if arguments.only == "adapters":
+            adapters.add(store, models, out / "adapters")
+        else:
+            prompt_syntaxes.add_prompts(store, models)
         store.write(keep_others=True)
         return
     for folder in [models / name for name in checkpoints.ALL] + [golden, pictures]:
@@ -56,6 +59,7 @@ def main():
     pipelines.add_text_to_image(store, models)
     pipelines.add_image_to_image(store, models)
     pipelines.add_inpaint(store, models)
+    prompt_syntaxes.add_prompts(store, models)
     adapters.add(store, models, out / "adapters")
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())

@@ -51,11 +51,21 @@ struct StepInfo {
 
 enum class StepAction { proceed, cancel };
 
+/// How prompts are read; docs/prompts.md has the rules.
+enum class PromptSyntax {
+  plain,    ///< as diffusers: every character is text, and what passes the tokenizer's limit (77 ids) is cut, with a warning in the result
+  a1111,    ///< as AUTOMATIC1111's web interface: (a:1.2), (a), [a], BREAK, [a:b:0.5], [a|b]; any length, by chunks of 75
+  comfyui,  ///< as ComfyUI: (a:1.2), (a); any length
+};
+IMPASTO_API const char* to_string(PromptSyntax syntax);                 ///< "plain", "a1111", "comfyui"
+IMPASTO_API PromptSyntax prompt_syntax_named(const std::string& name);  ///< throws invalid_argument
+
 /// One call's settings; names and defaults are diffusers'.
 struct TextToImageOptions {
   // What changes the picture.
-  std::string prompt;           ///< UTF-8; what passes the tokenizer's limit (77 ids) is cut, with a warning in the result
+  std::string prompt;           ///< UTF-8
   std::string negative_prompt;  ///< what guidance leads away from; unused when guidance_scale <= 1
+  PromptSyntax prompt_syntax = PromptSyntax::plain;
   int num_inference_steps = 50;
   float guidance_scale = 7.5f;   ///< classifier-free guidance (Ho and Salimans, 2022); on when > 1
   float guidance_rescale = 0.f;  ///< 0..1, section 3.4 of Lin et al., 2023, against over-exposure
@@ -78,7 +88,9 @@ struct TextToImageOptions {
   /// Draws the noise of all images from one stream, as diffusers does when it is given a single generator: image 0 is the
   /// same either way, the others are not.
   bool shared_generator = false;
-  int clip_skip = 0;                      ///< text encoder layers left out at the end; 1 is A1111's "Clip skip: 2"
+  /// Text encoder layers left out at the end; 1 is A1111's "Clip skip: 2". In plain syntax for the prompt alone, as in diffusers; in the others for
+  /// both prompts, as there.
+  int clip_skip = 0;
   std::string scheduler;                  ///< a class name or short name from `scheduler_names`; empty takes the checkpoint's own
   std::optional<bool> use_karras_sigmas;  ///< overrides the scheduler's config (Karras et al., 2022)
   /// First latents instead of seeded noise, [num_images, channels, height / 8, width / 8], standard normal.

@@ -29,8 +29,8 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
       scheduler_(scheduler_for(options_, net.checkpoint, result_)),
       noise_(net.backend, result_.seeds, options_.shared_generator) {
   result_.warnings.insert(result_.warnings.end(), net_.warnings.begin(), net_.warnings.end());
-  const Tensor context = encode_prompts(net_, options_, result_.warnings);  // [2n, 77, c]
-  unet_.emplace(net_.unet.get(), context, options_);
+  std::vector<ImageTexts> texts = encode_prompts(net_, options_, result_.warnings);
+  unet_.emplace(net_.unet.get(), std::move(texts), options_);
   result_.timings.text_encoder = watch_.lap();
 }
 

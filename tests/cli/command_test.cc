@@ -35,6 +35,7 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
       {{"generate", "--help"},
        {"--prompt",
         "--prompt-file",
+        "--prompt-syntax",
         "--negative-prompt",
         "--steps",
         "--num-inference-steps",
