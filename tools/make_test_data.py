@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import checkpoints, images, networks, pipelines, schedulers
+from test_data import checkpoints, images, networks, pipelines, schedulers, single_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -34,6 +34,7 @@ def main():
     for folder in [models / name for name in checkpoints.ALL] + [golden, pictures]:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.make(models)
+    single_files.make(models, out / "single_files")
     store = Store(golden)
     images.add_files(store, pictures)
     images.add_processing(store)
