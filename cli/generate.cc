@@ -172,7 +172,7 @@ int generate(const GenerateArguments& arguments) {
   RunTimes times;
 
   const std::string path = model_or_default(arguments.model);
-  const ModelInfo model = inspect(path);
+  const ModelInfo model = inspect(path, arguments.load.parts);
   Request request = settle(arguments, model);
   check(request, model);
   const OutputPath output(arguments.output, request.options.num_images);
