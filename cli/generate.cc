@@ -10,7 +10,6 @@
 
 #include <unistd.h>
 
-#include "cli/download.h"
 #include "cli/interrupt.h"
 #include "cli/output_path.h"
 #include "cli/progress.h"
@@ -37,7 +36,10 @@ std::uint64_t random_seed() { return std::random_device()(); }
 Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   Request request{task_of(arguments.from, arguments.picture), arguments.from.image, arguments.from.mask, arguments.picture};
   InpaintOptions& options = request.options;
-  options.prompt = read_prompt(arguments);
+  ChosenLoras chosen = choose_loras(arguments.lora, read_prompt(arguments.prompt));
+  options.prompt = std::move(chosen.recorded_prompt);
+  request.drawn_prompt = std::move(chosen.drawn_prompt);
+  request.loras = std::move(chosen.loras);
   read_pictures(arguments.from, request.task, options);
   if (!options.seed) options.seed = random_seed();
   if (request.task != Task::text_to_image) return request;
@@ -73,18 +75,23 @@ auto unless_interrupted(const F& f) {
   }
 }
 
-Pipeline load(const GenerateArguments& arguments, const std::string& path, Progress& progress) {
+Pipeline load(const GenerateArguments& arguments, const std::string& path, const std::vector<Lora>& loras, Progress& progress) {
   progress.begin("Loading");
   LoadOptions options = arguments.load;
   options.should_stop = interrupted;
-  return unless_interrupted([&] { return Pipeline::load(path, options); });
+  return unless_interrupted([&] {
+    const Pipeline pipeline = Pipeline::load(path, options);
+    return loras.empty() ? pipeline : pipeline.with_loras(loras);
+  });
 }
 
 TextToImageResult run(const Pipeline& pipeline, const Request& request) {
+  InpaintOptions options = request.options;
+  options.prompt = request.drawn_prompt;
   switch (request.task) {
-    case Task::text_to_image: return pipeline.text_to_image(request.options);
-    case Task::image_to_image: return pipeline.image_to_image(request.options);
-    default: return pipeline.inpaint(request.options);
+    case Task::text_to_image: return pipeline.text_to_image(options);
+    case Task::image_to_image: return pipeline.image_to_image(options);
+    default: return pipeline.inpaint(options);
   }
 }
 
@@ -163,8 +170,8 @@ int generate(const GenerateArguments& arguments) {
   const Stopwatch watch;
   RunTimes times;
 
-  const std::string path = ready_model(arguments.model, arguments.variant, arguments.quiet);
-  const ModelInfo model = inspect(path);
+  const std::string path = ready_model(arguments.model, arguments.quiet);
+  const ModelInfo model = inspect(path, arguments.load.parts);
   Request request = settle(arguments, model);
   check(request, model);
   const OutputPath output(arguments.output, request.options.num_images);
@@ -173,7 +180,7 @@ int generate(const GenerateArguments& arguments) {
 
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());
   const Stopwatch load_watch;
-  const Pipeline pipeline = load(arguments, path, progress);
+  const Pipeline pipeline = load(arguments, path, request.loras, progress);
   times.load = load_watch.seconds();
   const TextToImageResult result = draw(pipeline, request, progress);
   progress.end();

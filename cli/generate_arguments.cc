@@ -1,12 +1,6 @@
 #include "cli/generate_arguments.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <memory>
-#include <system_error>
-
-#include <unistd.h>
 
 #include "cli/arguments.h"
 #include "cli/machine_arguments.h"
@@ -24,18 +18,9 @@ constexpr const char* kExamples = R"(Examples:
   impasto generate -p "a lighthouse" -s 7 -b 4 -o 'lighthouse-%03d.png'
   impasto generate -i sketch.png --strength 0.6 -p "an oil painting of a castle"
   impasto generate -i photo.jpg --mask mask.png -p "a red hat"
+  impasto generate -p "a castle <lora:ink:0.8>" --lora-dir models/lora
   impasto generate -i photo.jpg --extend left=128,right=128 -p "a wide beach"
   echo "a quiet harbour" | impasto generate --prompt - --json --quiet)";
-
-void add_prompt(CLI::App& app, GenerateArguments& a) {
-  const auto take = [&a](const std::string& text) { a.prompt = text; };
-  auto* prompt = app.add_option_function<std::string>("prompt,-p,--prompt", take, "What to draw; - reads it from standard input");
-  prompt->type_name("PROMPT");
-  auto* file = app.add_option("--prompt-file", a.prompt_file, "Read the prompt from a file")->type_name("FILE");
-  auto* negative = app.add_option("-n,--negative-prompt", a.picture.negative_prompt, "What to keep away from")->type_name("TEXT");
-  prompt->excludes(file);
-  for (auto* option : {prompt, file, negative}) option->group("Prompt");
-}
 
 void add_picture(CLI::App& app, GenerateArguments& a) {
   TextToImageOptions& p = a.picture;
@@ -83,35 +68,16 @@ void add_output(CLI::App& app, GenerateArguments& a) {
   for (auto* option : {output, quiet, json}) option->group("Output");
 }
 
-struct CloseFile {
-  void operator()(std::FILE* file) const {
-    if (file != stdin) std::fclose(file);
-  }
-};
-
-std::string read_text(const std::string& path) {
-  constexpr std::size_t kMost = 1u << 20;  // far beyond any prompt; keeps /dev/zero from filling the memory
-  const std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
-  const auto reason = [] { return std::generic_category().message(errno); };
-  if (!file) throw Error(errno == ENOENT ? ErrorKind::not_found : ErrorKind::io, "--prompt-file: cannot open \"" + path + "\": " + reason());
-  std::string text(kMost + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) throw Error(ErrorKind::io, "--prompt-file: cannot read \"" + path + "\": " + reason());
-  if (text.size() > kMost) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + path + "\" is longer than any prompt (1 MiB)");
-  if (!text.empty() && text.back() == '\n') text.pop_back();
-  if (!text.empty() && text.back() == '\r') text.pop_back();
-  return text;
-}
-
 }  // namespace
 
 CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   CLI::App* command = app.add_subcommand("generate", "Draw pictures from a text, or from a text and a picture.");
-  add_prompt(*command, arguments);
+  add_prompt_options(*command, arguments.prompt, arguments.picture);
   add_picture(*command, arguments);
   add_picture_options(*command, arguments.from, arguments.picture);
   add_sampling(*command, arguments);
-  add_machine(*command, arguments.model, arguments.variant, arguments.load);
+  add_lora_options(*command, arguments.lora);
+  add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
   command->footer(kExamples);
   return command;
@@ -125,20 +91,8 @@ bool take_settings_from_picture(GenerateArguments& a) {
   const Infotext text = parse_infotext(found->second);
   for (const auto& warning : apply_infotext(text, a.picture)) warn(a.from.settings + ": " + warning);
   if (!text.value("Denoising strength").empty()) a.from.strength = a.picture.strength;
-  if (!a.prompt && a.prompt_file.empty()) a.prompt = text.prompt;
+  if (!a.prompt.text && a.prompt.file.empty()) a.prompt.text = text.prompt;
   return true;
-}
-
-std::string read_prompt(const GenerateArguments& arguments) {
-  if (!arguments.prompt && arguments.prompt_file.empty()) {
-    throw Error(ErrorKind::invalid_argument, "prompt: say what to draw, as in: impasto generate \"a lighthouse at dusk\"");
-  }
-  const bool from_stdin = arguments.prompt == "-" || arguments.prompt_file == "-";
-  if (from_stdin && ::isatty(STDIN_FILENO) == 1) std::fputs("Type the prompt, then Ctrl-D:\n", stderr);
-  const std::string file = from_stdin ? "-" : arguments.prompt_file;
-  std::string text = file.empty() ? *arguments.prompt : read_text(file);
-  if (text.find('\0') != std::string::npos) throw Error(ErrorKind::invalid_argument, "prompt: it holds a NUL byte, so it is not text");
-  return text;
 }
 
 }  // namespace impasto::cli

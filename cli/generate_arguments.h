@@ -1,24 +1,25 @@
 // The options of `impasto generate`.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
+#include "cli/download.h"
+#include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
+#include "cli/prompt_arguments.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
 
 struct GenerateArguments {
-  std::string model;    ///< empty: the default
-  std::string variant;  ///< of the weights, where the model is downloaded
+  ModelChoice model;
   LoadOptions load;
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
   PictureArguments from;
-  std::optional<std::string> prompt;
-  std::string prompt_file;  ///< "-" is standard input
+  LoraArguments lora;
+  PromptArguments prompt;
   std::string output;
   bool quiet = false, json = false;
 };
@@ -29,9 +30,5 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments);
 /// Sets the options as the picture of --from says; false when none was named. Warns of what it does not understand. Throws as read_image does, and
 /// bad_file when the picture carries no settings.
 bool take_settings_from_picture(GenerateArguments& arguments);
-
-/// The prompt: as given, or read from --prompt-file or standard input without its last line's end. Throws invalid_argument when there is
-/// none or it holds a NUL, not_found or io.
-std::string read_prompt(const GenerateArguments& arguments);
 
 }  // namespace impasto::cli

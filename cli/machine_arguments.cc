@@ -4,13 +4,35 @@
 
 namespace impasto::cli {
 
-void add_machine(CLI::App& app, std::string& model, std::string& variant, LoadOptions& load) {
-  auto* folder = app.add_option(
-      "-m,--model", model,
-      "Checkpoint folder in the diffusers layout, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, else the built-in model)");
-  folder->type_name("MODEL");
-  auto* weights = app.add_option("--variant", variant, "Weights to download where MODEL is on the Hub and not here yet: fp16 (half the bytes)");
-  weights->type_name("NAME");
+void add_parts(CLI::App& app, ModelParts& p) {
+  auto* vae = app.add_option("--vae", p.vae, "Another VAE: a file of weights, or a folder with config.json and weights")->type_name("PATH");
+  auto* text = app.add_option("--text-encoder", p.text_encoder, "Another text encoder, likewise")->type_name("PATH");
+  auto* tokenizer = app.add_option("--tokenizer", p.tokenizer, "Folder with vocab.json and merges.txt (default: the model's, or beside its file)");
+  tokenizer->type_name("DIR");
+  auto* config = app.add_option("--config", p.config, "Folder in the diffusers layout whose configs describe a single file's networks");
+  config->type_name("DIR");
+  auto* prediction =
+      app.add_option("--prediction-type", p.prediction_type,
+                     "What the UNet predicts: epsilon or v_prediction, for single files that do not say it (default: as the model says)");
+  prediction->type_name("NAME");
+  for (auto* option : {vae, text, tokenizer, config, prediction}) option->group("Model");
+}
+
+void add_model(CLI::App& app, const char* names, ModelChoice& model) {
+  auto* name =
+      app.add_option(names, model.name,
+                     "Checkpoint: a folder in the diffusers layout, a single file, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, "
+                     "else the built-in model)");
+  auto* variant = app.add_option("--variant", model.variant, "Weights to download where MODEL is on the Hub and not here yet: fp16 (half the bytes)");
+  auto* verify = app.add_flag("--verify", model.verify, "Compare the files of a model of the Hub with their published hashes before they are used");
+  name->type_name("MODEL");
+  variant->type_name("NAME");
+  for (auto* option : {name, variant, verify}) option->group("Model");
+}
+
+void add_machine(CLI::App& app, ModelChoice& model, LoadOptions& load) {
+  add_model(app, "-m,--model", model);
+  add_parts(app, load.parts);
   auto* device = app.add_option("--device", load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
   auto* dtype =
       app.add_option("--dtype", load.dtype, "Arithmetic: auto, float32, bfloat16 (faster where the CPU has AVX-512 BF16; default auto: float32)");
@@ -18,7 +40,7 @@ void add_machine(CLI::App& app, std::string& model, std::string& variant, LoadOp
   auto* threads = add_integer(app, "-t,--threads", load.num_threads, "Threads; never changes the picture (default: one per core)");
   auto* mapped = app.add_flag("--mmap", load.map_weights, "Use the weights where the files are mapped, not a copy in memory: processes share them");
   auto* low = app.add_flag("--low-memory", load.low_memory, "Hold one network at a time, read when it is needed");
-  for (auto* option : {folder, weights, device, dtype, threads, mapped, low}) option->group("Model and machine");
+  for (auto* option : {device, dtype, threads, mapped, low}) option->group("Machine");
 }
 
 }  // namespace impasto::cli

@@ -30,6 +30,7 @@ double usual_step(std::vector<double> steps) {
 Json settings_json(const TextToImageOptions& o, const TextToImageResult& r) {
   return {{"prompt", o.prompt},
           {"negative_prompt", o.negative_prompt},
+          {"prompt_syntax", to_string(o.prompt_syntax)},
           {"num_inference_steps", o.num_inference_steps},
           {"guidance_scale", as_typed(o.guidance_scale)},
           {"guidance_rescale", as_typed(o.guidance_rescale)},

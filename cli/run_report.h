@@ -13,8 +13,10 @@ namespace impasto::cli {
 /// What is to be drawn: for tasks that are less than inpainting, the options' further fields mean nothing.
 struct Request {
   Task task;
-  std::string image, mask;  ///< names of the files
-  InpaintOptions options;   ///< seed settled
+  std::string image, mask;        ///< names of the files
+  InpaintOptions options;         ///< seed settled; the prompt as it is recorded
+  std::string drawn_prompt = {};  ///< the same without the tags that name adapters
+  std::vector<Lora> loras = {};
 };
 
 /// Seconds, beside the library's own for each stage.

@@ -1,28 +1,32 @@
 #!/usr/bin/env python3
 """Makes tests/data again: three small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
-Usage: tools/make_test_data.py [OUT]       (default: tests/data)
-Needs: torch, diffusers, transformers, safetensors, scipy, torchsde and Pillow. The tests need none of them: what this writes is committed.
+Usage: tools/make_test_data.py [OUT] [--only GROUP]       (default: tests/data, everything; or adapters or prompts, made anew beside the others)
+Needs: torch, diffusers, transformers, peft, safetensors, scipy, torchsde and Pillow. The tests need none of them: what this writes is committed.
 
 The same versions on the same kind of machine write the same bytes; others move results by roundings, within the tolerances that the
 manifest carries. docs/testing.md describes the format.
 """
+import argparse
 import pathlib
 import shutil
-import sys
 import warnings
 
 import diffusers
 import torch
 import transformers
-from test_data import checkpoints, images, networks, pipelines, schedulers
+from test_data import adapters, checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers, single_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def main():
-    out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "data"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
+    parser.add_argument("--only", choices=["adapters", "prompts"])
+    arguments = parser.parse_args()
+    out = arguments.out
     warnings.filterwarnings("ignore")
     diffusers.logging.set_verbosity_error()
     diffusers.logging.disable_progress_bar()
@@ -31,9 +35,18 @@ def main():
     torch.set_num_threads(1)
 
     models, golden, pictures = out / "checkpoints", out / "golden", out / "pictures"
+    if arguments.only:
+        store = Store(golden)
+        if arguments.only == "adapters":
+            adapters.add(store, models, out / "adapters")
+        else:
+            prompt_syntaxes.add_prompts(store, models)
+        store.write(keep_others=True)
+        return
     for folder in [models / name for name in checkpoints.ALL] + [golden, pictures]:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.make(models)
+    single_files.make(models, out / "single_files")
     store = Store(golden)
     images.add_files(store, pictures)
     images.add_processing(store)
@@ -47,6 +60,8 @@ def main():
     pipelines.add_text_to_image(store, models)
     pipelines.add_image_to_image(store, models)
     pipelines.add_inpaint(store, models)
+    prompt_syntaxes.add_prompts(store, models)
+    adapters.add(store, models, out / "adapters")
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")

@@ -6,5 +6,6 @@
 #include "impasto/error.h"
 #include "impasto/hub.h"
 #include "impasto/image.h"
+#include "impasto/lora.h"
 #include "impasto/metadata.h"
 #include "impasto/pipeline.h"

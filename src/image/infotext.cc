@@ -83,6 +83,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (const std::string name = model_name(model.path); !name.empty()) fields.add("Model", name);
   for (const auto& [key, value] : task.strength) fields.add(key, value);
   if (options.clip_skip > 0) fields.add("Clip skip", std::to_string(options.clip_skip + 1));
+  if (options.prompt_syntax != PromptSyntax::plain) fields.add("Prompt syntax", to_string(options.prompt_syntax));
   fields.add("RNG", "CPU");
   if (sampler.name == "DDIM" && options.eta != 0) fields.add("Eta DDIM", number(options.eta));
   if (options.guidance_rescale != 0) fields.add("CFG Rescale", number(options.guidance_rescale));

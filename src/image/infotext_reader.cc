@@ -109,6 +109,7 @@ class Applier {
     read("Sampler", [&](const std::string& value) { return sampler(value); });
     read("Schedule type", [&](const std::string& value) { return schedule(value); });
     read("Clip skip", [&](const std::string& value) { return number(value, o_.clip_skip) && --o_.clip_skip >= 0; });
+    prompt_syntax();
     read("Eta DDIM", [&](const std::string& value) { return number(value, o_.eta); });
     read("CFG Rescale", [&](const std::string& value) { return number(value, o_.guidance_rescale); });
     read("Denoising strength", [&](const std::string& value) { return number(value, o_.strength); });
@@ -138,6 +139,30 @@ class Applier {
   bool size(const std::string& value) {
     const auto x = value.find('x');
     return x != std::string::npos && number(value.substr(0, x), o_.width) && number(value.substr(x + 1), o_.height);
+  }
+
+  /// Our pictures say it where it is not plain; other programs write A1111's text because they read A1111's syntax.
+  void prompt_syntax() {
+    if (text_.fields.empty()) return;
+    o_.prompt_syntax = PromptSyntax::plain;
+    if (text_.value("Version").starts_with("impasto ")) {
+      read("Prompt syntax", [&](const std::string& value) { return named_syntax(value); });
+      return;
+    }
+    o_.prompt_syntax = PromptSyntax::a1111;
+    warnings_.push_back("it was drawn by another program: its prompts are read in a1111 syntax");
+    const std::string emphasis = text_.value("Emphasis");
+    if (!emphasis.empty() && emphasis != "Original")
+      warnings_.push_back(concat("\"Emphasis: ", emphasis, "\" is not supported: weights are applied as by \"Original\""));
+  }
+
+  bool named_syntax(const std::string& name) {
+    for (const PromptSyntax syntax : {PromptSyntax::a1111, PromptSyntax::comfyui}) {
+      if (name != to_string(syntax)) continue;
+      o_.prompt_syntax = syntax;
+      return true;
+    }
+    return false;
   }
 
   /// Also as it was written before "Schedule type" came up: "DPM++ 2M Karras".

@@ -11,7 +11,7 @@
 #include "core/threads.h"
 #include "ops/ops.h"
 #include "pipelines/drawing.h"
-#include "pipelines/guidance.h"
+#include "pipelines/guided_unet.h"
 #include "pipelines/networks.h"
 #include "pipelines/options.h"
 #include "pipelines/prompts.h"
@@ -87,9 +87,8 @@ void measure(const Networks& net, ProfilingBackend& backend, const BenchmarkOpti
   StageTimer text("text_encode", backend), step("unet_step", backend), decode("vae_decode", backend);
   for (int i = 0; i <= options.rounds; ++i) {
     const bool warm_up = i == 0;
-    const Tensor context = text.turn(warm_up, [&] { return encode_prompts(net, drawing, described.warnings); });
-    const auto conditioning = unet->condition(context);
-    step.turn(warm_up, [&] { return guide(unet->forward(input, kTimestep, conditioning), drawing.guidance_scale, /*rescale=*/0); });
+    GuidedUNet led(unet, text.turn(warm_up, [&] { return encode_prompts(net, drawing, described.warnings); }), drawing);
+    step.turn(warm_up, [&] { return led.predict(input, kTimestep, /*step=*/0, /*num_steps=*/1); });
     backend.release_cached_memory();
     decode.turn(warm_up, [&] { return to_image(decoder->forward(latents)); });
     backend.release_cached_memory();

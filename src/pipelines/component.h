@@ -13,7 +13,7 @@ enum class Keep {
   in_use,  ///< while somebody holds it: memory for one network at a time
 };
 
-/// Built when it is first asked for. Safe for several threads, which share one.
+/// Built when it is first asked for. Safe for several threads, which share one; so do copies.
 template <class T>
 class Component {
  public:
@@ -37,7 +37,7 @@ class Component {
     std::weak_ptr<const T> shared = {};
     std::shared_ptr<const T> kept = {};
   };
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace impasto

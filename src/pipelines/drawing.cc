@@ -28,8 +28,9 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
       options_(checked(given, net.checkpoint, result_)),
       scheduler_(scheduler_for(options_, net.checkpoint, result_)),
       noise_(net.backend, result_.seeds, options_.shared_generator) {
-  const Tensor context = encode_prompts(net_, options_, result_.warnings);  // [2n, 77, c]
-  unet_.emplace(net_.unet.get(), context, options_);
+  result_.warnings.insert(result_.warnings.end(), net_.warnings.begin(), net_.warnings.end());
+  std::vector<ImageTexts> texts = encode_prompts(net_, options_, result_.warnings);
+  unet_.emplace(net_.unet.get(), std::move(texts), options_);
   result_.timings.text_encoder = watch_.lap();
 }
 

@@ -1,7 +1,10 @@
 #include "pipelines/guided_unet.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
+#include "ops/ops.h"
 #include "pipelines/guidance.h"
 
 namespace impasto {
@@ -17,37 +20,86 @@ UNet::Conditioning second_half(const UNet::Conditioning& both) {
   return half;
 }
 
+/// images in a row; one alone is not copied.
+Tensor joined(const std::vector<Tensor>& images) {
+  Tensor all = images.front();
+  for (std::size_t i = 1; i < images.size(); ++i) all = ops::concat_images(all, images[i]);
+  return all;
+}
+
 }  // namespace
 
-GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, const Tensor& context, const TextToImageOptions& options)
+GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options)
     : unet_(std::move(unet)),
-      both_(unet_->condition(context)),
-      prompt_(options.guidance_scale > 1 ? second_half(both_) : both_),
+      texts_(std::move(texts)),
       scale_(options.guidance_scale),
       rescale_(options.guidance_rescale),
       start_(options.guidance_start),
       stop_(options.guidance_stop),
-      interval_(options.deep_cache_interval) {}
+      interval_(options.deep_cache_interval),
+      num_inference_steps_(options.num_inference_steps) {}
+
+void GuidedUNet::take_turns(int num_steps) {
+  const auto step = static_cast<int>(std::min<std::int64_t>(calls_++ * num_inference_steps_ / num_steps, num_inference_steps_ - 1));
+  std::vector<Turn> turns;
+  for (const ImageTexts& image : texts_) turns.push_back({image.prompt->turn(step), image.negative_prompt ? image.negative_prompt->turn(step) : 0});
+  if (turns == turns_) return;
+  turns_ = std::move(turns);
+  groups_ = make_groups();
+}
+
+GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const {
+  std::vector<Tensor> prompts, negatives;
+  for (const std::int64_t i : images) {
+    const auto image = static_cast<std::size_t>(i);
+    prompts.push_back(prompt_of(image));
+    if (texts_[image].negative_prompt) negatives.push_back(negative_of(image));
+  }
+  const Tensor positive = joined(prompts);  // [m, tokens, c]
+  const auto led_by = [&](UNet::Conditioning c) { return ConditionedUNet(unet_, std::move(c), interval_); };
+  if (negatives.empty()) return {std::move(images), led_by(unet_->condition(positive)), {}, {}};
+  const Tensor negative = joined(negatives);
+  if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(unet_->condition(positive)), led_by(unet_->condition(negative)), {}};
+  const UNet::Conditioning both = unet_->condition(ops::concat_images(negative, positive));
+  return {std::move(images), led_by(second_half(both)), {}, led_by(both)};
+}
+
+std::vector<GuidedUNet::Group> GuidedUNet::make_groups() const {
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::int64_t>> by_length;
+  for (std::size_t i = 0; i < texts_.size(); ++i) {
+    const std::int64_t negative_length = texts_[i].negative_prompt ? negative_of(i).dim(1) : 0;
+    by_length[{prompt_of(i).dim(1), negative_length}].push_back(static_cast<std::int64_t>(i));
+  }
+  std::vector<Group> groups;
+  for (auto& [lengths, images] : by_length) groups.push_back(make_group(std::move(images)));
+  return groups;
+}
 
 bool GuidedUNet::guided(int step, int num_steps) const {
   const auto at = [&](float share) { return static_cast<int>(static_cast<double>(share) * num_steps); };
   return scale_ > 1 && at(start_) <= step && step < at(stop_);
 }
 
-Tensor GuidedUNet::evaluate(const Tensor& sample, double timestep, const UNet::Conditioning& conditioning) {
-  if (interval_ == 1) return unet_->forward(sample, timestep, conditioning);
-  const bool usable = shallow_left_ > 0 && deep_.dim(0) == conditioning.front().key.dim(0);  // not where guidance begins or ends
-  if (usable) {
-    --shallow_left_;
-    return unet_->forward_shallow(sample, timestep, conditioning, deep_);
-  }
-  shallow_left_ = interval_ - 1;
-  return unet_->forward(sample, timestep, conditioning, {}, &deep_);
+Tensor GuidedUNet::predict(Group& group, const Tensor& sample, double timestep, bool guided) const {
+  if (!guided) return group.prompt.predict(sample, timestep);
+  if (group.both) return guide(group.both->predict(sample, timestep), scale_, rescale_);
+  const Tensor negative = group.negative->predict(sample, timestep);
+  return guide(ops::concat_images(negative, group.prompt.predict(sample, timestep)), scale_, rescale_);
 }
 
 Tensor GuidedUNet::predict(const Tensor& sample, double timestep, int step, int num_steps) {
-  if (!guided(step, num_steps)) return evaluate(sample, timestep, prompt_);
-  return guide(evaluate(sample, timestep, both_), scale_, rescale_);
+  take_turns(num_steps);
+  const bool now = guided(step, num_steps);
+  if (groups_.size() == 1) return predict(groups_.front(), sample, timestep, now);
+  std::vector<Tensor> predictions(texts_.size());
+  for (Group& group : groups_) {
+    std::vector<Tensor> samples;
+    for (const std::int64_t i : group.images) samples.push_back(sample.slice(i, 1));
+    const Tensor prediction = predict(group, joined(samples), timestep, now);
+    for (std::size_t i = 0; i < group.images.size(); ++i)
+      predictions[static_cast<std::size_t>(group.images[i])] = prediction.slice(static_cast<std::int64_t>(i), 1);
+  }
+  return joined(predictions);
 }
 
 }  // namespace impasto

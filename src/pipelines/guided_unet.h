@@ -1,31 +1,54 @@
-// What the UNet says at one noise level: with guidance, and with the shortcuts that a caller may allow.
+// What the UNet says at one noise level: each image led by its own texts, with guidance and the shortcuts that a caller may allow.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <vector>
 
-#include "models/unet.h"
-#include "pipelines/options.h"
+#include "pipelines/conditioned_unet.h"
+#include "pipelines/prompts.h"
 
 namespace impasto {
 
+/// Images whose texts are equally long are evaluated together; a prompt and a negative prompt of different lengths one after the other, so that
+/// neither has to be padded and an image hangs on its own texts alone. Where a text changes, everything that is kept from step to step begins anew.
 class GuidedUNet {
  public:
-  /// context [2n, 77, c], the negative half first, or [n, 77, c] without guidance. Reads guidance_* and deep_cache_interval.
-  GuidedUNet(std::shared_ptr<const UNet> unet, const Tensor& context, const TextToImageOptions& options);
+  /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval and num_inference_steps.
+  GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options);
 
-  /// sample [n, h, w, in_channels] at step `step` of `num_steps` to the prediction [n, h, w, out_channels]. Steps come in order.
+  /// sample [n, h, w, in_channels] at step `step` of `num_steps` to the prediction [n, h, w, out_channels]. Steps come in order; texts take their
+  /// turns by the number of calls, each being as large a part of num_inference_steps as it is of num_steps.
   Tensor predict(const Tensor& sample, double timestep, int step, int num_steps);
 
  private:
-  Tensor evaluate(const Tensor& sample, double timestep, const UNet::Conditioning& conditioning);
+  struct Group {
+    std::vector<std::int64_t> images;
+    ConditionedUNet prompt;                         // [m, ...]
+    std::optional<ConditionedUNet> negative, both;  // with guidance one of them: m negative prompts alone, or followed by the m prompts
+  };
+
+  struct Turn {
+    std::uint32_t prompt, negative;  // which of the contexts
+    bool operator==(const Turn&) const = default;
+  };
+
+  const Tensor& prompt_of(std::size_t image) const { return texts_[image].prompt->contexts[turns_[image].prompt]; }
+  const Tensor& negative_of(std::size_t image) const { return texts_[image].negative_prompt->contexts[turns_[image].negative]; }
+  void take_turns(int num_steps);
+  Group make_group(std::vector<std::int64_t> images) const;
+  std::vector<Group> make_groups() const;
+  Tensor predict(Group& group, const Tensor& sample, double timestep, bool guided) const;
   bool guided(int step, int num_steps) const;
 
   std::shared_ptr<const UNet> unet_;
-  UNet::Conditioning both_, prompt_;  // without guidance: the same
+  std::vector<ImageTexts> texts_;
   float scale_, rescale_, start_, stop_;
-  int interval_;
-  Tensor deep_;           // of the last whole evaluation
-  int shallow_left_ = 0;  // evaluations that may still use it
+  int interval_, num_inference_steps_;
+  std::int64_t calls_ = 0;
+  std::vector<Turn> turns_;  // of each image
+  std::vector<Group> groups_;
 };
 
 }  // namespace impasto

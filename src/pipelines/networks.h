@@ -20,6 +20,9 @@ struct Networks {
   Component<UNet> unet;
   Component<VaeDecoder> vae_decoder;
   Component<VaeEncoder> vae_encoder;
+  Keep keep;                               ///< of the networks
+  bool copy_late;                          ///< weights go into memory when a network is built, not at load
+  std::vector<std::string> warnings = {};  ///< for every result
 };
 
 /// The backend that the options name; sets the number of threads. Throws unsupported, invalid_argument.
@@ -27,5 +30,8 @@ Backend& chosen_backend(const LoadOptions& options);
 
 /// See Pipeline::load.
 Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend);
+
+/// See Pipeline::with_loras.
+Networks with_loras(const Networks& networks, const std::vector<Lora>& loras);
 
 }  // namespace impasto

@@ -36,6 +36,10 @@ TextToImageResult Pipeline::inpaint(const InpaintOptions& options) const {
   return guarded([&] { return impasto::inpaint(impl_->networks, options); });
 }
 
+Pipeline Pipeline::with_loras(const std::vector<Lora>& loras) const {
+  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{impasto::with_loras(impl_->networks, loras)})); });
+}
+
 void Pipeline::check(const TextToImageOptions& options) const {
   guarded([&] {
     TextToImageResult described;
@@ -48,6 +52,8 @@ Components components(const Pipeline& pipeline) {
 }
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }
+
+const std::vector<std::string>& Pipeline::warnings() const { return impl_->networks.warnings; }
 
 std::string version() { return IMPASTO_VERSION; }
 

@@ -91,6 +91,34 @@ TEST_F(Generate, TheSameSeedGivesTheSameFile) {
   EXPECT_NE(contents(folder_ / "a.png"), contents(folder_ / "c.png"));
 }
 
+TEST_F(Generate, DrawsWithAdaptersAndRecordsThemAsTags) {
+  const std::string folder = IMPASTO_TEST_DATA "/adapters";
+  ASSERT_EQ(run({"a cat", "-s", "5", "-o", "plain.png"}).code, 0);
+  ASSERT_EQ(run({"a cat", "-s", "5", "-o", "file.png", "--lora", folder + "/lora_kohya.safetensors:0.5"}).code, 0);
+  ASSERT_EQ(run({"a cat <lora:lora_kohya:0.5>", "-s", "5", "-o", "tag.png", "--lora-dir", folder}).code, 0);
+  const Ran again = run({"--from", "file.png", "--lora-dir", folder, "-o", "again.png"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(contents(folder_ / "plain.png"), contents(folder_ / "file.png"));
+  EXPECT_EQ(contents(folder_ / "tag.png"), contents(folder_ / "file.png"));
+  EXPECT_EQ(contents(folder_ / "again.png"), contents(folder_ / "file.png"));
+  EXPECT_TRUE(::impasto::test::decode(contents(folder_ / "file.png")).text.at(0).value.starts_with("a cat <lora:lora_kohya:0.5>\n"));
+}
+
+TEST_F(Generate, SaysWhatIsWrongWithAnAdapter) {
+  const std::string folder = IMPASTO_TEST_DATA "/adapters";
+  const auto message = [&](const std::vector<std::string>& more) {
+    const Ran ran = run(more);
+    EXPECT_NE(ran.code, 0);
+    return ran.err;
+  };
+  EXPECT_TRUE(has(message({"a cat <lora:ink>"}), "--lora-dir"));
+  EXPECT_TRUE(has(message({"a cat <lora:ink>", "--lora-dir", folder}), "lora_kohya"));
+  EXPECT_TRUE(has(message({"a cat <lora:ink:x>", "--lora-dir", folder}), "<lora:NAME:SCALE>"));
+  EXPECT_TRUE(has(message({"a cat", "--lora", "none.safetensors"}), "none.safetensors"));
+  EXPECT_TRUE(has(message({"a cat", "--lora", folder + "/lora_other.safetensors"}), "made for another model"));
+  EXPECT_TRUE(folder_.names().empty());
+}
+
 TEST_F(Generate, WithoutASeedEachPictureHasItsOwn) {
   EXPECT_NE(run({"x", "-q"}).out, run({"x", "-q", "--seed", "-1"}).out);
   EXPECT_EQ(folder_.names().size(), 2u);

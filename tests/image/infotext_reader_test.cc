@@ -42,6 +42,7 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   before.guidance_scale = 6.3F;
   before.guidance_rescale = 0.7F;
   before.clip_skip = 1;
+  before.prompt_syntax = PromptSyntax::comfyui;
   before.scheduler = "dpm++_2m_sde";
   before.strength = 0.55;
   before.invert_mask = true;
@@ -62,6 +63,7 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   EXPECT_EQ(after.guidance_scale, 6.3F);
   EXPECT_EQ(after.guidance_rescale, 0.7F);
   EXPECT_EQ(after.clip_skip, 1);
+  EXPECT_EQ(after.prompt_syntax, PromptSyntax::comfyui);
   EXPECT_EQ(after.seed, 18446744073709551615u);
   EXPECT_EQ(std::pair(after.width, after.height), std::pair(512, 768));
   EXPECT_EQ(after.scheduler, "dpm++_2m_sde");
@@ -86,6 +88,21 @@ TEST(ApplyInfotext, KnowsEverySampler) {
   }
 }
 
+TEST(ApplyInfotext, ReadsPromptsOfOtherProgramsInA1111sSyntaxAndSaysSo) {
+  InpaintOptions options;
+  const auto warnings = apply_infotext(parse_infotext("(x:2)\nSteps: 1, Sampler: Euler, Seed: 5, Emphasis: No norm, Version: v1.10.1"), options);
+  EXPECT_EQ(options.prompt_syntax, PromptSyntax::a1111);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_NE(warnings[0].find("a1111"), std::string::npos);
+  EXPECT_NE(warnings[1].find("No norm"), std::string::npos);
+  apply_infotext(parse_infotext("x\nSteps: 1, Sampler: Euler, Seed: 5, Version: impasto 0.1.0"), options);
+  EXPECT_EQ(options.prompt_syntax, PromptSyntax::plain);
+  options.prompt_syntax = PromptSyntax::comfyui;
+  EXPECT_EQ(apply_infotext(parse_infotext("no more than a prompt"), options), std::vector<std::string>());
+  EXPECT_EQ(options.prompt_syntax, PromptSyntax::comfyui);
+  EXPECT_EQ(apply_infotext(parse_infotext("x\nSteps: 1, Prompt syntax: odd, Version: impasto 9"), options).size(), 1u);
+}
+
 TEST(ApplyInfotext, ReadsOldNamesAndWarnsOfWhatItDoesNotKnow) {
   InpaintOptions options;
   options.num_inference_steps = 7;
@@ -95,7 +112,7 @@ TEST(ApplyInfotext, ReadsOldNamesAndWarnsOfWhatItDoesNotKnow) {
   EXPECT_EQ(options.use_karras_sigmas, true);
   EXPECT_EQ(options.num_inference_steps, 7);
   EXPECT_EQ(options.seed, 5u);
-  ASSERT_EQ(warnings.size(), 4u);
+  ASSERT_EQ(warnings.size(), 5u);
   EXPECT_NE(warnings[0].find("Steps: many"), std::string::npos);
   InpaintOptions euler;
   apply_infotext(parse_infotext("x\nSteps: 1, Sampler: Euler, Seed: 5"), euler);

@@ -86,6 +86,12 @@ TEST(Infotext, SaysEverythingThatWasSet) {
                 version());
 }
 
+TEST(Infotext, SyntaxIsSaidWhereItIsNotPlain) {
+  Drawn d;
+  d.options.prompt_syntax = PromptSyntax::a1111;
+  EXPECT_NE(d.text().find("Model: v1-5-pruned, Prompt syntax: a1111, RNG: CPU"), std::string::npos) << d.text();
+}
+
 TEST(Infotext, EtaIsLeftOutWhereItDoesNothing) {
   Drawn d;
   d.options.eta = 1;

@@ -172,6 +172,65 @@ TEST_F(TextToImage, WarnsAboutWhatALongPromptLost) {
   EXPECT_NE(result.warnings[0].find("final bridge"), std::string::npos) << result.warnings[0];
 }
 
+TEST_F(TextToImage, ReadsAllOfALongPromptInOtherSyntaxes) {
+  for (int i = 0; i < 100; ++i) options_.prompt += " and a boat";
+  options_.prompt_syntax = PromptSyntax::a1111;
+  const TextToImageResult result = pipeline_.text_to_image(options_);
+  EXPECT_TRUE(result.warnings.empty());
+  options_.prompt += " under the final bridge";
+  EXPECT_NE(pipeline_.text_to_image(options_).latents.values, result.latents.values);
+}
+
+TEST_F(TextToImage, ClipSkipHoldsForTheNegativePromptInOtherSyntaxes) {
+  options_.clip_skip = 1;
+  const auto plain = pipeline_.text_to_image(options_).latents.values;
+  options_.prompt_syntax = PromptSyntax::a1111;
+  const auto a1111 = pipeline_.text_to_image(options_).latents.values;
+  EXPECT_NE(a1111, plain);
+  options_.prompt_syntax = PromptSyntax::comfyui;
+  EXPECT_EQ(pipeline_.text_to_image(options_).latents.values, a1111);
+  options_.guidance_scale = 1;
+  const auto without_negative = pipeline_.text_to_image(options_).latents.values;
+  options_.prompt_syntax = PromptSyntax::plain;
+  EXPECT_EQ(pipeline_.text_to_image(options_).latents.values, without_negative);
+}
+
+/// Latents after each step.
+std::vector<std::vector<float>> walk(const Pipeline& pipeline, TextToImageOptions options, const std::string& prompt) {
+  std::vector<std::vector<float>> steps;
+  options.prompt = prompt;
+  options.decode = false;
+  options.on_step = [&](const StepInfo& info) {
+    steps.push_back(info.latents().values);
+    return StepAction::proceed;
+  };
+  pipeline.text_to_image(options);
+  return steps;
+}
+
+TEST_F(TextToImage, APromptIsEditedAfterItsStep) {
+  options_.num_inference_steps = 4;
+  options_.prompt_syntax = PromptSyntax::a1111;
+  for (const std::string scheduler : {"euler", "heun"}) {  // heun asks the network twice a step, but once in the last
+    options_.scheduler = scheduler;
+    const auto boat = walk(pipeline_, options_, "a boat"), house = walk(pipeline_, options_, "a house");
+    const auto both = walk(pipeline_, options_, "a [boat:house:2]");
+    ASSERT_EQ(both.size(), boat.size());
+    const std::size_t half = boat.size() / 2 + boat.size() % 2;
+    for (std::size_t i = 0; i < boat.size(); ++i) EXPECT_EQ(both[i] == boat[i], i < half) << scheduler << " step " << i;
+    EXPECT_EQ(walk(pipeline_, options_, "a [boat:house:0]"), house);
+    EXPECT_EQ(walk(pipeline_, options_, "a [boat:house:1.0]"), boat);
+    EXPECT_EQ(walk(pipeline_, options_, "a [boat:house:.5]"), both);
+  }
+}
+
+TEST_F(TextToImage, RefusesAPromptThatChangesIntoTooMuch) {
+  options_.prompt_syntax = PromptSyntax::a1111;
+  options_.num_inference_steps = 1000;
+  options_.prompt = "[a|b][a|b|c][a|b|c|d|e][a|b|c|d|e|f|g][a|b|c|d|e|f|g|h|i|j|k]";
+  EXPECT_ERROR(pipeline_.text_to_image(options_), invalid_argument, "prompt", "changes");
+}
+
 TEST_F(TextToImage, RefusesOptionsOutOfRangeByName) {
   const auto refused = [&](auto change, const std::string& name) {
     TextToImageOptions o = options_;

@@ -24,16 +24,19 @@ class Store:
         row = {"name": name, "group": group, **fields, "settings": settings or {}, "inputs": list(inputs), "outputs": list(outputs)}
         self.rows.append(row | ({"tolerance": tolerance} if tolerance else {}))
 
-    def write(self):
+    def write(self, keep_others=False):
+        """keep_others: the groups that this store has no case of stay as they are on disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        manifest = self.folder / "manifest.json"
+        kept = [row for row in json.loads(manifest.read_text())["cases"] if row["group"] not in self.tensors] if keep_others else []
         for group, tensors in self.tensors.items():
             path = self.folder / f"{group}.safetensors"
             save_file(tensors, path)
             path.chmod(0o644)
         made_with = {"python": platform.python_version(), "torch": torch.__version__.split("+")[0], "diffusers": diffusers.__version__,
                      "transformers": transformers.__version__}
-        rows = ",\n".join(json.dumps(row) for row in self.rows)
-        (self.folder / "manifest.json").write_text(f'{{"format": 1, "made_with": {json.dumps(made_with)}, "cases": [\n{rows}\n]}}\n')
+        rows = ",\n".join(json.dumps(row) for row in kept + self.rows)
+        manifest.write_text(f'{{"format": 1, "made_with": {json.dumps(made_with)}, "cases": [\n{rows}\n]}}\n')
 
 
 def tolerance(result, better=(), floor=1e-6):

@@ -1,0 +1,72 @@
+#include "cli/prompt_arguments.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <system_error>
+
+#include <unistd.h>
+
+#include "impasto/error.h"
+
+namespace impasto::cli {
+namespace {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const {
+    if (file != stdin) std::fclose(file);
+  }
+};
+
+std::string read_text(const std::string& path) {
+  constexpr std::size_t kMost = 1u << 20;  // far beyond any prompt; keeps /dev/zero from filling the memory
+  const std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
+  const auto reason = [] { return std::generic_category().message(errno); };
+  if (!file) throw Error(errno == ENOENT ? ErrorKind::not_found : ErrorKind::io, "--prompt-file: cannot open \"" + path + "\": " + reason());
+  std::string text(kMost + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) throw Error(ErrorKind::io, "--prompt-file: cannot read \"" + path + "\": " + reason());
+  if (text.size() > kMost) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + path + "\" is longer than any prompt (1 MiB)");
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  if (!text.empty() && text.back() == '\r') text.pop_back();
+  return text;
+}
+
+PromptSyntax parse_syntax(const std::string& name) {
+  try {
+    return prompt_syntax_named(name);
+  } catch (const Error& error) {
+    throw CLI::ValidationError("--prompt-syntax", error.what());
+  }
+}
+
+}  // namespace
+
+void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o) {
+  const auto take = [&a](const std::string& text) { a.text = text; };
+  auto* prompt = app.add_option_function<std::string>("prompt,-p,--prompt", take, "What to draw; - reads it from standard input");
+  prompt->type_name("PROMPT");
+  auto* file = app.add_option("--prompt-file", a.file, "Read the prompt from a file")->type_name("FILE");
+  auto* negative = app.add_option("-n,--negative-prompt", o.negative_prompt, "What to keep away from")->type_name("TEXT");
+  const auto take_syntax = [&o](const std::string& name) { o.prompt_syntax = parse_syntax(name); };
+  auto* syntax = app.add_option_function<std::string>("--prompt-syntax", take_syntax,
+                                                      "How prompts are read: plain (every character is text, 77 tokens), a1111 or comfyui (weights "
+                                                      "such as (a:1.2), any length; a1111 also [a:b:0.5]) (default plain)");
+  syntax->type_name("NAME");
+  prompt->excludes(file);
+  for (auto* option : {prompt, file, negative, syntax}) option->group("Prompt");
+}
+
+std::string read_prompt(const PromptArguments& a) {
+  if (!a.text && a.file.empty()) {
+    throw Error(ErrorKind::invalid_argument, "prompt: say what to draw, as in: impasto generate \"a lighthouse at dusk\"");
+  }
+  const bool from_stdin = a.text == "-" || a.file == "-";
+  if (from_stdin && ::isatty(STDIN_FILENO) == 1) std::fputs("Type the prompt, then Ctrl-D:\n", stderr);
+  const std::string file = from_stdin ? "-" : a.file;
+  std::string text = file.empty() ? *a.text : read_text(file);
+  if (text.find('\0') != std::string::npos) throw Error(ErrorKind::invalid_argument, "prompt: it holds a NUL byte, so it is not text");
+  return text;
+}
+
+}  // namespace impasto::cli

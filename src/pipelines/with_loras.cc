@@ -1,0 +1,69 @@
+// Networks whose weights have adapters merged into them.
+#include <algorithm>
+#include <cmath>
+
+#include "adapters/adapted_weights.h"
+#include "core/fail.h"
+#include "pipelines/networks.h"
+
+namespace impasto {
+namespace {
+
+struct Adapters {
+  std::vector<AppliedLora> unet, text_encoder;
+};
+
+void require_scale(const std::string& path, float scale) {
+  if (!std::isfinite(scale)) fail(ErrorKind::invalid_argument, path, ": scale is ", scale, ", which is not a number");
+}
+
+/// Opens the files. Throws when one changes nothing of this checkpoint; where some of a file fits, says in `warnings` what does not.
+Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vector<std::string>& warnings) {
+  Adapters adapters;
+  for (const Lora& lora : loras) {
+    const float text_scale = lora.text_encoder_scale.value_or(lora.scale);
+    require_scale(lora.path, lora.scale), require_scale(lora.path, text_scale);
+    const auto file = std::make_shared<const LoraFile>(LoraFile::open(lora.path));
+    std::vector<std::string> strange = unmatched_modules(*file, *c.unet_weights, AdaptedNetwork::unet);
+    const auto strange_words = unmatched_modules(*file, *c.text_encoder_weights, AdaptedNetwork::text_encoder);
+    strange.insert(strange.end(), strange_words.begin(), strange_words.end());
+    const std::size_t all = file->modules(AdaptedNetwork::unet).size() + file->modules(AdaptedNetwork::text_encoder).size();
+    if (strange.size() == all)
+      fail(ErrorKind::bad_file, lora.path, ": made for another model: none of the ", all, " layers that it changes is in ", c.info.path,
+           ", for example ", strange.front());
+    if (!strange.empty())
+      warnings.push_back(concat(lora.path, ": ", strange.size(), " of the ", all,
+                                " layers that it changes are not in this model and were left out, for example ", strange.front()));
+    if (!file->unknown().empty())
+      warnings.push_back(concat(lora.path, ": ", file->unknown().size(), " tensors were left out, since their names say nothing, for example ",
+                                file->unknown().front()));
+    adapters.unet.push_back({file, lora.scale});
+    adapters.text_encoder.push_back({file, text_scale});
+  }
+  return adapters;
+}
+
+template <class T, class Config>
+Component<T> adapted(const Networks& net, const Config& config, const std::shared_ptr<const WeightReader>& weights, AdaptedNetwork network,
+                     const std::vector<AppliedLora>& adapters) {
+  const auto build = [=, copy = net.copy_late, &backend = net.backend] {
+    return std::make_shared<const T>(config, adapted_weights(copy ? copied_weights(*weights) : weights, network, adapters), backend);
+  };
+  const Component<T> component(net.keep, build);
+  component.get();  // what does not fit is told now
+  return component;
+}
+
+}  // namespace
+
+Networks with_loras(const Networks& net, const std::vector<Lora>& loras) {
+  const Checkpoint& c = net.checkpoint;
+  Networks changed = net;
+  changed.warnings.clear();
+  const Adapters adapters = open_all(loras, c, changed.warnings);
+  changed.text_encoder = adapted<ClipText>(net, c.text_encoder, c.text_encoder_weights, AdaptedNetwork::text_encoder, adapters.text_encoder);
+  changed.unet = adapted<UNet>(net, c.unet, c.unet_weights, AdaptedNetwork::unet, adapters.unet);
+  return changed;
+}
+
+}  // namespace impasto

@@ -1,0 +1,14 @@
+// Stored numbers as float32 on the host: for what is read once. Networks use their weights as they are stored.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "weights/reader.h"
+
+namespace impasto {
+
+/// A tensor's values. Throws not_found, as WeightReader::read(), and unsupported for integers.
+std::vector<float> widened(const WeightReader& reader, std::string_view name);
+
+}  // namespace impasto

@@ -1,0 +1,93 @@
+// Pipelines with adapters against diffusers and PEFT.
+#include <filesystem>
+
+#include "adapters/lora_maker.h"
+#include "support/expect_error.h"
+#include "support/pipeline_cases.h"
+
+namespace impasto::test {
+namespace {
+
+std::string adapter(const std::string& name) { return std::string(IMPASTO_TEST_DATA "/adapters/") + name + ".safetensors"; }
+
+/// The case's adapters; those of the larger collection say theirs in the case's name: adapters/lora_kohya_0.6.
+std::vector<Lora> loras_of(const GoldenCase& golden) {
+  std::vector<Lora> loras;
+  if (golden.settings().contains("loras")) {
+    for (const Json& use : golden.settings().at("loras")) loras.push_back({adapter(use.at(0)), use.at(1).get<float>()});
+  } else if (const std::string name = golden.name(); name.starts_with("adapters/lora_")) {
+    const auto file = name.find('/') + 1, scale = name.rfind('_');
+    loras.push_back({golden.checkpoint("adapters") + "/" + name.substr(file, scale - file) + ".safetensors", std::stof(name.substr(scale + 1))});
+  }
+  return loras;
+}
+
+TextToImageOptions quick(const char* prompt = "a red boat") {
+  TextToImageOptions o;
+  o.prompt = prompt, o.seed = 4, o.num_inference_steps = 2, o.height = o.width = 64;
+  return o;
+}
+
+TEST(Lora, EqualsDiffusers) {
+  int cases = 0;
+  for (const GoldenCase& golden : golden_cases("adapters")) {
+    const std::vector<Lora> loras = loras_of(golden);
+    if (loras.empty()) continue;
+    const Pipeline pipeline = Pipeline::load(golden.checkpoint()).with_loras(loras);
+    expect_result(golden, pipeline.text_to_image(options_of<TextToImageOptions>(golden)));
+    ++cases;
+  }
+  EXPECT_GE(cases, 8);
+}
+
+TEST(Lora, LeavesThePipelineItWasAttachedToAsItWas) {
+  const Pipeline plain = Pipeline::load(test_checkpoint("tiny-sd15"));
+  const auto before = plain.text_to_image(quick()).latents.values;
+  const Pipeline changed = plain.with_loras({{adapter("lora_kohya")}});
+  EXPECT_NE(changed.text_to_image(quick()).latents.values, before);
+  EXPECT_EQ(plain.text_to_image(quick()).latents.values, before);
+  EXPECT_EQ(changed.with_loras({}).text_to_image(quick()).latents.values, before);
+  EXPECT_EQ(changed.with_loras({{adapter("lora_peft")}}).text_to_image(quick()).latents.values,
+            plain.with_loras({{adapter("lora_peft")}}).text_to_image(quick()).latents.values);
+}
+
+TEST(Lora, TextEncoderHasAScaleOfItsOwn) {
+  const Pipeline plain = Pipeline::load(test_checkpoint("tiny-sd15"));
+  const auto draw = [&](const Lora& lora) { return plain.with_loras({lora}).text_to_image(quick()).latents.values; };
+  const auto both = draw({adapter("lora_kohya"), 0.5f}), same = draw({adapter("lora_kohya"), 0.5f, 0.5f}),
+             unet = draw({adapter("lora_kohya"), 0.5f, 0.f});
+  EXPECT_EQ(both, same);
+  EXPECT_NE(both, unet);
+  EXPECT_EQ(draw({adapter("lora_kohya"), 0.f}), plain.text_to_image(quick()).latents.values);
+}
+
+TEST(Lora, LowMemoryDrawsTheSame) {
+  const Pipeline plain = Pipeline::load(test_checkpoint("tiny-sd15")), small = Pipeline::load(test_checkpoint("tiny-sd15"), {.low_memory = true});
+  EXPECT_EQ(plain.with_loras({{adapter("lora_kohya")}}).text_to_image(quick()).latents.values,
+            small.with_loras({{adapter("lora_kohya")}}).text_to_image(quick()).latents.values);
+}
+
+TEST(Lora, ForAnotherModelIsRefusedNamingTheLayer) {
+  const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"));
+  EXPECT_ERROR(pipeline.with_loras({{adapter("lora_other")}}), bad_file, "made for another model", "lora_other", "to_k");
+  EXPECT_ERROR(pipeline.with_loras({{adapter("none")}}), not_found, "none");
+  EXPECT_ERROR(pipeline.with_loras({{test_checkpoint("tiny-sd15") + "/unet/diffusion_pytorch_model.safetensors"}}), bad_file, "not a LoRA");
+  EXPECT_ERROR(pipeline.with_loras({{adapter("lora_kohya"), std::nanf("")}}), invalid_argument, "scale");
+}
+
+TEST(Lora, ThatFitsInPartWarnsInEachResult) {
+  const TemporaryFolder folder;
+  const Values none{{24, 24}, std::vector<float>(24 * 24)};
+  const std::string path =
+      write_lora(folder, {{"lora_unet_mid_block_attentions_0_proj_in.diff", none}, {"lora_unet_other_layer.diff", none}, {"extra", none}});
+  const Pipeline plain = Pipeline::load(test_checkpoint("tiny-sd15"));
+  const TextToImageResult result = plain.with_loras({{path}}).text_to_image(quick());
+  ASSERT_EQ(result.warnings.size(), 2u);
+  EXPECT_NE(result.warnings[0].find("1 of the 2 layers"), std::string::npos) << result.warnings[0];
+  EXPECT_NE(result.warnings[0].find("other_layer"), std::string::npos) << result.warnings[0];
+  EXPECT_NE(result.warnings[1].find("extra"), std::string::npos) << result.warnings[1];
+  EXPECT_EQ(result.latents.values, plain.text_to_image(quick()).latents.values);
+}
+
+}  // namespace
+}  // namespace impasto::test
