@@ -41,6 +41,7 @@ Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   options.prompt = std::move(chosen.recorded_prompt);
   request.drawn_prompt = std::move(chosen.drawn_prompt);
   request.loras = std::move(chosen.loras);
+  options.controls = read_controls(arguments.control);
   read_pictures(arguments.from, request.task, options);
   if (!options.seed) options.seed = random_seed();
   if (request.task != Task::text_to_image) return request;
@@ -82,7 +83,8 @@ Pipeline load(const GenerateArguments& arguments, const std::string& path, const
   options.should_stop = interrupted;
   return unless_interrupted([&] {
     const Pipeline pipeline = Pipeline::load(path, options);
-    return loras.empty() ? pipeline : pipeline.with_loras(loras);
+    const Pipeline adapted = loras.empty() ? pipeline : pipeline.with_loras(loras);
+    return arguments.control.nets.empty() ? adapted : adapted.with_controlnets(arguments.control.nets);
   });
 }
 

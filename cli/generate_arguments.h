@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/control_arguments.h"
 #include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
 #include "cli/prompt_arguments.h"
@@ -18,6 +19,7 @@ struct GenerateArguments {
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
   PictureArguments from;
   LoraArguments lora;
+  ControlArguments control;
   PromptArguments prompt;
   std::string output;
   bool quiet = false, json = false;
