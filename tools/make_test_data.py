@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import checkpoints, images, networks, pipelines, schedulers, single_files
+from test_data import checkpoints, images, networks, pipelines, schedulers, single_files, torch_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -35,6 +35,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.make(models)
     single_files.make(models, out / "single_files")
+    torch_files.make(out / "torch")
     store = Store(golden)
     images.add_files(store, pictures)
     images.add_processing(store)
