@@ -10,7 +10,7 @@
 namespace impasto::cli {
 
 struct BenchArguments {
-  std::string model;
+  std::string model, variant;
   LoadOptions load;
   BenchmarkOptions options;
   bool json = false;

@@ -10,7 +10,7 @@
 
 #include <unistd.h>
 
-#include "cli/default_model.h"
+#include "cli/download.h"
 #include "cli/interrupt.h"
 #include "cli/output_path.h"
 #include "cli/progress.h"
@@ -173,7 +173,7 @@ int generate(const GenerateArguments& arguments) {
   const Stopwatch watch;
   RunTimes times;
 
-  const std::string path = model_or_default(arguments.model);
+  const std::string path = ready_model(arguments.model, arguments.variant, arguments.quiet);
   const ModelInfo model = inspect(path, arguments.load.parts);
   Request request = settle(arguments, model);
   check(request, model);

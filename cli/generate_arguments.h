@@ -14,7 +14,8 @@
 namespace impasto::cli {
 
 struct GenerateArguments {
-  std::string model;  ///< empty: the default
+  std::string model;    ///< empty: the default
+  std::string variant;  ///< of the weights, where the model is downloaded
   LoadOptions load;
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
   PictureArguments from;

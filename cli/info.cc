@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "cli/arguments.h"
-#include "cli/default_model.h"
+#include "cli/download.h"
 #include "cli/machine_arguments.h"
 #include "cli/report.h"
 #include "cli/table.h"
@@ -92,7 +92,7 @@ CLI::App* add_info(CLI::App& app, InfoArguments& a) {
 }
 
 int info(const InfoArguments& arguments) {
-  const ModelInfo model = inspect(model_or_default(arguments.model), arguments.parts);
+  const ModelInfo model = inspect(ready_model(arguments.model, /*variant=*/"", /*quiet=*/false), arguments.parts);
   InfoArguments size = arguments;
   if (size.width == 0) size.width = model.width;
   if (size.height == 0) size.height = model.height;

@@ -18,12 +18,14 @@ void add_parts(CLI::App& app, ModelParts& p) {
   for (auto* option : {vae, text, tokenizer, config, prediction}) option->group("Model");
 }
 
-void add_machine(CLI::App& app, std::string& model, LoadOptions& load) {
+void add_machine(CLI::App& app, std::string& model, std::string& variant, LoadOptions& load) {
   auto* path =
       app.add_option("-m,--model", model,
                      "Checkpoint: a folder in the diffusers layout, a single file, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, "
                      "else the built-in model)");
   path->type_name("MODEL")->group("Model");
+  auto* weights = app.add_option("--variant", variant, "Weights to download where MODEL is on the Hub and not here yet: fp16 (half the bytes)");
+  weights->type_name("NAME")->group("Model");
   add_parts(app, load.parts);
   auto* device = app.add_option("--device", load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
   auto* dtype =

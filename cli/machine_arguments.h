@@ -12,7 +12,7 @@ namespace impasto::cli {
 /// --vae, --text-encoder, --tokenizer, --config, --prediction-type.
 void add_parts(CLI::App& app, ModelParts& parts);
 
-/// --model, those of add_parts, --device, --dtype, --threads, --mmap, --low-memory.
-void add_machine(CLI::App& app, std::string& model, LoadOptions& load);
+/// --model, --variant, those of add_parts, --device, --dtype, --threads, --mmap, --low-memory.
+void add_machine(CLI::App& app, std::string& model, std::string& variant, LoadOptions& load);
 
 }  // namespace impasto::cli
