@@ -19,6 +19,7 @@ struct GenerateArguments {
   PictureArguments from;
   LoraArguments lora;
   PromptArguments prompt;
+  int batch_size = 0;  ///< pictures that are drawn together; 0: all
   std::string output;
   bool quiet = false, json = false;
 };
