@@ -22,6 +22,7 @@ struct GenerateArguments {
   LoraArguments lora;
   ControlArguments control;
   PromptArguments prompt;
+  int batch_size = 0;  ///< pictures that are drawn together; 0: all
   std::string output;
   bool quiet = false, json = false;
 };

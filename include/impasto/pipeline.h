@@ -89,6 +89,12 @@ struct TextToImageOptions {
   // What changes the picture.
   std::string prompt;           ///< UTF-8
   std::string negative_prompt;  ///< what guidance leads away from; unused when guidance_scale <= 1
+  /// Several prompts in one batch, instead of `prompt`: num_images pictures of the first, then of the second, and so on. negative_prompts holds as
+  /// many, or none, and then negative_prompt goes with all.
+  std::vector<std::string> prompts, negative_prompts;
+  /// What a text encoder has made of a prompt, instead of the text (components.h, or another program): [1, tokens, c] for all pictures or
+  /// [n, tokens, c], any number of tokens; c is the UNet's cross_attention_dim. Without negative_prompt_embeds the negative prompt is encoded.
+  std::optional<HostTensor> prompt_embeds, negative_prompt_embeds;
   PromptSyntax prompt_syntax = PromptSyntax::plain;
   int num_inference_steps = 50;
   float guidance_scale = 7.5f;   ///< classifier-free guidance (Ho and Salimans, 2022); on when > 1
@@ -106,9 +112,9 @@ struct TextToImageOptions {
   float eta = 0.f;  ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
   int height = 0;   ///< pixels, a multiple of 8; 0 takes the model's own size
   int width = 0;
-  /// Image k is drawn from seed + k, so that it equals the image drawn alone from that seed; unset takes a random seed.
+  /// Image k of all is drawn from seed + k, so that it equals the image drawn alone from that seed; unset takes a random seed.
   std::optional<std::uint64_t> seed;
-  int num_images = 1;  ///< drawn together, in one batch
+  int num_images = 1;  ///< of each prompt; all are drawn together, in one batch
   /// Draws the noise of all images from one stream, as diffusers does when it is given a single generator: image 0 is the
   /// same either way, the others are not.
   bool shared_generator = false;
