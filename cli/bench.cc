@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include "cli/arguments.h"
-#include "cli/download.h"
 #include "cli/machine_arguments.h"
 #include "cli/report.h"
 #include "cli/table.h"
@@ -80,7 +79,7 @@ void print_as_json(const BenchmarkReport& r, const std::string& model) {
 
 CLI::App* add_bench(CLI::App& app, BenchArguments& a) {
   CLI::App* command = app.add_subcommand("bench", "Measure how fast a checkpoint draws on this machine, and where the time goes.");
-  add_machine(*command, a.model, a.variant, a.load);
+  add_machine(*command, a.model, a.load);
   auto* width = add_side(*command, "-W,--width", a.options.width, "Width in pixels, a multiple of 8 (default: the model's own)");
   auto* height = add_side(*command, "-H,--height", a.options.height, "Height in pixels, a multiple of 8 (default: the model's own)");
   auto* rounds = add_integer(*command, "--rounds", a.options.rounds, "Turns to take the median of, after one that warms up");
@@ -91,7 +90,7 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& a) {
 }
 
 int bench(const BenchArguments& arguments) {
-  const std::string model = ready_model(arguments.model, arguments.variant, /*quiet=*/false);
+  const std::string model = ready_model(arguments.model, /*quiet=*/false);
   const BenchmarkReport report = benchmark(model, arguments.load, arguments.options);
   arguments.json ? print_as_json(report, model) : print_text(report, model);
   return 0;

@@ -9,6 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/report.h"
 #include "cli/text.h"
+#include "cli/verify.h"
 #include "impasto/error.h"
 #include "impasto/hub.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 DownloadedModel fetch(const std::string& model, DownloadOptions options, bool quiet) {
   catch_interrupts();
-  DownloadBar bar(quiet ? ProgressStyle::silent : style_for_stderr());
+  DownloadBar bar(quiet ? ProgressStyle::silent : style_for_stderr(), "Downloading");
   options.on_progress = [&](const DownloadProgress& p) { bar.show(p); };
   options.should_stop = interrupted;
   return impasto::download(model, options);
@@ -43,9 +44,10 @@ CLI::App* add_download(CLI::App& app, DownloadArguments& a) {
   command->add_flag("-q,--quiet", a.quiet, "Nothing on standard error but errors");
   command->add_flag("--json", a.json, "One JSON object on standard output");
   command->footer(
-      "The folder goes to standard output. Models lie where huggingface_hub keeps them (HF_HOME); an attempt that was broken off goes on where it "
-      "stopped.\n\nExamples:\n  impasto download stable-diffusion-v1-5/stable-diffusion-v1-5 --variant fp16\n  impasto generate \"a red boat\" -m "
-      "stable-diffusion-v1-5/stable-diffusion-v1-5");
+      "The folder goes to standard output. Models lie where huggingface_hub keeps them\n(HF_HOME). An attempt that was broken off goes on where it "
+      "stopped.\n\n"
+      "Examples:\n  impasto download stable-diffusion-v1-5/stable-diffusion-v1-5 --variant fp16\n"
+      "  impasto generate \"a red boat\" -m stable-diffusion-v1-5/stable-diffusion-v1-5");
   return command;
 }
 
@@ -66,10 +68,13 @@ int download(const DownloadArguments& a) {
   return 0;
 }
 
-std::string ready_model(const std::string& named, const std::string& variant, bool quiet) {
-  const std::string model = model_or_default(named);
+std::string ready_model(const ModelChoice& choice, bool quiet) {
+  const std::string model = model_or_default(choice.name);
   if (!names_model_on_hub(model)) return model;
-  if (const auto cached = cached_model(model, variant)) return *cached;
+  if (const auto cached = cached_model(model, choice.variant)) {
+    if (choice.verify) require_intact(model, quiet);
+    return *cached;
+  }
   const std::string first = model.substr(0, model.find('/'));
   std::error_code error;
   if (std::filesystem::is_directory(first, error))
@@ -77,7 +82,7 @@ std::string ready_model(const std::string& named, const std::string& variant, bo
                                           ", it is not looked for on the Hub; if it is a model there: impasto download " + model);
   if (!quiet) std::fprintf(stderr, "Downloading %s\n", printable(model).c_str());
   DownloadOptions options;
-  options.variant = variant;
+  options.variant = choice.variant;
   return fetch(model, options, quiet).path;
 }
 

@@ -20,8 +20,15 @@ CLI::App* add_download(CLI::App& app, DownloadArguments& arguments);
 /// Returns the exit code 0; throws Error.
 int download(const DownloadArguments& arguments);
 
-/// The folder of the model that a command is to use: as model_or_default(), and where that names a model on the Hub, what the cache has of it, else
-/// what is downloaded now, with a bar on standard error unless `quiet`. Throws as impasto::download().
-std::string ready_model(const std::string& named, const std::string& variant, bool quiet);
+/// The model that a command is to use.
+struct ModelChoice {
+  std::string name;     ///< "" is the default
+  std::string variant;  ///< of the weights, where they are downloaded
+  bool verify = false;  ///< whether to read a cached model and compare it with its hashes first
+};
+
+/// Its folder or file: as model_or_default(), and where that names a model on the Hub, what the cache has of it, else what is downloaded now, with a
+/// bar on standard error unless `quiet`. Throws as impasto::download(), bad_file for a cached model that is damaged.
+std::string ready_model(const ModelChoice& choice, bool quiet);
 
 }  // namespace impasto::cli

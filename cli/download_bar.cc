@@ -21,10 +21,9 @@ std::string joined(const std::string& a, const std::string& b) { return b.empty(
 
 }  // namespace
 
-std::string download_line(const DownloadProgress& p, double rate, int columns) {
+std::string download_line(const std::string& label, const DownloadProgress& p, double rate, int columns) {
   const auto width = static_cast<std::size_t>(std::max(columns - 3, 1));
   constexpr std::size_t kSmallestBar = 8;
-  const std::string label = "Downloading";
   if (p.total_bytes <= 0) return joined(label, time_text(p, rate)).substr(0, width);
   for (const std::string& figures : {joined(amounts(p), time_text(p, rate)), amounts(p)}) {
     if (label.size() + figures.size() + 2 + kSmallestBar > width) continue;
@@ -34,9 +33,9 @@ std::string download_line(const DownloadProgress& p, double rate, int columns) {
   return amounts(p).substr(0, width);
 }
 
-std::string download_entry(const DownloadProgress& p, double rate) {
+std::string download_entry(const std::string& label, const DownloadProgress& p, double rate) {
   const auto percent = p.total_bytes > 0 ? 100 * p.bytes / p.total_bytes : 0;
-  return joined("Downloading " + std::to_string(percent) + " %  " + amounts(p), time_text(p, rate));
+  return joined(label + " " + std::to_string(percent) + " %  " + amounts(p), time_text(p, rate));
 }
 
 void DownloadBar::measure(std::int64_t bytes) {
@@ -58,7 +57,7 @@ void DownloadBar::show(const DownloadProgress& p) {
   if (style_ == ProgressStyle::silent || (p.total_files == 0 && !shown_)) return;
   measure(p.bytes);
   if (style_ == ProgressStyle::bar) {
-    std::fprintf(stderr, "\r%s\x1b[K", download_line(p, rate_, columns_of_stderr()).c_str());
+    std::fprintf(stderr, "\r%s\x1b[K", download_line(label_, p, rate_, columns_of_stderr()).c_str());
     shown_ = true;
     return;
   }
@@ -67,7 +66,7 @@ void DownloadBar::show(const DownloadProgress& p) {
   if (told_ >= 0 && !due && !(twentieths == 20 && told_ < 20)) return;
   told_ = twentieths;
   told_at_ = Clock::now();
-  std::fprintf(stderr, "%s\n", download_entry(p, rate_).c_str());
+  std::fprintf(stderr, "%s\n", download_entry(label_, p, rate_).c_str());
 }
 
 void DownloadBar::end() {

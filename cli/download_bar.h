@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "cli/progress.h"
 #include "impasto/hub.h"
@@ -11,15 +12,16 @@ namespace impasto::cli {
 
 /// One line that leaves the last 3 columns free: "Downloading [====>     ] 1.2 GB/4.3 GB  23 MB/s  2:05 left", or what of it fits.
 /// `rate` is in bytes per second; 0 while unknown.
-std::string download_line(const DownloadProgress& progress, double rate, int columns);
+std::string download_line(const std::string& label, const DownloadProgress& progress, double rate, int columns);
 
 /// One line for logs: "Downloading 45 %  1.2 GB/4.3 GB  23 MB/s  2:05 left".
-std::string download_entry(const DownloadProgress& progress, double rate);
+std::string download_entry(const std::string& label, const DownloadProgress& progress, double rate);
 
 /// Given to DownloadOptions::on_progress.
 class DownloadBar {
  public:
-  explicit DownloadBar(ProgressStyle style) : style_(style) {}
+  /// `label` is "Downloading".
+  DownloadBar(ProgressStyle style, std::string label) : style_(style), label_(std::move(label)) {}
   ~DownloadBar() { end(); }
   DownloadBar(const DownloadBar&) = delete;
   DownloadBar& operator=(const DownloadBar&) = delete;
@@ -33,6 +35,7 @@ class DownloadBar {
   void measure(std::int64_t bytes);
 
   const ProgressStyle style_;
+  const std::string label_;
   Clock::time_point began_, measured_;
   std::int64_t bytes_ = -1;  ///< at the last measurement
   double rate_ = 0;

@@ -6,7 +6,6 @@
 #include <numeric>
 #include <random>
 
-#include "cli/download.h"
 #include "cli/drawing.h"
 #include "cli/interrupt.h"
 #include "cli/output_path.h"
@@ -90,7 +89,7 @@ int generate(const GenerateArguments& arguments) {
   const Stopwatch watch;
   RunTimes times;
 
-  const std::string path = ready_model(arguments.model, arguments.variant, arguments.quiet);
+  const std::string path = ready_model(arguments.model, arguments.quiet);
   const ModelInfo model = inspect(path, arguments.load.parts);
   const Request request = settle(arguments, model);
   if (arguments.batch_size < 0)

@@ -81,7 +81,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_sampling(*command, arguments);
   add_lora_options(*command, arguments.lora);
   add_control_options(*command, arguments.control);
-  add_machine(*command, arguments.model, arguments.variant, arguments.load);
+  add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
   command->footer(kExamples);
   return command;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/control_arguments.h"
+#include "cli/download.h"
 #include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
 #include "cli/prompt_arguments.h"
@@ -14,8 +15,7 @@
 namespace impasto::cli {
 
 struct GenerateArguments {
-  std::string model;    ///< empty: the default
-  std::string variant;  ///< of the weights, where the model is downloaded
+  ModelChoice model;
   LoadOptions load;
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
   PictureArguments from;

@@ -67,4 +67,31 @@ struct DownloadedModel {
 /// model that can be drawn with), io (network, disk full), bad_file (what came does not have its hash), cancelled.
 IMPASTO_API DownloadedModel download(const std::string& name, const DownloadOptions& options = {});
 
+struct VerifyOptions {
+  std::function<void(const DownloadProgress&)> on_progress = {};  ///< after each megabyte
+  std::function<bool()> should_stop = {};                         ///< asked as often
+};
+
+struct VerifiedModel {
+  std::string path;  ///< the snapshot's folder
+  int files = 0;
+  std::int64_t bytes = 0;
+  std::vector<std::string> damaged;             ///< content is not what its hash says, or is gone
+  std::vector<std::string> unchecked;           ///< copies, not links to a blob: nothing says what their hash should be
+  std::vector<std::string> writable_by_others;  ///< whoever may write to a file may replace the model
+};
+
+/// Reads every file that the cache holds of a model's revision (or the one of ORG/NAME/FILE) and compares it with the hash that the Hub published
+/// when it was fetched. Never uses the network; download() with `verify` mends what is damaged. Throws invalid_argument, not_found, io, cancelled.
+IMPASTO_API VerifiedModel verify_model(const std::string& name, const VerifyOptions& options = {});
+
+/// Keeps a token where huggingface_hub does (HF_TOKEN_PATH, else $HF_HOME/token), readable by its owner alone, in the place of the one that was
+/// there. Returns the file. Throws invalid_argument for what is no token, io.
+IMPASTO_API std::string save_token(const std::string& token);
+/// Removes the kept token. Returns the file; "" where there was none. Throws io.
+IMPASTO_API std::string forget_token();
+/// Asks the endpoint whose token it is; "" stands for the one that downloads would use. Throws access_denied where the endpoint does not know it or
+/// there is none, io, bad_file for an endpoint that is no Hub.
+IMPASTO_API std::string token_account(const std::string& token = "");
+
 }  // namespace impasto

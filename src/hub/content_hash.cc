@@ -51,7 +51,7 @@ bool ContentHash::matches() {
   return hex == expected_;
 }
 
-bool file_matches(const std::string& path, const std::string& expected) {
+bool file_matches(const std::string& path, const std::string& expected, const std::function<void(std::uint64_t)>& look) {
   const File file(path);
   ContentHash hash(expected, file.size());
   std::string chunk(1 << 20, '\0');
@@ -59,6 +59,7 @@ bool file_matches(const std::string& path, const std::string& expected) {
     chunk.resize(static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), file.size() - at)));
     file.read(chunk.data(), chunk.size(), at);
     hash.add(chunk);
+    if (look) look(at + chunk.size());
   }
   return hash.matches();
 }

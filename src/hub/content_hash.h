@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,7 +30,8 @@ class ContentHash {
   std::unique_ptr<State> state_;
 };
 
-/// Whether a file's content has the name that it should have. Throws as File does.
-bool file_matches(const std::string& path, const std::string& expected);
+/// Whether a file's content has the name that it should have. `look` (which may be empty, and may throw) is told how many bytes have been read, after
+/// each megabyte. Throws as File does.
+bool file_matches(const std::string& path, const std::string& expected, const std::function<void(std::uint64_t)>& look = {});
 
 }  // namespace impasto
