@@ -15,6 +15,7 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   impasto generate "a city skyline at sunset in the style of Van Gogh"
   impasto generate -m models/sd15 -p "a red fox in snow" -n "blurry" --steps 25 --scheduler dpm++_2m --karras
+  impasto generate --prompt-file prompts.txt --wildcards lists --prompt-syntax a1111 --batch-size 4 -o 'picture-%03d.png'
   impasto generate -p "a lighthouse" -s 7 -b 4 -o 'lighthouse-%03d.png'
   impasto generate -i sketch.png --strength 0.6 -p "an oil painting of a castle"
   impasto generate -i photo.jpg --mask mask.png -p "a red hat"
@@ -28,9 +29,11 @@ void add_picture(CLI::App& app, GenerateArguments& a) {
   auto* height = add_side(app, "-H,--height", p.height, "Height in pixels, a multiple of 8 (default: the model's own, or the picture's)");
   auto* seed =
       add_seed(app, "-s,--seed", p.seed, "The same seed gives the same picture; picture k of several has seed + k (default: random, and told)");
-  auto* count = add_integer(app, "-b,--num-images,--batch-count", p.num_images, "How many pictures, drawn together");
+  auto* count = add_integer(app, "-b,--num-images,--batch-count", p.num_images, "How many pictures of each prompt");
+  auto* size = add_integer(app, "--batch-size", a.batch_size,
+                           "How many pictures are drawn at a time: fewer take less memory, and are the same pictures (default: all)");
   auto* shared = app.add_flag("--shared-generator", p.shared_generator, "Draw all noise from one stream, as diffusers does for one generator");
-  for (auto* option : {width, height, seed, count, shared}) option->group("Picture");
+  for (auto* option : {width, height, seed, count, size, shared}) option->group("Picture");
 }
 
 void add_sampling(CLI::App& app, GenerateArguments& a) {
@@ -77,6 +80,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_picture_options(*command, arguments.from, arguments.picture);
   add_sampling(*command, arguments);
   add_lora_options(*command, arguments.lora);
+  add_control_options(*command, arguments.control);
   add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
   command->footer(kExamples);

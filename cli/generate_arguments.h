@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/control_arguments.h"
 #include "cli/download.h"
 #include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
@@ -19,7 +20,9 @@ struct GenerateArguments {
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
   PictureArguments from;
   LoraArguments lora;
+  ControlArguments control;
   PromptArguments prompt;
+  int batch_size = 0;  ///< pictures that are drawn together; 0: all
   std::string output;
   bool quiet = false, json = false;
 };

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <sstream>
 #include <system_error>
 
 #include <unistd.h>
@@ -26,10 +27,22 @@ std::string read_text(const std::string& path) {
   std::string text(kMost + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
   if (std::ferror(file.get()) != 0) throw Error(ErrorKind::io, "--prompt-file: cannot read \"" + path + "\": " + reason());
-  if (text.size() > kMost) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + path + "\" is longer than any prompt (1 MiB)");
+  if (text.size() > kMost) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + path + "\" is longer than 1 MiB");
   if (!text.empty() && text.back() == '\n') text.pop_back();
   if (!text.empty() && text.back() == '\r') text.pop_back();
   return text;
+}
+
+/// Lines that hold more than white space, without it at their ends.
+std::vector<std::string> lines_of(const std::string& text) {
+  constexpr const char* kSpace = " \t\r\v\f";
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    const auto begin = line.find_first_not_of(kSpace);
+    if (begin != std::string::npos) lines.push_back(line.substr(begin, line.find_last_not_of(kSpace) + 1 - begin));
+  }
+  return lines;
 }
 
 PromptSyntax parse_syntax(const std::string& name) {
@@ -46,27 +59,32 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
   const auto take = [&a](const std::string& text) { a.text = text; };
   auto* prompt = app.add_option_function<std::string>("prompt,-p,--prompt", take, "What to draw; - reads it from standard input");
   prompt->type_name("PROMPT");
-  auto* file = app.add_option("--prompt-file", a.file, "Read the prompt from a file")->type_name("FILE");
+  auto* file = app.add_option("--prompt-file", a.file, "Draw each line of a file")->type_name("FILE");
   auto* negative = app.add_option("-n,--negative-prompt", o.negative_prompt, "What to keep away from")->type_name("TEXT");
   const auto take_syntax = [&o](const std::string& name) { o.prompt_syntax = parse_syntax(name); };
   auto* syntax = app.add_option_function<std::string>("--prompt-syntax", take_syntax,
                                                       "How prompts are read: plain (every character is text, 77 tokens), a1111 or comfyui (weights "
                                                       "such as (a:1.2), any length; a1111 also [a:b:0.5]) (default plain)");
   syntax->type_name("NAME");
+  auto* wildcards = app.add_option("--wildcards", a.wildcards, "Replace each __NAME__ in prompts by a line of DIR/NAME.txt, drawn by the seed");
+  wildcards->type_name("DIR");
   prompt->excludes(file);
-  for (auto* option : {prompt, file, negative, syntax}) option->group("Prompt");
+  for (auto* option : {prompt, file, negative, syntax, wildcards}) option->group("Prompt");
 }
 
-std::string read_prompt(const PromptArguments& a) {
+std::vector<std::string> read_prompts(const PromptArguments& a) {
   if (!a.text && a.file.empty()) {
     throw Error(ErrorKind::invalid_argument, "prompt: say what to draw, as in: impasto generate \"a lighthouse at dusk\"");
   }
   const bool from_stdin = a.text == "-" || a.file == "-";
   if (from_stdin && ::isatty(STDIN_FILENO) == 1) std::fputs("Type the prompt, then Ctrl-D:\n", stderr);
   const std::string file = from_stdin ? "-" : a.file;
-  std::string text = file.empty() ? *a.text : read_text(file);
+  const std::string text = file.empty() ? *a.text : read_text(file);
   if (text.find('\0') != std::string::npos) throw Error(ErrorKind::invalid_argument, "prompt: it holds a NUL byte, so it is not text");
-  return text;
+  if (a.file.empty()) return {text};
+  std::vector<std::string> prompts = lines_of(text);
+  if (prompts.empty()) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + a.file + "\" has no line with a prompt");
+  return prompts;
 }
 
 }  // namespace impasto::cli

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -12,14 +13,15 @@ namespace impasto::cli {
 
 struct PromptArguments {
   std::optional<std::string> text;  ///< "-" is standard input
-  std::string file;                 ///< the same
+  std::string file;                 ///< one prompt in a line; the same
+  std::string wildcards;            ///< a folder; empty: __name__ is text
 };
 
 /// Adds the options; those that are fields of the library's go into `options`. Both must outlive the parsing.
 void add_prompt_options(CLI::App& app, PromptArguments& arguments, TextToImageOptions& options);
 
-/// The prompt: as given, or read from --prompt-file or standard input without its last line's end. Throws invalid_argument when there is
-/// none or it holds a NUL, not_found or io.
-std::string read_prompt(const PromptArguments& arguments);
+/// The prompt as given, or read from standard input without its last line's end; or each line of --prompt-file that is not empty. Throws
+/// invalid_argument when there is none or it holds a NUL, not_found or io.
+std::vector<std::string> read_prompts(const PromptArguments& arguments);
 
 }  // namespace impasto::cli

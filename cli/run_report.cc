@@ -27,9 +27,16 @@ double usual_step(std::vector<double> steps) {
   return *middle;
 }
 
-Json settings_json(const TextToImageOptions& o, const TextToImageResult& r) {
-  return {{"prompt", o.prompt},
-          {"negative_prompt", o.negative_prompt},
+/// What all pictures share, or null.
+Json shared(const std::vector<PlannedPicture>& pictures, std::string PlannedPicture::*field) {
+  const auto same = [&](const PlannedPicture& picture) { return picture.*field == pictures.front().*field; };
+  return std::all_of(pictures.begin(), pictures.end(), same) ? Json(pictures.front().*field) : Json();
+}
+
+Json settings_json(const Request& request, const TextToImageResult& r) {
+  const TextToImageOptions& o = request.options;
+  return {{"prompt", shared(request.pictures, &PlannedPicture::prompt)},
+          {"negative_prompt", shared(request.pictures, &PlannedPicture::negative_prompt)},
           {"prompt_syntax", to_string(o.prompt_syntax)},
           {"num_inference_steps", o.num_inference_steps},
           {"guidance_scale", as_typed(o.guidance_scale)},
@@ -99,7 +106,8 @@ std::string origin_text(const Request& request) {
 void announce(const Request& request, const ModelInfo& model) {
   const InpaintOptions& o = request.options;
   const std::string karras = o.use_karras_sigmas.value_or(false) ? " (Karras)" : "";
-  const std::string count = o.num_images == 1 ? "" : std::to_string(o.num_images) + " pictures";
+  const std::size_t pictures = request.pictures.size();
+  const std::string count = pictures == 1 ? "" : std::to_string(pictures) + " pictures";
   const std::string size = o.width == 0 && o.height == 0 ? "" : size_text(o.width, o.height);
   const std::string what = count + (count.empty() || size.empty() ? "" : " of ") + size;
   std::fprintf(stderr, "%s: %s%s%s%s%s, %d steps, guidance %g, seed %llu\n", printable(model_name(model.path)).c_str(),
@@ -116,10 +124,14 @@ void summarize(const Timings& stages, const RunTimes& run) {
 
 Json report_json(const std::vector<std::string>& names, const Request& request, const TextToImageResult& result, const ModelInfo& model,
                  const RunTimes& run) {
-  Json settings = settings_json(request.options, result);
+  Json settings = settings_json(request, result);
   if (request.task != Task::text_to_image) settings.update(picture_json(request));
   Json images = Json::array();
-  for (std::size_t i = 0; i < names.size(); ++i) images.push_back({{"path", names[i]}, {"seed", result.seeds.at(i)}});
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    images.push_back({{"path", names[i]}, {"seed", result.seeds.at(i)}});
+    for (const char* field : {"prompt", "negative_prompt"})
+      if (settings.at(field).is_null()) images.back()[field] = field[0] == 'p' ? request.pictures[i].prompt : request.pictures[i].negative_prompt;
+  }
   return {{"images", images},
           {"model", model.path},
           {"settings", settings},

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/picture_arguments.h"
+#include "cli/plan.h"
 #include "cli/report.h"
 #include "impasto/pipeline.h"
 
@@ -13,10 +14,9 @@ namespace impasto::cli {
 /// What is to be drawn: for tasks that are less than inpainting, the options' further fields mean nothing.
 struct Request {
   Task task;
-  std::string image, mask;        ///< names of the files
-  InpaintOptions options;         ///< seed settled; the prompt as it is recorded
-  std::string drawn_prompt = {};  ///< the same without the tags that name adapters
-  std::vector<Lora> loras = {};
+  std::string image, mask;  ///< names of the files
+  InpaintOptions options;   ///< seed settled; no prompt, and num_images that of each prompt
+  std::vector<PlannedPicture> pictures = {};
 };
 
 /// Seconds, beside the library's own for each stage.

@@ -1,4 +1,6 @@
 #include "fuzz.h"
+#include "prompts/chunks.h"
+#include "prompts/edited_prompt.h"
 #include "tokenizers/clip_tokenizer.h"
 #include "tokenizers/tiny_vocabulary.h"
 
@@ -22,6 +24,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(padded.ids.size() == 77 && padded.ids.front() == ids.front());
     CHECK(padded.cut.empty() == (ids.size() <= 77));
     CHECK(tokenizer.encode(std::string(prompt) + " ") == ids);
+  });
+  // A prompt in one of the syntaxes; chunks are whole, whatever it is.
+  fuzz::expect_error_or_result({ErrorKind::invalid_argument}, [&] {
+    const std::string_view prompt = fuzz::text(data, size);
+    const EditedPrompt edited(prompt, 5);
+    for (const int step : {1, 2, 5})
+      for (const Chunk& chunk : a1111_chunks(tokenizer, parse_a1111(edited.at(step)))) CHECK(chunk.ids.size() == 77 && chunk.weights.size() == 77);
+    for (const Chunk& chunk : comfyui_chunks(tokenizer, parse_comfyui(prompt))) CHECK(chunk.ids.size() == 77 && chunk.weights.size() == 77);
   });
   return 0;
 }

@@ -9,3 +9,4 @@
 #include "impasto/lora.h"
 #include "impasto/metadata.h"
 #include "impasto/pipeline.h"
+#include "impasto/wildcards.h"

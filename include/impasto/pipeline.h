@@ -76,11 +76,25 @@ enum class PromptSyntax {
 IMPASTO_API const char* to_string(PromptSyntax syntax);                 ///< "plain", "a1111", "comfyui"
 IMPASTO_API PromptSyntax prompt_syntax_named(const std::string& name);  ///< throws invalid_argument
 
+/// A picture that a ControlNet of the pipeline follows (Zhang et al., 2023): edges, depth, a pose, as that network was trained on.
+struct Control {
+  Image image;        ///< brought to the size that is drawn by Lanczos' filter
+  float scale = 1.f;  ///< controlnet_conditioning_scale: what the network adds is multiplied by it
+  double start = 0;   ///< control_guidance_start and _end: from this share of the steps on, up to that one
+  double stop = 1;
+};
+
 /// One call's settings; names and defaults are diffusers'.
 struct TextToImageOptions {
   // What changes the picture.
   std::string prompt;           ///< UTF-8
   std::string negative_prompt;  ///< what guidance leads away from; unused when guidance_scale <= 1
+  /// Several prompts in one batch, instead of `prompt`: num_images pictures of the first, then of the second, and so on. negative_prompts holds as
+  /// many, or none, and then negative_prompt goes with all.
+  std::vector<std::string> prompts, negative_prompts;
+  /// What a text encoder has made of a prompt, instead of the text (components.h, or another program): [1, tokens, c] for all pictures or
+  /// [n, tokens, c], any number of tokens; c is the UNet's cross_attention_dim. Without negative_prompt_embeds the negative prompt is encoded.
+  std::optional<HostTensor> prompt_embeds, negative_prompt_embeds;
   PromptSyntax prompt_syntax = PromptSyntax::plain;
   int num_inference_steps = 50;
   float guidance_scale = 7.5f;   ///< classifier-free guidance (Ho and Salimans, 2022); on when > 1
@@ -98,9 +112,9 @@ struct TextToImageOptions {
   float eta = 0.f;  ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
   int height = 0;   ///< pixels, a multiple of 8; 0 takes the model's own size
   int width = 0;
-  /// Image k is drawn from seed + k, so that it equals the image drawn alone from that seed; unset takes a random seed.
+  /// Image k of all is drawn from seed + k, so that it equals the image drawn alone from that seed; unset takes a random seed.
   std::optional<std::uint64_t> seed;
-  int num_images = 1;  ///< drawn together, in one batch
+  int num_images = 1;  ///< of each prompt; all are drawn together, in one batch
   /// Draws the noise of all images from one stream, as diffusers does when it is given a single generator: image 0 is the
   /// same either way, the others are not.
   bool shared_generator = false;
@@ -109,6 +123,8 @@ struct TextToImageOptions {
   int clip_skip = 0;
   std::string scheduler;                  ///< a class name or short name from `scheduler_names`; empty takes the checkpoint's own
   std::optional<bool> use_karras_sigmas;  ///< overrides the scheduler's config (Karras et al., 2022)
+  /// One for each ControlNet of the pipeline, in the order of Pipeline::with_controlnets.
+  std::vector<Control> controls = {};
   /// First latents instead of seeded noise, [num_images, channels, height / 8, width / 8], standard normal.
   std::optional<HostTensor> latents;
 
@@ -256,6 +272,11 @@ class IMPASTO_API Pipeline {
   /// changes partly name layers that the model lacks is used as far as it goes, with a warning in each result.
   /// Throws not_found, io, bad_file (for another model: naming what does not fit), invalid_argument, out_of_memory, cancelled.
   Pipeline with_loras(const std::vector<Lora>& loras) const;
+
+  /// This checkpoint led by ControlNets, in place of any that this pipeline has: folders in the diffusers layout (config.json and weights). Options
+  /// must then have as many `controls`. Everything else is shared.
+  /// Throws not_found, io, bad_file (for another model: naming what differs), unsupported, out_of_memory, cancelled.
+  Pipeline with_controlnets(const std::vector<std::string>& paths) const;
 
   /// For the user, in every result of this pipeline: what adapters say that this model does not have.
   const std::vector<std::string>& warnings() const;

@@ -104,13 +104,19 @@ std::string trimmed(std::string text) {
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+/// Of several prompts each has num_images pictures.
+const std::string& prompt_of(const TextToImageOptions& options, const std::vector<std::string>& several, const std::string& one, int index) {
+  return several.empty() ? one : several.at(static_cast<std::size_t>(index / std::max(options.num_images, 1)));
+}
+
 std::string write(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index, const TaskFields& task) {
   if (index < 0 || static_cast<std::size_t>(index) >= result.seeds.size()) {
     fail(ErrorKind::invalid_argument, "infotext: no image ", index, " in a result of ", result.seeds.size());
   }
   return guarded([&] {
-    std::string text = options.prompt;
-    if (!options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
+    std::string text = prompt_of(options, options.prompts, options.prompt, index);
+    const std::string negative = prompt_of(options, options.negative_prompts, options.negative_prompt, index);
+    if (!negative.empty()) text += "\nNegative prompt: " + negative;
     return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)], task));
   });
 }

@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/memory.h"
+#include "pipelines/controllers.h"
 #include "pipelines/memory_estimate.h"
 #include "pipelines/noise.h"
 
@@ -28,6 +29,45 @@ void require_latents(const HostTensor& latents, const std::vector<std::int64_t>&
     fail(ErrorKind::invalid_argument, "latents have shape ",
          latents.shape.size() <= Shape::kMaxRank ? Shape(latents.shape).to_string() : "of many dimensions", " and ", latents.values.size(),
          " values, expected ", Shape(shape).to_string());
+}
+
+/// Embeddings of all images at once or of each, [1 or images, tokens, channels].
+void require_embeds(const char* name, const HostTensor& embeds, std::int64_t images, std::int64_t channels) {
+  constexpr std::int64_t kMostTokens = 77 * 32;
+  const auto& s = embeds.shape;
+  const bool fits = s.size() == 3 && (s[0] == 1 || s[0] == images) && s[1] >= 1 && s[1] <= kMostTokens && s[2] == channels &&
+                    static_cast<std::int64_t>(embeds.values.size()) == s[0] * s[1] * s[2];
+  if (!fits)
+    fail(ErrorKind::invalid_argument, name, " have shape ", s.size() <= Shape::kMaxRank ? Shape(s).to_string() : "of many dimensions", " and ",
+         embeds.values.size(), " values, expected [1 or ", images, ", 1 to ", kMostTokens, " tokens, ", channels, "]");
+}
+
+/// A prompt, several, or embeddings; of several, one for each image from here on.
+void settle_prompts(TextToImageOptions& o, const Checkpoint& c) {
+  const auto conflict = [](bool both, const char* a, const char* b) {
+    if (both) fail(ErrorKind::invalid_argument, a, " and ", b, " are both set: give one of the two");
+  };
+  conflict(!o.prompts.empty() && !o.prompt.empty(), "prompt", "prompts");
+  conflict(o.prompt_embeds && !(o.prompt.empty() && o.prompts.empty()), "prompt_embeds", "prompt or prompts");
+  conflict(!o.negative_prompts.empty() && !o.negative_prompt.empty(), "negative_prompt", "negative_prompts");
+  conflict(o.negative_prompt_embeds && !(o.negative_prompt.empty() && o.negative_prompts.empty()), "negative_prompt_embeds",
+           "negative_prompt or negative_prompts");
+  if (!o.negative_prompts.empty() && o.negative_prompts.size() != o.prompts.size())
+    fail(ErrorKind::invalid_argument, "there are ", o.negative_prompts.size(), " negative_prompts for ", o.prompts.size(), " prompts");
+  const auto each = static_cast<std::size_t>(o.num_images);
+  if (!o.prompts.empty()) {
+    if (o.prompts.size() * each > kMostImages)
+      fail(ErrorKind::invalid_argument, o.prompts.size(), " prompts with num_images ", each, " make more than ", kMostImages,
+           " pictures in one batch");
+    o.num_images = static_cast<int>(o.prompts.size() * each);
+  }
+  for (auto* prompts : {&o.prompts, &o.negative_prompts}) {
+    std::vector<std::string> all;
+    for (const std::string& prompt : *prompts) all.insert(all.end(), each, prompt);
+    *prompts = std::move(all);
+  }
+  if (o.prompt_embeds) require_embeds("prompt_embeds", *o.prompt_embeds, o.num_images, c.unet.context_channels);
+  if (o.negative_prompt_embeds) require_embeds("negative_prompt_embeds", *o.negative_prompt_embeds, o.num_images, c.unet.context_channels);
 }
 
 void require_memory(const TextToImageOptions& o, const Checkpoint& c) {
@@ -55,8 +95,10 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   require_range("deep_cache_interval", o.deep_cache_interval, 1, 100);
   require_range("eta", o.eta, 0, 1);
   require_range("clip_skip", o.clip_skip, 0, c.text_encoder.layers - 1);
+  settle_prompts(o, c);
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
+  check_controls(o);
   require_memory(o, c);
 
   const std::uint64_t first = o.seed.value_or(random_seed());

@@ -9,7 +9,8 @@
 
 namespace impasto {
 
-/// The options with the model's own size filled in; seeds and size go to the result. Throws invalid_argument naming the option, its value
+/// The options with the model's own size filled in, num_images that of all prompts together, and lists of prompts one for each image or empty; seeds
+/// and size go to the result. Throws invalid_argument naming the option, its value
 /// and what is allowed, or out_of_memory when the activations would not fit in what the machine has left.
 TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& checkpoint, TextToImageResult& result);
 

@@ -16,19 +16,27 @@ constexpr std::int64_t kMostTokens = 77 * 512;
 class Encoder {
  public:
   Encoder(const Networks& net, const TextToImageOptions& options, std::vector<std::string>& warnings)
-      : net_(net), options_(options), text_encoder_(net.text_encoder.get()), warnings_(warnings) {}
+      : net_(net), options_(options), warnings_(warnings) {}
 
+  /// What is known of the prompt already, where it is.
   std::shared_ptr<const EncodedPrompt> encode(const char* field, const std::string& prompt, int clip_skip) {
-    auto encoded = std::make_shared<EncodedPrompt>();
+    std::shared_ptr<const EncodedPrompt>& known = known_[{prompt, clip_skip}];
+    if (!known) known = std::make_shared<const EncodedPrompt>(encode_anew(field, prompt, clip_skip));
+    return known;
+  }
+
+ private:
+  EncodedPrompt encode_anew(const char* field, const std::string& prompt, int clip_skip) {
+    if (!text_encoder_) text_encoder_ = net_.text_encoder.get();
+    EncodedPrompt encoded;
     if (options_.prompt_syntax == PromptSyntax::a1111) {
-      encode_edited(field, EditedPrompt(prompt, options_.num_inference_steps), clip_skip, *encoded);
+      encode_edited(field, EditedPrompt(prompt, options_.num_inference_steps), clip_skip, encoded);
     } else {
-      encoded->contexts.push_back(encode_text(field, prompt, clip_skip));
+      encoded.contexts.push_back(encode_text(field, prompt, clip_skip));
     }
     return encoded;
   }
 
- private:
   void encode_edited(const char* field, const EditedPrompt& prompt, int clip_skip, EncodedPrompt& out) {
     std::map<std::string, std::uint32_t> known;
     std::int64_t tokens = 0;
@@ -55,21 +63,37 @@ class Encoder {
 
   const Networks& net_;
   const TextToImageOptions& options_;
-  const std::shared_ptr<const ClipText> text_encoder_;
   std::vector<std::string>& warnings_;
+  std::shared_ptr<const ClipText> text_encoder_;  // once it is needed
+  std::map<std::pair<std::string, int>, std::shared_ptr<const EncodedPrompt>> known_;
 };
+
+/// Image i of embeddings, or the one that is there.
+std::shared_ptr<const EncodedPrompt> given(const HostTensor& embeds, std::size_t image, Backend& backend) {
+  const auto& shape = embeds.shape;
+  const auto offset = shape[0] == 1 ? 0 : image * static_cast<std::size_t>(shape[1] * shape[2]);
+  return std::make_shared<const EncodedPrompt>(
+      EncodedPrompt{{Tensor::from_host(backend, {1, shape[1], shape[2]}, embeds.values.data() + offset)}, {}});
+}
 
 }  // namespace
 
-std::vector<ImageTexts> encode_prompts(const Networks& net, const TextToImageOptions& options, std::vector<std::string>& warnings) {
-  Encoder encoder(net, options, warnings);
-  ImageTexts texts;
-  texts.prompt = encoder.encode("prompt", options.prompt, options.clip_skip);
-  if (options.guidance_scale > 1) {
-    const int clip_skip = options.prompt_syntax == PromptSyntax::plain ? 0 : options.clip_skip;
-    texts.negative_prompt = encoder.encode("negative_prompt", options.negative_prompt, clip_skip);
+std::vector<ImageTexts> encode_prompts(const Networks& net, const TextToImageOptions& o, std::vector<std::string>& warnings) {
+  const int negative_skip = o.prompt_syntax == PromptSyntax::plain ? 0 : o.clip_skip;
+  Encoder encoder(net, o, warnings);
+  std::vector<ImageTexts> texts;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(o.num_images); ++i) {
+    ImageTexts image;
+    image.prompt = o.prompt_embeds ? given(*o.prompt_embeds, i, net.backend)
+                                   : encoder.encode("prompt", o.prompts.empty() ? o.prompt : o.prompts[i], o.clip_skip);
+    if (o.guidance_scale > 1)
+      image.negative_prompt =
+          o.negative_prompt_embeds
+              ? given(*o.negative_prompt_embeds, i, net.backend)
+              : encoder.encode("negative_prompt", o.negative_prompts.empty() ? o.negative_prompt : o.negative_prompts[i], negative_skip);
+    texts.push_back(std::move(image));
   }
-  return std::vector<ImageTexts>(static_cast<std::size_t>(options.num_images), texts);
+  return texts;
 }
 
 }  // namespace impasto

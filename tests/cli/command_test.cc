@@ -36,6 +36,8 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
        {"--prompt",
         "--prompt-file",
         "--prompt-syntax",
+        "--wildcards",
+        "--batch-size",
         "--negative-prompt",
         "--steps",
         "--num-inference-steps",
@@ -143,7 +145,7 @@ TEST(Command, PromptsMustBeThereAndBeText) {
   expect_refused({"generate", model}, "say what to draw");
   expect_refused({"generate", model, "--prompt-file", "/no/such"}, "/no/such");
   expect_refused({"generate", model, "--prompt", "x", "--prompt-file", "y"}, "--prompt-file");
-  expect_refused({"generate", model, "--prompt-file", "/dev/zero"}, "longer than any prompt");
+  expect_refused({"generate", model, "--prompt-file", "/dev/zero"}, "longer than 1 MiB");
   expect_refused({"generate", model, "-p", "-"}, "NUL", {.input = std::string("a\0b", 3)});
 }
 

@@ -1,6 +1,7 @@
 // `impasto generate`: how prompts are read.
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -88,6 +89,65 @@ TEST_F(GenerateFromPrompt, RefusesWhatIsNoSyntaxAndWhatASyntaxCannotRead) {
   expect_refused({"-p", "a", "--prompt-syntax", "A1111x"}, {"--prompt-syntax", "A1111x", "plain, a1111 and comfyui", "--help"});
   expect_refused({"-p", "(a:1e5)", "--prompt-syntax", "comfyui"}, {"weight", "100000", "1000"});
   expect_refused({"-p", std::string(200, '('), "--prompt-syntax", "a1111"}, {"100 deep"});
+}
+
+TEST_F(GenerateFromPrompt, EachLineOfAFileIsDrawnAsIfAlone) {
+  folder_.write("prompts.txt", "a cat\r\n\n   two dogs  \n");
+  const Ran ran = run({"--prompt-file", "prompts.txt", "-b", "2", "-o", "p.png", "--json"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const json report = json::parse(ran.out);
+  ASSERT_EQ(report.at("images").size(), 4u);
+  EXPECT_TRUE(report.at("settings").at("prompt").is_null());
+  EXPECT_EQ(report.at("settings").at("num_images"), 2);
+  for (std::size_t k = 0; k < 4; ++k) {
+    const std::string prompt = k < 2 ? "a cat" : "two dogs", name = "p-" + std::to_string(k + 1) + ".png";
+    EXPECT_EQ(report.at("images")[k], (json{{"path", name}, {"seed", 5 + k}, {"prompt", prompt}}));
+    ASSERT_EQ(run({"-p", prompt, "-s", std::to_string(5 + k)}).code, 0);
+    EXPECT_EQ(drawn(name).image.pixels, drawn().image.pixels) << name;
+    EXPECT_EQ(text(name), text());
+  }
+}
+
+TEST_F(GenerateFromPrompt, BatchesOfAnySizeGiveTheSamePictures) {
+  folder_.write("prompts.txt", "a cat\ntwo dogs\na hill");
+  ASSERT_EQ(run({"--prompt-file", "prompts.txt", "-b", "2", "-o", "all.png"}).code, 0);
+  ASSERT_EQ(run({"--prompt-file", "prompts.txt", "-b", "2", "-o", "few.png", "--batch-size", "4"}).code, 0);
+  for (const std::string k : {"1", "2", "3", "4", "5", "6"}) {
+    EXPECT_EQ(drawn("few-" + k + ".png").image.pixels, drawn("all-" + k + ".png").image.pixels) << k;
+    EXPECT_EQ(text("few-" + k + ".png"), text("all-" + k + ".png"));
+  }
+}
+
+TEST_F(GenerateFromPrompt, WildcardsAreDrawnByThePicturesSeed) {
+  folder_.write("lists/animal.txt", "cat\ndog\nhorse\nhen\n");
+  const Ran ran = run({"-p", "a __animal__", "-n", "no __animal__", "--wildcards", "lists", "-b", "6", "-o", "w.png"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  std::set<std::string> prompts;
+  for (int k = 0; k < 6; ++k) {
+    const std::string name = "w-" + std::to_string(k + 1) + ".png";
+    const std::string prompt = text(name).substr(0, text(name).find('\n'));
+    prompts.insert(prompt);
+    EXPECT_EQ(text(name).find('_'), std::string::npos) << text(name);
+    ASSERT_EQ(run({"-p", "a __animal__", "-n", "no __animal__", "--wildcards", "lists", "-s", std::to_string(5 + k)}).code, 0);
+    EXPECT_EQ(drawn().image.pixels, drawn(name).image.pixels) << name;
+    ASSERT_EQ(run({"--from", name, "-s", std::to_string(5 + k)}).code, 0) << "needs no lists";
+    EXPECT_EQ(drawn().image.pixels, drawn(name).image.pixels) << name;
+  }
+  EXPECT_GT(prompts.size(), 1u);
+  ASSERT_EQ(run({"-p", "a __animal__"}).code, 0);
+  EXPECT_EQ(text().rfind("a __animal__\n", 0), 0u) << "without --wildcards it is text";
+}
+
+TEST_F(GenerateFromPrompt, RefusesFilesWithoutPromptsAndListsThatAreNotThere) {
+  folder_.write("empty.txt", " \n\n");
+  expect_refused({"--prompt-file", "empty.txt"}, {"empty.txt", "no line"});
+  expect_refused({"-p", "a __cat__", "--wildcards", "none"}, {"none"});
+  expect_refused({"-p", "a __cat__", "--wildcards", "."}, {"__cat__", "cat.txt"});
+  expect_refused({"-p", "a __../cat__", "--wildcards", "."}, {"out of the folder"});
+  folder_.write("many.txt", std::string(2 * 6000, '\n').replace(0, 12, "a\nb\nc\nd\ne\nf"));
+  expect_refused({"--prompt-file", "many.txt", "-b", "2000"}, {"num_images", "1 to 1666 for 6 prompts"});
+  expect_refused({"-p", "a", "--batch-size", "-1"}, {"--batch-size"});
+  expect_refused({"-p", "a", "-b", "2", "--batch-size", "1", "--shared-generator"}, {"--shared-generator"});
 }
 
 }  // namespace

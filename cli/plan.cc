@@ -1,0 +1,68 @@
+#include "cli/plan.h"
+
+#include <algorithm>
+
+#include "impasto/error.h"
+#include "impasto/wildcards.h"
+
+namespace impasto::cli {
+namespace {
+
+constexpr std::size_t kMostPictures = 10'000;
+
+std::string filled_in(const std::string& prompt, const std::string& folder, std::uint64_t seed) {
+  return folder.empty() ? prompt : expand_wildcards(prompt, folder, seed);
+}
+
+}  // namespace
+
+std::vector<PlannedPicture> plan_pictures(const PromptArguments& arguments, const LoraArguments& loras, const TextToImageOptions& options) {
+  const std::vector<std::string> prompts = read_prompts(arguments);
+  const auto each = static_cast<std::size_t>(std::max(options.num_images, 0));
+  if (each < 1 || each > kMostPictures / prompts.size())
+    throw Error(ErrorKind::invalid_argument, "num_images is " + std::to_string(options.num_images) + ", allowed is 1 to " +
+                                                 std::to_string(kMostPictures / prompts.size()) +
+                                                 (prompts.size() > 1 ? " for " + std::to_string(prompts.size()) + " prompts" : ""));
+  std::vector<PlannedPicture> pictures;
+  for (const std::string& prompt : prompts) {
+    for (std::size_t i = 0; i < each; ++i) {
+      const std::uint64_t seed = *options.seed + pictures.size();
+      ChosenLoras chosen = choose_loras(loras, filled_in(prompt, arguments.wildcards, seed));
+      pictures.push_back({std::move(chosen.recorded_prompt), std::move(chosen.drawn_prompt),
+                          filled_in(options.negative_prompt, arguments.wildcards, seed), std::move(chosen.loras)});
+    }
+  }
+  return pictures;
+}
+
+bool same_loras(const std::vector<Lora>& a, const std::vector<Lora>& b) {
+  const auto same = [](const Lora& x, const Lora& y) {
+    return x.path == y.path && x.scale == y.scale && x.text_encoder_scale == y.text_encoder_scale;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
+std::vector<Batch> plan_batches(const std::vector<PlannedPicture>& pictures, int batch_size) {
+  const std::size_t most = batch_size > 0 ? static_cast<std::size_t>(batch_size) : pictures.size();
+  std::vector<Batch> batches;
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    const bool fits = !batches.empty() && batches.back().count < most && same_loras(pictures[batches.back().first].loras, pictures[i].loras);
+    if (!fits) batches.push_back({i, 0});
+    ++batches.back().count;
+  }
+  return batches;
+}
+
+InpaintOptions options_of(const InpaintOptions& options, const std::vector<PlannedPicture>& pictures, const Batch& batch) {
+  InpaintOptions out = options;
+  out.prompt.clear(), out.negative_prompt.clear();
+  for (std::size_t i = batch.first; i < batch.first + batch.count; ++i) {
+    out.prompts.push_back(pictures[i].drawn_prompt);
+    out.negative_prompts.push_back(pictures[i].negative_prompt);
+  }
+  out.num_images = 1;
+  if (!options.shared_generator) *out.seed += batch.first;
+  return out;
+}
+
+}  // namespace impasto::cli

@@ -1,0 +1,37 @@
+// Which pictures a run draws: each one's prompt and adapters, and which of them are drawn together.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/lora_arguments.h"
+#include "cli/prompt_arguments.h"
+#include "impasto/pipeline.h"
+
+namespace impasto::cli {
+
+struct PlannedPicture {
+  std::string prompt;        ///< as it is recorded, wildcards filled in
+  std::string drawn_prompt;  ///< the same without the tags that name adapters
+  std::string negative_prompt;
+  std::vector<Lora> loras;
+};
+
+/// num_images pictures of each prompt, picture k with the wildcards that seed + k draws. `options` has its seed settled. Throws
+/// invalid_argument for a number of pictures that is none, and what read_prompts(), expand_wildcards() and choose_loras() throw.
+std::vector<PlannedPicture> plan_pictures(const PromptArguments& prompts, const LoraArguments& loras, const TextToImageOptions& options);
+
+/// Pictures `first` to `first + count - 1`, which have the same adapters.
+struct Batch {
+  std::size_t first = 0, count = 0;
+};
+
+/// At most `batch_size` pictures each; 0 for as many as have the same adapters.
+std::vector<Batch> plan_batches(const std::vector<PlannedPicture>& pictures, int batch_size);
+
+bool same_loras(const std::vector<Lora>& a, const std::vector<Lora>& b);
+
+/// The options with a batch's prompts, seed and number.
+InpaintOptions options_of(const InpaintOptions& options, const std::vector<PlannedPicture>& pictures, const Batch& batch);
+
+}  // namespace impasto::cli
