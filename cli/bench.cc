@@ -91,6 +91,7 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& a) {
 
 int bench(const BenchArguments& arguments) {
   const std::string model = ready_model(arguments.model, /*quiet=*/false);
+  ready_tokenizer(inspect(model, arguments.load.parts), /*quiet=*/false);
   const BenchmarkReport report = benchmark(model, arguments.load, arguments.options);
   arguments.json ? print_as_json(report, model) : print_text(report, model);
   return 0;

@@ -16,12 +16,18 @@
 namespace impasto::cli {
 namespace {
 
-DownloadedModel fetch(const std::string& model, DownloadOptions options, bool quiet) {
+/// Runs f(options), with a bar on standard error.
+template <typename F>
+auto with_bar(DownloadOptions options, bool quiet, const F& f) {
   catch_interrupts();
   DownloadBar bar(quiet ? ProgressStyle::silent : style_for_stderr(), "Downloading");
   options.on_progress = [&](const DownloadProgress& p) { bar.show(p); };
   options.should_stop = interrupted;
-  return impasto::download(model, options);
+  return f(options);
+}
+
+DownloadedModel fetch(const std::string& model, const DownloadOptions& options, bool quiet) {
+  return with_bar(options, quiet, [&](const DownloadOptions& o) { return impasto::download(model, o); });
 }
 
 void tell(const DownloadedModel& model) {
@@ -86,6 +92,18 @@ std::string ready_model(const ModelChoice& choice, bool quiet) {
   DownloadOptions options;
   options.variant = choice.variant;
   return fetch(model, options, quiet).path;
+}
+
+void ready_tokenizer(const ModelInfo& model, bool quiet) {
+  if (!model.tokenizer.empty()) return;
+  if (!quiet) std::fputs("Downloading the tokenizer that the model came without\n", stderr);
+  try {
+    with_bar({}, quiet, [](const DownloadOptions& o) { return download_tokenizer(o); });
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    throw Error(error.kind(), model.path + ": came without a tokenizer, and the usual one could not be fetched: " + error.what() +
+                                  "; name a folder with its vocab.json and merges.txt: --tokenizer DIR");
+  }
 }
 
 }  // namespace impasto::cli

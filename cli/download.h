@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "impasto/pipeline.h"
+
 namespace impasto::cli {
 
 struct DownloadArguments {
@@ -30,5 +32,9 @@ struct ModelChoice {
 /// Its folder or file: as model_or_default(), and where that names a model on the Hub, what the cache has of it, else what is downloaded now, with a
 /// bar on standard error unless `quiet`. Throws as impasto::download(), bad_file for a cached model that is damaged.
 std::string ready_model(const ModelChoice& choice, bool quiet);
+
+/// Where a model was found without a tokenizer, as single files are: brings the usual one into the cache, where loading looks for it. Throws as
+/// impasto::download(), saying what else would do.
+void ready_tokenizer(const ModelInfo& model, bool quiet);
 
 }  // namespace impasto::cli

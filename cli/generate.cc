@@ -91,6 +91,7 @@ int generate(const GenerateArguments& arguments) {
 
   const std::string path = ready_model(arguments.model, arguments.quiet);
   const ModelInfo model = inspect(path, arguments.load.parts);
+  ready_tokenizer(model, arguments.quiet);
   const Request request = settle(arguments, model);
   if (arguments.batch_size < 0)
     throw Error(ErrorKind::invalid_argument, "--batch-size is " + std::to_string(arguments.batch_size) + ", allowed is 1 or more, and 0 for all");

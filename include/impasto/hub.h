@@ -28,6 +28,10 @@ IMPASTO_API std::optional<std::string> cached_model(const std::string& name, con
 /// not_found, saying how to get it, where the name is one and the cache has it not or not all of it. Never uses the network.
 IMPASTO_API std::string find_model(const std::string& model);
 
+/// A folder with vocab.json and merges.txt of openai/clip-vit-large-patch14, whose tokenizer fits every Stable Diffusion 1.x and 2.x: for checkpoints
+/// that come as a single file and without one. Nothing where the cache has it not. Never uses the network.
+IMPASTO_API std::optional<std::string> cached_tokenizer();
+
 /// How far a download is.
 struct DownloadProgress {
   int files = 0, total_files = 0;
@@ -70,6 +74,9 @@ struct DownloadedModel {
 /// Throws invalid_argument, not_found, access_denied (the message names the page where terms are accepted, and how to log in), unsupported (not a
 /// model that can be drawn with), io (network, disk full), bad_file (what came does not have its hash), cancelled.
 IMPASTO_API DownloadedModel download(const std::string& name, const DownloadOptions& options = {});
+
+/// Fetches what cached_tokenizer() finds: about 1.5 MB. Throws as download() does.
+IMPASTO_API std::string download_tokenizer(const DownloadOptions& options = {});
 
 struct VerifyOptions {
   std::function<void(const DownloadProgress&)> on_progress = {};  ///< after each megabyte

@@ -211,6 +211,7 @@ struct ComponentInfo {
 
 struct ModelInfo {
   std::string path;
+  std::string tokenizer;       ///< its folder; "" where none was found, so that a prompt cannot be encoded
   ModelParts parts;            ///< as they were asked for
   std::string format;          ///< "diffusers folder", or a single file's: "safetensors"
   std::string pipeline_class;  ///< of diffusers

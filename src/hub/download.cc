@@ -323,8 +323,9 @@ class Download {
 
 }  // namespace
 
-DownloadedModel download(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& environment,
-                         const RetryPolicy& policy) {
+DownloadedModel download(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& variables, const RetryPolicy& policy) {
+  HubEnvironment environment = variables;
+  if (!options.cache.empty()) environment.cache = options.cache;
   if (options.max_workers < 1 || options.max_workers > 64)
     fail(ErrorKind::invalid_argument, "max_workers is ", options.max_workers, ", expected 1 to 64");
   check_variant(options.variant);
@@ -340,6 +341,12 @@ DownloadedModel download(const std::string& name, const DownloadOptions& options
            " is not the name of a model on the Hub; expected ORG/NAME, ORG/NAME@REVISION or ORG/NAME/FILE.safetensors");
     return download(*reference, options, HubEnvironment::read());
   });
+}
+
+std::string download_tokenizer(const DownloadOptions& options) {
+  DownloadOptions two = options;
+  two.files = {"vocab.json", "merges.txt"};
+  return download(kTokenizerModel, two).path;
 }
 
 }  // namespace impasto

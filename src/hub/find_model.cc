@@ -30,6 +30,17 @@ std::optional<std::string> cached_model(const std::string& name, const std::stri
   });
 }
 
+std::optional<std::string> cached_tokenizer() {
+  return guarded([]() -> std::optional<std::string> {
+    const std::string cache = HubEnvironment::read().cache;
+    for (const char* name : {"vocab.json", "merges.txt"}) {
+      if (!find_in_cache(cache, {.repository = kTokenizerModel, .file = name}, "")) return std::nullopt;
+    }
+    const auto file = find_in_cache(cache, {.repository = kTokenizerModel, .file = "vocab.json"}, "");
+    return std::filesystem::path(*file).parent_path().string();
+  });
+}
+
 std::string find_model(const std::string& model) {
   return guarded([&] {
     const auto reference = parse_hub_reference(model);

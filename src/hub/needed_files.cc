@@ -1,8 +1,10 @@
 #include "hub/needed_files.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "core/fail.h"
 #include "core/quote.h"
@@ -16,16 +18,15 @@ struct Network {
 constexpr Network kNetworks[] = {{"text_encoder", "model"}, {"unet", "diffusion_pytorch_model"}, {"vae", "diffusion_pytorch_model"}};
 /// Folders of models that are built otherwise: told apart before gigabytes have come.
 constexpr const char* kForeign[] = {"text_encoder_2", "transformer", "prior", "image_encoder_2"};
-constexpr const char* kVariants[] = {"", "fp16"};
+constexpr const char* kSingleFiles[] = {".safetensors", ".ckpt", ".pt", ".bin"};
 
 using Files = std::vector<std::string>;
 
-/// The number of shards that "STEM-00001-of-00004.safetensors" speaks of; nothing for other names.
-std::optional<int> shards_of(std::string_view path, const std::string& prefix) {
-  constexpr std::string_view kEnd = ".safetensors";
+/// The number of shards that "STEM-00001-of-00004.safetensors" speaks of; nothing for other names. `end` is ".safetensors".
+std::optional<int> shards_of(std::string_view path, const std::string& prefix, std::string_view end_of_name) {
   constexpr std::size_t kDigits = 5, kMiddle = 4;  // "-of-"
-  if (!path.starts_with(prefix) || !path.ends_with(kEnd)) return std::nullopt;
-  const std::string_view numbers = path.substr(prefix.size(), path.size() - prefix.size() - kEnd.size());
+  if (!path.starts_with(prefix) || !path.ends_with(end_of_name)) return std::nullopt;
+  const std::string_view numbers = path.substr(prefix.size(), path.size() - prefix.size() - end_of_name.size());
   if (numbers.size() != 2 * kDigits + kMiddle || numbers.substr(kDigits, kMiddle) != "-of-") return std::nullopt;
   int count = 0;
   const auto [end, error] = std::from_chars(numbers.data() + kDigits + kMiddle, numbers.data() + numbers.size(), count);
@@ -33,12 +34,12 @@ std::optional<int> shards_of(std::string_view path, const std::string& prefix) {
 }
 
 /// Index and shards, every one of them; empty when one is missing.
-Files sharded(const std::set<std::string>& all, const std::string& index, const std::string& prefix) {
+Files sharded(const std::set<std::string>& all, const std::string& index, const std::string& prefix, const std::string& end_of_name) {
   if (!all.contains(index)) return {};
   Files files;
   int expected = 0;
   for (auto path = all.lower_bound(prefix); path != all.end() && path->starts_with(prefix); ++path) {
-    const auto count = shards_of(*path, prefix);
+    const auto count = shards_of(*path, prefix, end_of_name);
     if (count) files.push_back(*path);
     if (count) expected = *count;
   }
@@ -47,12 +48,28 @@ Files sharded(const std::set<std::string>& all, const std::string& index, const 
   return files;
 }
 
-/// `folder` is "" or ends with "/"; `variant` as in file names.
-Files weights(const std::set<std::string>& all, const std::string& folder, const std::string& stem, const std::string& variant) {
+/// One file, or shards. `folder` is "" or ends with "/"; `variant` as in file names; `end` is ".safetensors" or ".bin".
+Files weights(const std::set<std::string>& all, const std::string& folder, const std::string& stem, const std::string& variant,
+              const std::string& end) {
   const std::string dot = variant.empty() ? "" : "." + variant;
-  const std::string single = folder + stem + dot + ".safetensors";
+  const std::string single = folder + stem + dot + end;
   if (all.contains(single)) return {single};
-  return sharded(all, folder + stem + ".safetensors.index" + dot + ".json", folder + stem + dot + "-");
+  return sharded(all, folder + stem + end + ".index" + dot + ".json", folder + stem + dot + "-", end);
+}
+
+/// The best of a network's weights: safetensors before pickles, which are named otherwise in text encoders; the variant that is wanted before others.
+Files best_weights(const std::set<std::string>& all, const std::string& folder, const std::string& stem, const std::string& variant,
+                   bool& has_variant) {
+  const std::string pickled = stem == "model" ? "pytorch_model" : stem;
+  for (const auto& [name, end] : {std::pair(stem, ".safetensors"), std::pair(pickled, ".bin")}) {
+    for (const std::string& of : {variant, std::string(), std::string("fp16")}) {
+      Files found = weights(all, folder, name, of, end);
+      if (found.empty()) continue;
+      has_variant |= of == variant;
+      return found;
+    }
+  }
+  return {};
 }
 
 class Choice {
@@ -67,12 +84,8 @@ class Choice {
     if (all_.contains(path)) files_.push_back(path);
   }
   void require_weights(const std::string& folder, const std::string& stem) {
-    Files found = weights(all_, folder, stem, variant_);
-    has_variant_ |= !found.empty();
-    for (const char* other : kVariants) {
-      if (found.empty()) found = weights(all_, folder, stem, other);
-    }
-    if (found.empty()) fail_without_weights(folder, stem);
+    const Files found = best_weights(all_, folder, stem, variant_, has_variant_);
+    if (found.empty()) fail(ErrorKind::not_found, where_, ": has no (or not all) weights ", folder, stem, ".safetensors");
     files_.insert(files_.end(), found.begin(), found.end());
   }
 
@@ -83,17 +96,6 @@ class Choice {
   }
 
  private:
-  [[noreturn]] void fail_without_weights(const std::string& folder, const std::string& stem) const {
-    for (const char* pickled : {".bin", ".fp16.bin", ".ckpt", ".non_ema.bin"}) {
-      for (const std::string& name : {stem, std::string("pytorch_model")}) {
-        if (all_.contains(folder + name + pickled))
-          fail(ErrorKind::unsupported, where_, ": has ", folder, name, pickled, " but no ", folder, stem,
-               ".safetensors; look for the same model with safetensors (a branch or pull request of it often has them: ORG/NAME@refs/pr/1)");
-      }
-    }
-    fail(ErrorKind::not_found, where_, ": has no (or not all) weights ", folder, stem, ".safetensors");
-  }
-
   const std::set<std::string>& all_;
   const std::string& variant_;
   const std::string& where_;
@@ -122,8 +124,8 @@ Files pipeline_files(const std::set<std::string>& all, const std::string& varian
 
 Files component_files(const std::set<std::string>& all, const std::string& variant, const std::string& where) {
   Choice choice(all, variant, where);
-  const bool transformers =
-      all.contains("model.safetensors") || all.contains("model.fp16.safetensors") || all.contains("model.safetensors.index.json");
+  bool ignored = false;
+  const bool transformers = !best_weights(all, "", "model", variant, ignored).empty();
   choice.require_weights("", transformers ? "model" : "diffusion_pytorch_model");
   choice.require("config.json");
   return choice.take_result();
@@ -133,7 +135,7 @@ Files component_files(const std::set<std::string>& all, const std::string& varia
   std::string names;
   int count = 0;
   for (const std::string& path : all) {
-    if (!path.ends_with(".safetensors") && !path.ends_with(".ckpt") && !path.ends_with(".gguf")) continue;
+    if (std::none_of(std::begin(kSingleFiles), std::end(kSingleFiles), [&](const char* end) { return path.ends_with(end); })) continue;
     if (++count <= 5) names += (names.empty() ? "" : ", ") + printable(path);
   }
   if (count == 0)

@@ -1,4 +1,4 @@
-// Which files of a repository the engine needs: never two copies of the weights, never a pickled one.
+// Which files of a repository the engine needs: never two copies of the weights.
 #pragma once
 
 #include <set>
@@ -14,9 +14,9 @@ void check_variant(const std::string& variant);
 /// (model_index.json), so that whoever writes them in this order leaves no half model that looks whole. `all` is
 /// - a pipeline in the diffusers layout (model_index.json and folders), or
 /// - one component (config.json and its weights at the root).
-/// `variant` is "" (full weights, else float16 ones where there is nothing else) or "fp16" (those where a component has them, and at least one
-/// must). Throws not_found naming what is missing, unsupported for other kinds of model and for variants that could not be loaded; messages
-/// begin with `where`.
+/// Of each network's weights one kind is taken: safetensors, or pickles where there is nothing else. `variant` is "" (full weights, else float16
+/// ones) or "fp16" (those where a component has them, and at least one must). Throws not_found naming what is missing, unsupported for other kinds of
+/// model and for variants that could not be loaded; messages begin with `where`.
 std::vector<std::string> needed_files(const std::set<std::string>& all, const std::string& variant, const std::string& where);
 
 }  // namespace impasto

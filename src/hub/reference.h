@@ -7,6 +7,9 @@
 
 namespace impasto {
 
+/// Its tokenizer fits every Stable Diffusion 1.x and 2.x.
+constexpr const char* kTokenizerModel = "openai/clip-vit-large-patch14";
+
 struct HubReference {
   std::string repository;         ///< "ORG/NAME"
   std::string revision = "main";  ///< branch, tag, "refs/pr/1" or commit

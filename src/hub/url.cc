@@ -45,6 +45,8 @@ bool Url::parse(const std::string& base, const std::string& text, Url& out) {
   if (scheme != "http" && scheme != "https") return false;
   if (!part(url.get(), CURLUPART_USER).empty() || !part(url.get(), CURLUPART_PASSWORD).empty()) return false;
   out.host_ = lower(part(url.get(), CURLUPART_HOST));
+  // Hosts stand in messages; names beyond ASCII have another form for this (xn--).
+  if (!std::all_of(out.host_.begin(), out.host_.end(), [](char c) { return c > 0x20 && c < 0x7F; })) return false;
   out.origin_ = scheme + "://" + out.host_ + ":" + part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
   out.text_ = part(url.get(), CURLUPART_URL);
   return !out.host_.empty() && !out.text_.empty();

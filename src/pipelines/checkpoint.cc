@@ -64,6 +64,7 @@ Checkpoint Checkpoint::open(const std::string& name, const ModelParts& parts) {
   if (!fs::exists(path)) fail(ErrorKind::not_found, path, ": no such folder or file");
   FoundModel model = fs::is_directory(path) ? find_in_folder(path, parts) : find_in_file(path, parts);
   replace_parts(model, parts);
+  if (model.tokenizer_folder.empty()) model.tokenizer_folder = cached_tokenizer().value_or("");
 
   Checkpoint c{.info = {},
                .tokenizer_folder = model.tokenizer_folder,
@@ -78,6 +79,7 @@ Checkpoint Checkpoint::open(const std::string& name, const ModelParts& parts) {
                .has_safety_checker = model.has_safety_checker,
                .warnings = model.warnings};
   c.info.path = path;
+  c.info.tokenizer = c.tokenizer_folder;
   c.info.parts = parts;
   c.info.format = model.format;
   c.info.pipeline_class = model.pipeline_class;

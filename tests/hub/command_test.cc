@@ -1,12 +1,15 @@
 // impasto download, login, logout and verify as processes, and --model with a name.
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include "cli/process.h"
 #include "hub/hub_server.h"
+#include "support/golden.h"
+#include "support/single_file.h"
 
 namespace impasto {
 namespace {
@@ -103,6 +106,24 @@ TEST_F(HubCommand, PicturesNameTheModelNotItsCommit) {
   EXPECT_TRUE(has(run({"metadata", here / "a.png"}).out, "Model: tiny,"));
 }
 
+TEST_F(HubCommand, ASingleFilesTokenizerIsFetched) {
+  const test::TemporaryFolder here;
+  fs::copy(test::test_checkpoint("tiny-sd15"), here / "configs", fs::copy_options::recursive);
+  fs::remove_all(here / "configs/tokenizer");
+  test::write_single_file("tiny-sd15", here / "model.safetensors");
+  const std::vector<std::string> draw = {
+      "generate", "a cat", "-m",          here / "model.safetensors", "--config", here / "configs", "--steps", "1", "-W", "64", "-H",
+      "64",       "-o",    here / "a.png"};
+  expect_refused(run(draw), 2, {"came without a tokenizer", "openai/clip-vit-large-patch14", "--tokenizer DIR"});
+  expect_refused(run(draw, {.environment = {"HF_HUB_OFFLINE=1"}}), 2, {"came without a tokenizer", "HF_HUB_OFFLINE", "--tokenizer DIR"});
+  for (const std::string file : {"vocab.json", "merges.txt"})
+    hub_.publish(file, hub_.published("tokenizer/" + file), "openai/clip-vit-large-patch14");
+  const Ran ran = run(draw);
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_TRUE(has(ran.err, "Downloading the tokenizer")) << ran.err;
+  EXPECT_FALSE(has(run(draw).err, "Downloading")) << "it stays";
+}
+
 TEST_F(HubCommand, LoginKeepsTheTokenForItsOwnerAlone) {
   const Ran ran = run({"login"}, {.input = "hf_good\n"});
   EXPECT_EQ(ran.code, 0) << ran.err;
@@ -181,6 +202,23 @@ TEST_F(HubCommand, SignedAddressesAreInNoOutput) {
     EXPECT_FALSE(has(ran.out + ran.err, "X-Signature")) << ran.err;
   }
 }
+
+#ifdef IMPASTO_NO_LOCKS
+TEST_F(HubCommand, ManyAtOnceAreSafeWhereLocksLockNothing) {
+  hub_.publish("unet/diffusion_pytorch_model.safetensors", test::noise(1 << 20));
+  for (int round = 0; round < 5; ++round) {
+    fs::remove_all(hub_.cache());
+    std::vector<Ran> ran(16);
+    {
+      std::vector<std::jthread> threads;
+      for (Ran& r : ran) threads.emplace_back([&] { r = run({"download", "org/tiny", "-q"}, {.environment = {"LD_PRELOAD=" IMPASTO_NO_LOCKS}}); });
+    }
+    for (const Ran& r : ran) EXPECT_EQ(r.code, 0) << r.err;
+    EXPECT_EQ(hub_.damage(), "");
+    EXPECT_TRUE(cached_model("org/tiny"));
+  }
+}
+#endif
 
 TEST_F(HubCommand, VerifyNamesEachDamagedFile) {
   run({"download", "org/tiny", "-q"});

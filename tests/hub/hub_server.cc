@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hub/certificate.h"
 #include "hub/content_hash.h"
 #include "hub/reference.h"
 #include "support/golden.h"
@@ -16,7 +17,9 @@
 namespace impasto::test {
 namespace fs = std::filesystem;
 
-HubServer::HubServer() {
+HubServer::HubServer(bool tls) : scheme_(tls ? "https" : "http") {
+  const std::string key = root_ / "key.pem";
+  if (tls) write_certificate(certificate(), key);
   fs::create_directories(root_ / "models/org");
   fs::copy(test_checkpoint("tiny-sd15"), root_ / "models/org/tiny", fs::copy_options::recursive);
   int in[2], out[2];
@@ -27,7 +30,7 @@ HubServer::HubServer() {
     ::dup2(out[1], STDOUT_FILENO);
     for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
     ::execl(IMPASTO_TEST_PYTHON, IMPASTO_TEST_PYTHON, IMPASTO_SOURCE_DIR "/tests/hub/server.py", (root_ / "models").c_str(), (root_ / "log").c_str(),
-            nullptr);
+            tls ? certificate().c_str() : nullptr, key.c_str(), nullptr);
     ::_exit(99);
   }
   ::close(in[0]);

@@ -17,13 +17,17 @@ namespace impasto::test {
 
 class HubServer {
  public:
-  /// Serves "org/tiny", which is the checkpoint tiny-sd15; sets HF_HOME and HF_ENDPOINT, and takes the other variables of the Hub away.
-  HubServer();
+  /// Serves "org/tiny", which is the checkpoint tiny-sd15, over http or with a certificate of its own over https; sets HF_HOME and HF_ENDPOINT, and
+  /// takes the other variables of the Hub away.
+  explicit HubServer(bool tls = false);
   ~HubServer();
   HubServer(const HubServer&) = delete;
   HubServer& operator=(const HubServer&) = delete;
 
-  std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::string endpoint() const { return scheme_ + "://127.0.0.1:" + std::to_string(port_); }
+  int port() const { return port_; }
+  /// Of a server with TLS: the file that has to be trusted.
+  std::string certificate() const { return root_ / "certificate.pem"; }
   int storage_port() const { return storage_port_; }
   std::string home() const { return home_.path(); }
   std::string cache() const { return home_ / "hub"; }
@@ -55,6 +59,7 @@ class HubServer {
  private:
   NoHubVariables variables_;
   TemporaryFolder root_, home_;
+  std::string scheme_;
   pid_t process_ = -1;
   int input_ = -1, port_ = 0, storage_port_ = 0;
   std::size_t read_ = 0;

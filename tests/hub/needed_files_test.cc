@@ -88,12 +88,27 @@ TEST(NeededFiles, ShardsComeWithTheirIndexOrNotAtAll) {
   for (const auto& missing : shards) {
     Files cut = with(all, shards);
     cut.erase(missing);
-    EXPECT_ERROR(chosen(cut), unsupported, "unet/diffusion_pytorch_model.bin");
+    EXPECT_TRUE(chosen(cut).contains("unet/diffusion_pytorch_model.bin"));
     cut.erase("unet/diffusion_pytorch_model.bin");
     EXPECT_ERROR(chosen(cut), not_found, "org/name", "unet/diffusion_pytorch_model.safetensors");
   }
   const Files half = {stem + ".fp16-00001-of-00001.safetensors", stem + ".safetensors.index.fp16.json"};
   EXPECT_TRUE(chosen(with(all, half), "fp16").contains(stem + ".fp16-00001-of-00001.safetensors"));
+}
+
+TEST(NeededFiles, PicklesServeWhereThereIsNothingElse) {
+  Files all = published();
+  for (const auto& path : published()) {
+    if (path.ends_with(".safetensors")) all.erase(path);
+  }
+  all.insert("vae/diffusion_pytorch_model.fp16.bin");
+  const Files pickles = {"text_encoder/pytorch_model.bin", "unet/diffusion_pytorch_model.bin", "vae/diffusion_pytorch_model.fp16.bin"};
+  EXPECT_EQ(chosen(all), with(kSmall, pickles));
+  all.insert("vae/diffusion_pytorch_model.bin");
+  EXPECT_TRUE(chosen(all, "fp16").contains("vae/diffusion_pytorch_model.fp16.bin"));
+  EXPECT_FALSE(chosen(all).contains("vae/diffusion_pytorch_model.fp16.bin"));
+  all.insert("vae/diffusion_pytorch_model.safetensors");
+  EXPECT_FALSE(chosen(all).contains("vae/diffusion_pytorch_model.bin"));
 }
 
 TEST(NeededFiles, EachThatIsMissingIsNamed) {
@@ -115,6 +130,7 @@ TEST(NeededFiles, OfSingleFilesTheUserChooses) {
 }
 
 TEST(NeededFiles, OfAComponentAreConfigAndWeights) {
+  EXPECT_EQ(chosen({"config.json", "pytorch_model.bin", "pytorch_model.fp16.bin"}), (Files{"config.json", "pytorch_model.bin"}));
   EXPECT_EQ(chosen({"config.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin", "x.ckpt"}),
             (Files{"config.json", "diffusion_pytorch_model.safetensors"}));
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A small server that speaks the Hub's protocol, and a storage on another port that large files are redirected to; both misbehave when told to.
 
-Usage: server.py ROOT LOG
+Usage: server.py ROOT LOG [CERTIFICATE KEY]
 Serves every ROOT/ORG/NAME as a model. Prints the two ports (Hub, storage) and serves until its standard input ends. Each request is a line of
-JSON in LOG: {"server", "method", "path", "token", "range", "status"}.
+JSON in LOG: {"server", "method", "path", "token", "range", "status"}. With a certificate both speak https.
 
 ROOT/ORG/NAME/.faults.json, read again for each request, says how it misbehaves (all optional):
   "private", "gated": true     a token is wanted; "token" says which (default "hf_good"); gated: that "hf_good" is not enough, but "hf_accepted" is
@@ -20,6 +20,7 @@ import hashlib
 import http.server
 import json
 import pathlib
+import ssl
 import sys
 import threading
 import time
@@ -214,7 +215,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repository.commit})
         headers = self.file_headers(repository, path)
         if repository.is_large(path):
-            storage = f"http://127.0.0.1:{STORAGE.server_port}/{repository.folder.relative_to(ROOT).as_posix()}/{urllib.parse.quote(path)}?X-Signature=s3cret"
+            storage = f"{SCHEME}://127.0.0.1:{STORAGE.server_port}/{repository.folder.relative_to(ROOT).as_posix()}/{urllib.parse.quote(path)}?X-Signature=s3cret"
             headers |= {"Location": storage, "X-Linked-Etag": headers.pop("ETag"), "X-Linked-Size": str(len(repository.files[path]))}
         else:
             place = f"/api/resolve-cache/{repository.folder.relative_to(ROOT).as_posix()}/{repository.commit}/{urllib.parse.quote(path)}"
@@ -239,10 +240,22 @@ class Storage(Handler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+
+    def handle_error(self, request, address):
+        """Clients that leave, or do not trust us, are part of the tests."""
+        if not isinstance(sys.exc_info()[1], OSError):  # ssl.SSLError is one
+            super().handle_error(request, address)
+
     request_queue_size = 128
 
 
+SCHEME = "https" if len(sys.argv) > 3 else "http"
 HUB, STORAGE = Server(("127.0.0.1", 0), Handler), Server(("127.0.0.1", 0), Storage)
+if SCHEME == "https":
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*sys.argv[3:])
+    for server in (HUB, STORAGE):
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 for server in (HUB, STORAGE):
     threading.Thread(target=server.serve_forever, daemon=True).start()
 print(HUB.server_port, STORAGE.server_port, flush=True)

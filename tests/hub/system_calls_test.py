@@ -79,6 +79,16 @@ class SystemCalls(HubCase):
             self.assertIn("impasto: error: ", err)
             self.assertIn(str(self.folder), err)
 
+    def test_without_links(self):
+        """As on file systems that have none: the content itself goes into the snapshot."""
+        ran = self.under("symlink", "error=EPERM", "1+")
+        self.assertEqual(ran[0], 0, ran[2])
+        new = pathlib.Path(ran[1].strip())
+        self.assertEqual([p for p in new.rglob("*") if p.is_symlink()], [])
+        self.ours("info", "org/tiny", HF_HUB_OFFLINE="1")
+        self.assertEqual(self.ours("download", "org/tiny"), str(new))
+        self.assertEqual(self.ours("download", "org/tiny", "--verify"), str(new))
+
     def test_disk_full(self):
         self.sweep("error=ENOSPC", self.expect_refusal)
 

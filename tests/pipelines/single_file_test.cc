@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "impasto/hub.h"
 #include "impasto/pipeline.h"
 #include "support/checkpoint_copy.h"
+#include "support/environment.h"
 #include "support/expect_error.h"
 #include "support/single_file.h"
 #include "support/temporary_folder.h"
@@ -177,6 +179,8 @@ TEST_F(SingleFileModel, PredictionTypeCanBeSaid) {
 }
 
 TEST_F(SingleFileModel, SaysHowToNameATokenizer) {
+  NoHubVariables variables;
+  variables.set("HF_HOME", (folder_ / "home").c_str());
   write_single_file("tiny-sd15", folder_ / "model.safetensors");
   LoadOptions load = load_;
   fs::create_directories(folder_ / "configs");
@@ -196,6 +200,17 @@ TEST_F(SingleFileModel, SaysHowToNameATokenizer) {
   EXPECT_EQ(drawn(folder_ / "model.safetensors", load), expected);
   fs::copy(folder_ / "tokenizer", folder_.path());
   fs::remove_all(folder_ / "tokenizer");
+  EXPECT_EQ(drawn(folder_ / "model.safetensors", load), expected);
+
+  const std::string cached = folder_ / "home/hub/models--openai--clip-vit-large-patch14";
+  EXPECT_EQ(inspect(folder_ / "model.safetensors", load.parts).tokenizer, folder_.path());
+  for (const char* file : {"vocab.json", "merges.txt"}) {
+    EXPECT_FALSE(cached_tokenizer());
+    fs::create_directories(cached + "/snapshots/" + std::string(40, 'c'));
+    fs::rename(folder_ / file, cached + "/snapshots/" + std::string(40, 'c') + "/" + file);
+    folder_.write("home/hub/models--openai--clip-vit-large-patch14/refs/main", std::string(40, 'c'));
+  }
+  EXPECT_EQ(inspect(folder_ / "model.safetensors", load.parts).tokenizer, cached + "/snapshots/" + std::string(40, 'c'));
   EXPECT_EQ(drawn(folder_ / "model.safetensors", load), expected);
 }
 

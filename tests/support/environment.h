@@ -36,9 +36,29 @@ class Variables {
 class NoHubVariables : public Variables {
  public:
   NoHubVariables() {
-    for (const char* name : {"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
-                             "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN",
-                             "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+    for (const char* name : {"HF_HOME",
+                             "HF_HUB_CACHE",
+                             "HUGGINGFACE_HUB_CACHE",
+                             "XDG_CACHE_HOME",
+                             "HF_TOKEN",
+                             "HUGGING_FACE_HUB_TOKEN",
+                             "HF_TOKEN_PATH",
+                             "HF_ENDPOINT",
+                             "HF_HUB_OFFLINE",
+                             "TRANSFORMERS_OFFLINE",
+                             "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+                             "HF_HUB_ETAG_TIMEOUT",
+                             "HF_HUB_DOWNLOAD_TIMEOUT",
+                             "http_proxy",
+                             "https_proxy",
+                             "HTTPS_PROXY",
+                             "all_proxy",
+                             "ALL_PROXY",
+                             "no_proxy",
+                             "NO_PROXY",
+                             "SSL_CERT_FILE",
+                             "CURL_CA_BUNDLE",
+                             "REQUESTS_CA_BUNDLE"})
       set(name, nullptr);
   }
 };
