@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "core/quote.h"
+#include "hub/folder.h"
 #include "hub/needed_files.h"
 
 namespace impasto {
@@ -45,12 +46,10 @@ std::optional<std::string> HubCache::commit_of(const std::string& revision) cons
 }
 
 std::set<std::string> HubCache::files_of(const std::string& commit) const {
-  const fs::path folder = snapshot(commit);
+  const std::string folder = snapshot(commit);
   std::set<std::string> files;
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    std::error_code gone;
-    if (fs::is_regular_file(entry->path(), gone)) files.insert(entry->path().lexically_relative(folder).generic_string());
+  for (const std::string& path : files_below(folder)) {
+    if (exists(folder + "/" + path)) files.insert(path);
   }
   return files;
 }

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "core/fail.h"
+#include "hub/folder.h"
 
 namespace impasto {
 namespace fs = std::filesystem;
@@ -31,14 +32,14 @@ std::string fresh_name(const std::string& blob) {
 
 /// What attempts at this blob have left, the largest first.
 std::vector<fs::path> leftovers(const std::string& blob) {
+  const fs::path folder = fs::path(blob).parent_path();
   const std::string begin = fs::path(blob).filename().string() + kMiddle;
   std::vector<std::pair<std::uintmax_t, fs::path>> found;
-  std::error_code error;
-  for (fs::directory_iterator entry(fs::path(blob).parent_path(), error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
+  for (const std::string& name : names_in(folder.string())) {
     std::error_code gone;
-    if (name.starts_with(begin) && name.ends_with(kEnd)) found.emplace_back(entry->file_size(gone), entry->path());
-    if (gone) found.pop_back();
+    if (!name.starts_with(begin) || !name.ends_with(kEnd)) continue;
+    const auto size = fs::file_size(folder / name, gone);
+    if (!gone) found.emplace_back(size, folder / name);
   }
   std::sort(found.rbegin(), found.rend());
   std::vector<fs::path> paths;

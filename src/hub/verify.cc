@@ -9,6 +9,7 @@
 #include "hub/cache.h"
 #include "hub/content_hash.h"
 #include "hub/environment.h"
+#include "hub/folder.h"
 #include "impasto/hub.h"
 
 namespace impasto {
@@ -23,12 +24,11 @@ struct Entry {
   std::int64_t size = 0;  ///< -1 where the link leads to nothing
 };
 
-std::vector<Entry> entries_of(const fs::path& snapshot, const std::string& only) {
+std::vector<Entry> entries_of(const std::string& snapshot, const std::string& only) {
   std::vector<Entry> entries;
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(snapshot, error), end; !error && entry != end; entry.increment(error)) {
-    Entry e{entry->path().lexically_relative(snapshot).generic_string(), entry->path(), {}, 0};
-    if ((!only.empty() && e.path != only) || (!entry->is_symlink() && !entry->is_regular_file())) continue;
+  for (const std::string& path : files_below(snapshot)) {
+    if (!only.empty() && path != only) continue;
+    Entry e{path, snapshot + "/" + path, {}, 0};
     std::error_code gone;
     // The link's own target is named by the hash; what lies behind that may be a link to a store that other models share.
     const std::string name = fs::read_symlink(e.place, gone).filename().string();
@@ -37,7 +37,6 @@ std::vector<Entry> entries_of(const fs::path& snapshot, const std::string& only)
     e.size = gone ? -1 : static_cast<std::int64_t>(size);
     entries.push_back(std::move(e));
   }
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.path < b.path; });
   return entries;
 }
 
