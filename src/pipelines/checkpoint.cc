@@ -29,6 +29,7 @@ ComponentInfo describe(const std::string& name, const FoundNetwork& network) {
   ComponentInfo info;
   info.name = name;
   info.class_name = network.class_name;
+  info.config = network.config->value().dump();
   std::set<std::string> dtypes;
   for (const std::string& tensor : network.weights->names()) {
     const auto stored = describe_if_supported(*network.weights, tensor);
@@ -87,6 +88,7 @@ Checkpoint Checkpoint::open(const std::string& name, const ModelParts& parts) {
   check_agreement(c);
   c.info.scheduler = c.scheduler.text("_class_name", "");
   if (c.info.scheduler.empty()) fail(ErrorKind::bad_file, c.scheduler.where(), ": \"_class_name\" is missing");
+  c.info.scheduler_config = c.scheduler.value().dump();
   c.info.prediction_type = c.scheduler.text("prediction_type", "epsilon");
   c.info.latent_channels = static_cast<int>(c.vae.latent_channels);
   c.info.inpainting = c.unet.in_channels == inpainting_channels(c.vae);
