@@ -40,7 +40,8 @@ struct ModelParts {
 struct LoadOptions {
   std::string device = "auto";
   /// Arithmetic of the networks: "float32" ("auto" takes it), or "bfloat16" for the factors of products and attention, which is faster on
-  /// processors with AVX-512 BF16 and nowhere slower by much; sums and activations stay float32. Weights keep the type they are stored in.
+  /// AMD's processors with AVX-512 BF16, and slower on Intel's without AMX; sums and activations stay float32. Weights keep the type they are stored
+  /// in.
   std::string dtype = "auto";
   /// Threads of the process-wide pool; 0 takes one per core that the process may run on. Never changes a result.
   int num_threads = 0;
