@@ -90,7 +90,7 @@ int generate(const GenerateArguments& arguments) {
   RunTimes times;
 
   const std::string path = model_or_default(arguments.model);
-  const ModelInfo model = inspect(path);
+  const ModelInfo model = inspect(path, arguments.load.parts);
   const Request request = settle(arguments, model);
   if (arguments.batch_size < 0)
     throw Error(ErrorKind::invalid_argument, "--batch-size is " + std::to_string(arguments.batch_size) + ", allowed is 1 or more, and 0 for all");

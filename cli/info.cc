@@ -5,6 +5,7 @@
 
 #include "cli/arguments.h"
 #include "cli/default_model.h"
+#include "cli/machine_arguments.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -35,15 +36,18 @@ std::string size_text(int width, int height) { return std::to_string(width) + " 
 
 void print_text(const ModelInfo& model, const InfoArguments& size, std::int64_t memory) {
   const std::string pictures = size.num_images == 1 ? "one picture" : std::to_string(size.num_images) + " pictures";
+  std::string notes;
+  for (const auto& note : model.notes) notes += "\n\nNote: " + printable(note) + ".";
   print_line(printable(model.path) + "\n" +
-             table({{"pipeline", printable(model.pipeline_class)},
+             table({{"format", printable(model.format)},
+                    {"pipeline", printable(model.pipeline_class)},
                     {"scheduler", printable(model.scheduler)},
                     {"predicts", printable(model.prediction_type)},
                     {"own size", size_text(model.width, model.height)},
                     {"latents", std::to_string(model.latent_channels) + " channels"}},
                    /*text_columns=*/2) +
              "\n" + components_table(model) + "\nDrawing " + pictures + " of " + size_text(size.width, size.height) + " is expected to need " +
-             in_bytes(memory) + " of memory at its peak.");
+             in_bytes(memory) + " of memory at its peak." + notes);
 }
 
 Json components_json(const ModelInfo& model) {
@@ -56,12 +60,15 @@ Json components_json(const ModelInfo& model) {
 
 void print_as_json(const ModelInfo& model, const InfoArguments& size, std::int64_t memory) {
   print_json({{"path", model.path},
+              {"format", model.format},
               {"pipeline_class", model.pipeline_class},
               {"scheduler", model.scheduler},
               {"prediction_type", model.prediction_type},
               {"width", model.width},
               {"height", model.height},
               {"latent_channels", model.latent_channels},
+              {"inpainting", model.inpainting},
+              {"notes", model.notes},
               {"components", components_json(model)},
               {"predicted_peak_memory", {{"width", size.width}, {"height", size.height}, {"num_images", size.num_images}, {"bytes", memory}}}});
 }
@@ -72,18 +79,20 @@ CLI::App* add_info(CLI::App& app, InfoArguments& a) {
   CLI::App* command = app.add_subcommand("info", "Show what a checkpoint holds and how much memory drawing from it needs.");
   command
       ->add_option("model,-m,--model", a.model,
-                   "Checkpoint folder, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, else the built-in model)")
+                   "Checkpoint: a folder, a single file, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, else the built-in model)")
       ->type_name("MODEL");
+  add_parts(*command, a.parts);
   add_side(*command, "-W,--width", a.width, "Width to predict the memory for, in pixels (default: the model's own)");
   add_side(*command, "-H,--height", a.height, "Height to predict the memory for, in pixels (default: the model's own)");
   add_integer(*command, "-b,--num-images,--batch-count", a.num_images, "How many pictures are drawn together");
   command->add_flag("--json", a.json, "One JSON object on standard output");
-  command->footer("Examples:\n  impasto info models/sd15\n  impasto info models/sd15 -W 768 -H 768 -b 4 --json");
+  command->footer(
+      "Examples:\n  impasto info models/sd15\n  impasto info v1-5-pruned-emaonly.safetensors\n  impasto info models/sd15 -W 768 -H 768 -b 4 --json");
   return command;
 }
 
 int info(const InfoArguments& arguments) {
-  const ModelInfo model = inspect(model_or_default(arguments.model));
+  const ModelInfo model = inspect(model_or_default(arguments.model), arguments.parts);
   InfoArguments size = arguments;
   if (size.width == 0) size.width = model.width;
   if (size.height == 0) size.height = model.height;

@@ -5,10 +5,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include "impasto/pipeline.h"
+
 namespace impasto::cli {
 
 struct InfoArguments {
   std::string model;
+  ModelParts parts;
   int width = 0, height = 0, num_images = 1;
   bool json = false;
 };

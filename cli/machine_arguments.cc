@@ -4,11 +4,27 @@
 
 namespace impasto::cli {
 
+void add_parts(CLI::App& app, ModelParts& p) {
+  auto* vae = app.add_option("--vae", p.vae, "Another VAE: a file of weights, or a folder with config.json and weights")->type_name("PATH");
+  auto* text = app.add_option("--text-encoder", p.text_encoder, "Another text encoder, likewise")->type_name("PATH");
+  auto* tokenizer = app.add_option("--tokenizer", p.tokenizer, "Folder with vocab.json and merges.txt (default: the model's, or beside its file)");
+  tokenizer->type_name("DIR");
+  auto* config = app.add_option("--config", p.config, "Folder in the diffusers layout whose configs describe a single file's networks");
+  config->type_name("DIR");
+  auto* prediction =
+      app.add_option("--prediction-type", p.prediction_type,
+                     "What the UNet predicts: epsilon or v_prediction, for single files that do not say it (default: as the model says)");
+  prediction->type_name("NAME");
+  for (auto* option : {vae, text, tokenizer, config, prediction}) option->group("Model");
+}
+
 void add_machine(CLI::App& app, std::string& model, LoadOptions& load) {
-  auto* folder = app.add_option(
-      "-m,--model", model,
-      "Checkpoint folder in the diffusers layout, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, else the built-in model)");
-  folder->type_name("MODEL");
+  auto* path =
+      app.add_option("-m,--model", model,
+                     "Checkpoint: a folder in the diffusers layout, a single file, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, "
+                     "else the built-in model)");
+  path->type_name("MODEL")->group("Model");
+  add_parts(app, load.parts);
   auto* device = app.add_option("--device", load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
   auto* dtype =
       app.add_option("--dtype", load.dtype, "Arithmetic: auto, float32, bfloat16 (faster where the CPU has AVX-512 BF16; default auto: float32)");
@@ -16,7 +32,7 @@ void add_machine(CLI::App& app, std::string& model, LoadOptions& load) {
   auto* threads = add_integer(app, "-t,--threads", load.num_threads, "Threads; never changes the picture (default: one per core)");
   auto* mapped = app.add_flag("--mmap", load.map_weights, "Use the weights where the files are mapped, not a copy in memory: processes share them");
   auto* low = app.add_flag("--low-memory", load.low_memory, "Hold one network at a time, read when it is needed");
-  for (auto* option : {folder, device, dtype, threads, mapped, low}) option->group("Model and machine");
+  for (auto* option : {device, dtype, threads, mapped, low}) option->group("Machine");
 }
 
 }  // namespace impasto::cli

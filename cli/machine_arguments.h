@@ -1,4 +1,4 @@
-// Options shared by the commands that load a checkpoint to compute.
+// Options shared by the commands that open a checkpoint.
 #pragma once
 
 #include <string>
@@ -9,7 +9,10 @@
 
 namespace impasto::cli {
 
-/// --model, --device, --dtype, --threads, --mmap, --low-memory.
+/// --vae, --text-encoder, --tokenizer, --config, --prediction-type.
+void add_parts(CLI::App& app, ModelParts& parts);
+
+/// --model, those of add_parts, --device, --dtype, --threads, --mmap, --low-memory.
 void add_machine(CLI::App& app, std::string& model, LoadOptions& load);
 
 }  // namespace impasto::cli

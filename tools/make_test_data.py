@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers
+from test_data import adapters, checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers, single_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -46,6 +46,7 @@ def main():
     for folder in [models / name for name in checkpoints.ALL] + [golden, pictures]:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.make(models)
+    single_files.make(models, out / "single_files")
     store = Store(golden)
     images.add_files(store, pictures)
     images.add_processing(store)

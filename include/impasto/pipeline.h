@@ -21,6 +21,21 @@ struct HostTensor {
   std::vector<float> values;
 };
 
+/// Where the parts of a model come from that its file does not hold, or that are to be others. Empty: as the model has them.
+struct ModelParts {
+  /// A file of weights, or a folder with config.json and weights (or a whole model in the diffusers layout): the VAE or the text encoder of it.
+  std::string vae = {};
+  std::string text_encoder = {};
+  /// A folder with vocab.json and merges.txt. A single file's is else looked for in `config`, in the folder beside the file that has its name
+  /// without the ending, in a folder "tokenizer" beside it, and beside it.
+  std::string tokenizer = {};
+  /// A folder in the diffusers layout whose configs describe a single file; its weights are not looked at. Else the file's own metadata
+  /// count, then the folder beside the file that has its name without the ending, then what its tensors' shapes tell.
+  std::string config = {};
+  /// What the UNet predicts: "epsilon", "v_prediction" or "sample". For single files that do not say it; wins over every config.
+  std::string prediction_type = {};
+};
+
 /// Where the work runs. "auto" takes the best device that this build and this machine have; "cpu" is always there.
 struct LoadOptions {
   std::string device = "auto";
@@ -36,6 +51,7 @@ struct LoadOptions {
   /// True holds one network at a time: each is read when a call comes to it and given back when it is done, so the peak is the UNet and its
   /// activations instead of everything. A call takes about as much longer as loading takes. Never changes a result.
   bool low_memory = false;
+  ModelParts parts = {};
   /// As TextToImageOptions::should_stop.
   std::function<bool()> should_stop = {};
 };
@@ -185,17 +201,22 @@ struct ComponentInfo {
 
 struct ModelInfo {
   std::string path;
-  std::string pipeline_class;
+  ModelParts parts;            ///< as they were asked for
+  std::string format;          ///< "diffusers folder", or a single file's: "safetensors"
+  std::string pipeline_class;  ///< of diffusers
   std::vector<ComponentInfo> components;
   std::string scheduler;        ///< class name
   std::string prediction_type;  ///< "epsilon", "v_prediction" or "sample"
   int height = 0, width = 0;    ///< the model's own size in pixels
   int latent_channels = 0;
   bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
+  /// Where what the file does not say was taken from, for people: one sentence each.
+  std::vector<std::string> notes;
 };
 
-/// Reads configs and tensor headers only: quick, and needs no memory for weights. `path` as for Pipeline::load.
-IMPASTO_API ModelInfo inspect(const std::string& path);
+/// Reads configs and tensor headers only: quick, and needs no memory for weights. `path` and what is thrown are as for Pipeline::load, but no
+/// tokenizer is needed.
+IMPASTO_API ModelInfo inspect(const std::string& path, const ModelParts& parts = {});
 
 /// Bytes that a process drawing one batch of this size is expected to need at its peak, weights included, on the CPU.
 /// Derived from the shapes in the configs; docs/benchmarks.md compares it with what was measured.
@@ -213,8 +234,9 @@ struct Components;
 /// A loaded checkpoint. Cheap to move, shared by copies; every method is const and may be called from several threads at once.
 class IMPASTO_API Pipeline {
  public:
-  /// Opens a folder in the diffusers layout (model_index.json and a folder per component), or the model that the Hub's cache has under a name
-  /// (find_model() in impasto/hub.h; nothing is fetched).
+  /// Opens a folder in the diffusers layout (model_index.json and a folder per component), the model that the Hub's cache has under a name
+  /// (find_model() in impasto/hub.h; nothing is fetched), or a single file with the networks of Stable Diffusion 1.x or 2.x: its format is told by
+  /// its content, its family and whether it inpaints by its tensors' names and shapes.
   /// Throws not_found, bad_file (also when a file changes while it is read), unsupported, out_of_memory (before taking memory that is not
   /// there) or cancelled.
   static Pipeline load(const std::string& path, const LoadOptions& options = {});
@@ -240,6 +262,9 @@ class IMPASTO_API Pipeline {
   /// changes partly name layers that the model lacks is used as far as it goes, with a warning in each result.
   /// Throws not_found, io, bad_file (for another model: naming what does not fit), invalid_argument, out_of_memory, cancelled.
   Pipeline with_loras(const std::vector<Lora>& loras) const;
+
+  /// For the user, in every result of this pipeline: what adapters say that this model does not have.
+  const std::vector<std::string>& warnings() const;
 
   const ModelInfo& info() const;
 

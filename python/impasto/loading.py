@@ -77,6 +77,25 @@ def component_folder(name: str, subfolder: str | None, kwargs: dict[str, Any]) -
     return folder
 
 
+def adapter_file(name: str, kwargs: dict[str, Any]) -> str:
+    """An adapter's file: `name` itself, or the one in a folder or a repository of the Hub. Raises OSError, also where several would do."""
+    if os.path.isfile(name):
+        return name
+    wanted, subfolder = kwargs.get("weight_name"), kwargs.get("subfolder") or ""
+    root = name if os.path.isdir(name) else _from_hub(name, [os.path.join(subfolder, wanted or "*.safetensors")], _hub_options(kwargs))
+    folder = os.path.join(root, subfolder)
+    if wanted:
+        if not os.path.isfile(os.path.join(folder, wanted)):
+            raise OSError(f"{folder}: there is no file {wanted}")
+        return os.path.join(folder, wanted)
+    files = sorted(file for file in os.listdir(folder) if file.endswith(".safetensors"))
+    if "pytorch_lora_weights.safetensors" in files:
+        return os.path.join(folder, "pytorch_lora_weights.safetensors")
+    if len(files) != 1:
+        raise OSError(f"{folder}: {'several files' if files else 'no file'} could be the adapter; say which with weight_name: {', '.join(files) or 'there is no .safetensors file'}")
+    return os.path.join(folder, files[0])
+
+
 def _check_variant(folder: str, variant: str) -> None:
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not any(f".{variant}." in name for name in names):

@@ -1,4 +1,6 @@
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "bind.h"
@@ -39,6 +41,15 @@ Pipeline load(const std::string& path, const std::string& device, const std::str
   return Pipeline::load(path, load_options(device, dtype, num_threads, map_weights));
 }
 
+using LoraTuple = std::tuple<std::string, float, std::optional<float>>;
+
+Pipeline with_loras(const Pipeline& p, const std::vector<LoraTuple>& given) {
+  std::vector<Lora> loras;
+  for (const auto& [path, scale, text_encoder_scale] : given) loras.push_back({path, scale, text_encoder_scale});
+  const nb::gil_scoped_release released;
+  return p.with_loras(loras);
+}
+
 void check(const Pipeline& p, int height, int width, int num_images, bool guided) {
   TextToImageOptions o;
   o.height = height, o.width = width, o.num_images = num_images, o.guidance_scale = guided ? 2.f : 1.f;
@@ -60,6 +71,9 @@ void bind_pipeline(nb::module_& m) {
       .def("info", [](const Pipeline& p) { return as_dict(p.info()); })
       .def("check", &check, "height"_a, "width"_a, "num_images"_a, "guided"_a,
            "Raises ValueError or MemoryError for a picture that cannot be drawn; sizes in pixels.")
+      .def("with_loras", &with_loras, "loras"_a,
+           "The same with adapters merged into its weights: (file, scale, the text encoder's scale where that is another) for each.")
+      .def("warnings", &Pipeline::warnings, "What adapters say that this model does not have.")
       .def("components", [](const Pipeline& p) {
         Components c = components(p);
         nb::dict out;

@@ -78,6 +78,8 @@ def pair():
     for pipe in made:
         pipe.set_progress_bar_config(disable=True)
         pipe.safety_checker = None
+    if not hasattr(made[1].text_encoder, "text_model"):
+        vars(made[1].text_encoder)["text_model"] = made[1].text_encoder  # clip_skip asks for this name, which transformers 5 dropped
     return made
 
 
@@ -172,6 +174,77 @@ def test_inpainting_equals_diffusers(pair, strength, crop):
         drawn.append(fill("a boat", image=picture(80, 96), mask_image=mask, strength=strength, padding_mask_crop=crop, height=64, width=64, num_inference_steps=4, generator=torch.Generator().manual_seed(2), output_type="pil").images[0])
     a, b = (np.asarray(image).astype(int) for image in drawn)
     assert (np.abs(a - b) <= 1).mean() > 0.999
+
+
+class TestAdapters:
+    """Beside PEFT, which diffusers needs for them."""
+
+    @pytest.fixture
+    def fresh(self):
+        pytest.importorskip("peft")
+        made = [library.StableDiffusionPipeline.from_pretrained(TINY, torch_dtype=torch.float32) for library in (impasto, diffusers)]
+        for pipe, library in zip(made, (impasto, diffusers)):
+            pipe.set_progress_bar_config(disable=True)
+            pipe.safety_checker = None
+            pipe.scheduler = library.DDIMScheduler.from_config(pipe.scheduler.config)
+        return made
+
+    def load(self, fresh, *names):
+        for pipe in fresh:
+            for name in names:
+                pipe.load_lora_weights(DATA / "adapters", weight_name=f"lora_{name}.safetensors", adapter_name=name)
+
+    def same(self, fresh):
+        np.testing.assert_allclose(*both(fresh, "a boat at sunset"), **CLOSE)
+        assert fresh[0].get_active_adapters() == fresh[1].get_active_adapters()
+        assert fresh[0].get_list_adapters() == {k: sorted(v) for k, v in fresh[1].get_list_adapters().items()}
+
+    def test_the_last_one_counts_until_one_says_otherwise(self, fresh):
+        self.load(fresh, "kohya", "peft")
+        self.same(fresh)
+
+    def test_mixed_scaled_switched_off_deleted_and_unloaded(self, fresh):
+        plain = both(fresh, "a boat at sunset")[0]
+        self.load(fresh, "kohya", "peft")
+        steps = [
+            lambda pipe: pipe.set_adapters(["kohya", "peft"], [0.7, 0.4]),
+            lambda pipe: pipe.set_adapters("kohya", 0.5),
+            lambda pipe: pipe.set_adapters(["kohya"], [{"unet": 0.3, "text_encoder": 0.9}]),
+            lambda pipe: pipe.delete_adapters("peft"),
+        ]
+        for step in steps:
+            for pipe in fresh:
+                step(pipe)
+            self.same(fresh)
+        fresh[0].disable_lora()
+        np.testing.assert_array_equal(both(fresh[:1], "a boat at sunset")[0], plain)
+        fresh[0].enable_lora()
+        assert not np.array_equal(both(fresh[:1], "a boat at sunset")[0], plain)
+        fresh[0].unload_lora_weights()
+        np.testing.assert_array_equal(both(fresh[:1], "a boat at sunset")[0], plain)
+
+    def test_fused_stays_when_unloaded(self, fresh):
+        self.load(fresh, "kohya")
+        for pipe in fresh:
+            pipe.fuse_lora(lora_scale=0.6)
+            pipe.unload_lora_weights()
+        np.testing.assert_allclose(*both(fresh, "a boat at sunset"), **CLOSE)
+
+    def test_mistakes_raise_what_diffusers_raises(self, fresh):
+        self.load(fresh, "kohya")
+        wrong = [
+            lambda pipe: pipe.set_adapters("none"),
+            lambda pipe: pipe.set_adapters(["kohya"], [1.0, 2.0]),
+            lambda pipe: pipe.load_lora_weights(DATA / "adapters", weight_name="lora_peft.safetensors", adapter_name="kohya"),
+            lambda pipe: pipe.load_lora_weights(DATA / "adapters", weight_name="none.safetensors"),
+        ]
+        for mistake in wrong:
+            raised = []
+            for pipe in fresh:
+                with pytest.raises(Exception) as caught:
+                    mistake(pipe)
+                raised.append(caught.type)
+            assert issubclass(raised[0], raised[1]), raised
 
 
 def test_diffusers_scheduler_is_taken(pair):

@@ -44,6 +44,8 @@ class AdaptedWeights final : public WeightReader {
   }
 
   std::string where() const override { return base_->where(); }
+  std::string format() const override { return base_->format(); }
+  const std::map<std::string, std::string>& metadata() const override { return base_->metadata(); }
   std::vector<std::string> names() const override { return base_->names(); }
 
   std::optional<TensorInfo> describe(std::string_view name) const override {

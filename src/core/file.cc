@@ -53,6 +53,11 @@ void File::read(void* out, std::size_t count, std::uint64_t offset) const {
   }
 }
 
+bool has_entry(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
 std::string read_file(const std::string& path, std::size_t max_bytes) {
   const File file(path);
   if (file.size() > max_bytes) fail(ErrorKind::bad_file, path, ": has ", file.size(), " bytes, expected at most ", max_bytes);

@@ -38,6 +38,9 @@ class File {
   struct stat opened_ {};
 };
 
+/// Whether there is something of that name; a dangling link counts, so that opening it says what is wrong.
+bool has_entry(const std::string& path);
+
 /// Whole content of a file of at most `max_bytes`. Throws not_found, io or bad_file.
 std::string read_file(const std::string& path, std::size_t max_bytes);
 

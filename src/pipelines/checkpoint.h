@@ -1,4 +1,4 @@
-// A folder in the diffusers layout: which networks it holds, their configs and their files.
+// A model as it lies on disk: which networks it holds, their configs and their files.
 #pragma once
 
 #include <memory>
@@ -17,16 +17,18 @@ namespace impasto {
 /// copy_weights() or a network asks.
 struct Checkpoint {
   ModelInfo info;
-  std::string tokenizer_folder;
+  std::string tokenizer_folder;  ///< empty: none was found
+  std::string tokenizer_pad;     ///< see FoundModel
   ClipTextConfig text_encoder;
   UNetConfig unet;
   VaeConfig vae;
   JsonObject scheduler;
   std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights;
   bool has_safety_checker = false;
+  std::vector<std::string> warnings = {};  ///< for every result drawn with it
 
-  /// `model` is a folder, or the name of a model in the Hub's cache. Throws not_found, bad_file or unsupported; see Pipeline::load.
-  static Checkpoint open(const std::string& model);
+  /// `name` is a folder, a single file, or the name of a model in the Hub's cache. Throws not_found, bad_file or unsupported; see Pipeline::load.
+  static Checkpoint open(const std::string& name, const ModelParts& parts = {});
 
   /// Puts memory of their own in the place of the mapped files. Throws out_of_memory when it is not there, cancelled, bad_file, io.
   void copy_weights();

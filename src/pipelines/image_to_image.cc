@@ -31,7 +31,7 @@ TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions&
 
 void check_options(const ImageToImageOptions& options, const ModelInfo& info) {
   guarded([&] {
-    const Checkpoint c = Checkpoint::open(info.path);
+    const Checkpoint c = Checkpoint::open(info.path, info.parts);
     require_drawable(settled(options, c), c);
   });
 }

@@ -112,7 +112,7 @@ TextToImageResult inpaint(const Networks& net, const InpaintOptions& options) {
 
 void check_options(const InpaintOptions& options, const ModelInfo& info) {
   guarded([&] {
-    const Checkpoint c = Checkpoint::open(info.path);
+    const Checkpoint c = Checkpoint::open(info.path, info.parts);
     std::vector<std::string> warnings;
     require_drawable(InpaintPicture(options, c, warnings).sized(), c);
   });

@@ -46,7 +46,7 @@ std::int64_t activation_memory(const UNetConfig& unet, const VaeConfig& vae, std
 std::int64_t predicted_peak_memory(const ModelInfo& info, int height, int width, int num_images) {
   constexpr std::int64_t kProcess = 64 << 20;  // code, tables, the tokenizer
   return guarded([&] {
-    const Checkpoint c = Checkpoint::open(info.path);
+    const Checkpoint c = Checkpoint::open(info.path, info.parts);
     std::int64_t weights = 0;
     for (const ComponentInfo& component : info.components) weights += component.bytes;
     return kProcess + weights + activation_memory(c.unet, c.vae, height, width, num_images, /*guided=*/true);

@@ -21,6 +21,14 @@ typename Component<T>::Build built(const Config& config, const std::shared_ptr<c
   return [=, &backend] { return std::make_shared<const T>(config, copy ? copied_weights(*weights) : weights, backend); };
 }
 
+ClipTokenizer load_tokenizer(const Checkpoint& c) {
+  if (c.tokenizer_folder.empty())
+    fail(ErrorKind::not_found, c.info.path,
+         ": a single file holds no tokenizer; put vocab.json and merges.txt, those of openai/clip-vit-large-patch14, "
+         "into a folder \"tokenizer\" beside it, or name the folder that has them (tokenizer: --tokenizer DIR)");
+  return ClipTokenizer::load(c.tokenizer_folder, c.tokenizer_pad);
+}
+
 /// Builds each network once over the mapped files, which touches hardly any of their pages: what is missing or of a wrong shape is told at
 /// load.
 void require_tensors(const Checkpoint& c, Backend& backend) {
@@ -42,8 +50,8 @@ Backend& chosen_backend(const LoadOptions& options) {
 
 Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend) {
   const CancellationScope scope(options.should_stop);
-  Checkpoint c = Checkpoint::open(path);
-  ClipTokenizer tokenizer = ClipTokenizer::load(c.tokenizer_folder);
+  Checkpoint c = Checkpoint::open(path, options.parts);
+  ClipTokenizer tokenizer = load_tokenizer(c);
   if (tokenizer.vocabulary_size() > c.text_encoder.vocabulary_size || tokenizer.max_length() > c.text_encoder.max_positions)
     fail(ErrorKind::bad_file, path, ": the tokenizer has ", tokenizer.vocabulary_size(), " ids and ", tokenizer.max_length(),
          " positions, the text encoder only ", c.text_encoder.vocabulary_size, " and ", c.text_encoder.max_positions);

@@ -103,6 +103,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   for (int k = 0; k < o.num_images; ++k) result.seeds.push_back(o.shared_generator ? first : first + static_cast<std::uint64_t>(k));
   result.height = o.height;
   result.width = o.width;
+  for (const auto& warning : c.warnings) result.warnings.push_back(warning);
   if (c.has_safety_checker) result.warnings.push_back("the model's safety checker was not run");
   return o;
 }
@@ -131,7 +132,7 @@ void require_drawable(const TextToImageOptions& options, const Checkpoint& c) {
 
 void check_options(const TextToImageOptions& options, const ModelInfo& info) {
   guarded([&] {
-    const Checkpoint c = Checkpoint::open(info.path);
+    const Checkpoint c = Checkpoint::open(info.path, info.parts);
     require_ordinary_model(c);
     require_drawable(options, c);
   });

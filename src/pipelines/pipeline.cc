@@ -53,6 +53,8 @@ Components components(const Pipeline& pipeline) {
 
 const ModelInfo& Pipeline::info() const { return impl_->networks.checkpoint.info; }
 
+const std::vector<std::string>& Pipeline::warnings() const { return impl_->networks.warnings; }
+
 std::string version() { return IMPASTO_VERSION; }
 
 }  // namespace impasto

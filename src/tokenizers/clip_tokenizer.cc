@@ -152,11 +152,11 @@ struct ClipTokenizer::Impl {
   std::int32_t start = 0, end = 0, unknown = 0, pad = 0, max_length;
 };
 
-ClipTokenizer ClipTokenizer::load(const std::string& folder) {
+ClipTokenizer ClipTokenizer::load(const std::string& folder, const std::string& pad) {
   const std::filesystem::path path(folder);
   BytePairEncoder encoder = BytePairEncoder::load((path / "vocab.json").string(), (path / "merges.txt").string());
   ClipTokenizer tokenizer;
-  tokenizer.impl_ = std::make_shared<Impl>(std::move(encoder), read_tokenizer_config(folder), folder);
+  tokenizer.impl_ = std::make_shared<Impl>(std::move(encoder), read_tokenizer_config(folder, pad), folder);
   return tokenizer;
 }
 

@@ -19,8 +19,8 @@ struct Encoding {
 class ClipTokenizer {
  public:
   /// Reads vocab.json and merges.txt, and special_tokens_map.json and tokenizer_config.json where present (the first wins: SD 2.x pads
-  /// with "!", said there only). Throws not_found, io, bad_file or unsupported.
-  static ClipTokenizer load(const std::string& folder);
+  /// with "!", said there only). `pad`: the token to pad with whatever they say, unless it is empty. Throws not_found, io, bad_file or unsupported.
+  static ClipTokenizer load(const std::string& folder, const std::string& pad = {});
 
   /// Ids of the prompt between start and end, without a limit or padding. Throws invalid_argument for invalid UTF-8 (with the byte's
   /// place) and for a prompt beyond 64 KiB.

@@ -41,8 +41,9 @@ AddedToken parse_token(const Json& value, bool special, const std::string& where
 // Collects tokens in the order in which transformers adds them.
 class ConfigReader {
  public:
-  explicit ConfigReader(const std::string& folder)
-      : config_(read_optional(folder, "tokenizer_config.json")),
+  ConfigReader(const std::string& folder, const std::string& pad)
+      : pad_(pad),
+        config_(read_optional(folder, "tokenizer_config.json")),
         map_(read_optional(folder, "special_tokens_map.json")),
         legacy_(read_optional(folder, "added_tokens.json")),
         has_decoder_(config_.has("added_tokens_decoder")) {}
@@ -68,6 +69,7 @@ class ConfigReader {
       if (config_.has(key)) named_[key] = parse_token(config_.value().at(key), false, config_.where(), key);
       if (!has_decoder_ && map_.has(key)) named_[key] = parse_token(map_.value().at(key), true, map_.where(), key);
     }
+    if (!pad_.empty()) named_["pad_token"] = {pad_, false, {}};
     result_.start = named_["bos_token"].content;
     result_.end = named_["eos_token"].content;
     result_.unknown = named_["unk_token"].content;
@@ -133,6 +135,7 @@ class ConfigReader {
     return static_cast<std::int32_t>(length);
   }
 
+  const std::string pad_;
   const JsonObject config_, map_, legacy_;
   const bool has_decoder_;
   std::map<std::string, AddedToken> named_;
@@ -142,6 +145,6 @@ class ConfigReader {
 
 }  // namespace
 
-TokenizerConfig read_tokenizer_config(const std::string& folder) { return ConfigReader(folder).read(); }
+TokenizerConfig read_tokenizer_config(const std::string& folder, const std::string& pad) { return ConfigReader(folder, pad).read(); }
 
 }  // namespace impasto

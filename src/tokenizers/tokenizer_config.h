@@ -23,7 +23,8 @@ struct TokenizerConfig {
 };
 
 /// Reads what is there as transformers 5 does: special_tokens_map.json wins over tokenizer_config.json, unless that has an
-/// added_tokens_decoder; a token named twice has the looks of the last naming. Throws io, bad_file, unsupported.
-TokenizerConfig read_tokenizer_config(const std::string& folder);
+/// added_tokens_decoder; a token named twice has the looks of the last naming. `pad`, unless it is empty, is the token to pad with whatever the files
+/// say. Throws io, bad_file, unsupported.
+TokenizerConfig read_tokenizer_config(const std::string& folder, const std::string& pad = {});
 
 }  // namespace impasto

@@ -48,21 +48,9 @@ struct Place {
   std::size_t offset = 0;
 };
 
-/// Where each tensor goes, one after the other; `bytes` is what all of them take.
-std::vector<Place> lay_out(const WeightReader& source, std::size_t& bytes) {
-  std::vector<Place> places;
-  bytes = 0;
-  for (std::string& name : source.names()) {
-    const TensorInfo info = source.describe(name).value();
-    places.push_back({std::move(name), info, bytes});
-    bytes += (info.bytes() + kAlignment - 1) / kAlignment * kAlignment;
-  }
-  return places;
-}
-
 class CopiedWeights final : public WeightReader {
  public:
-  explicit CopiedWeights(const WeightReader& source) : where_(source.where()) {
+  explicit CopiedWeights(const WeightReader& source) : where_(source.where()), format_(source.format()), metadata_(source.metadata()) {
     std::size_t bytes = 0;
     const std::vector<Place> places = lay_out(source, bytes);
     memory_.emplace(bytes + kAlignment, where_);  // a tensor without elements has an address all the same
@@ -78,6 +66,8 @@ class CopiedWeights final : public WeightReader {
   }
 
   std::string where() const override { return where_; }
+  std::string format() const override { return format_; }
+  const std::map<std::string, std::string>& metadata() const override { return metadata_; }
 
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
@@ -86,11 +76,28 @@ class CopiedWeights final : public WeightReader {
   }
 
   TensorView find(std::string_view name) const override {
+    if (const auto refusal = refused_.find(name); refusal != refused_.end()) throw refusal->second;
     const auto place = tensors_.find(name);
     return place != tensors_.end() ? place->second : TensorView{};
   }
 
  private:
+  /// Where each tensor goes, one after the other; `bytes` is what all of them take. Those of types that nobody here computes with stay out.
+  std::vector<Place> lay_out(const WeightReader& source, std::size_t& bytes) {
+    std::vector<Place> places;
+    for (std::string& name : source.names()) {
+      try {
+        const TensorInfo info = source.describe(name).value();
+        places.push_back({std::move(name), info, bytes});
+        bytes += (info.bytes() + kAlignment - 1) / kAlignment * kAlignment;
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::unsupported) throw;
+        refused_.emplace(std::move(name), error);
+      }
+    }
+    return places;
+  }
+
   static std::size_t end_of_batch(const std::vector<Place>& places, std::size_t first) {
     std::size_t end = first;
     while (end < places.size() && places[end].offset - places[first].offset < kBatchBytes) ++end;
@@ -99,9 +106,11 @@ class CopiedWeights final : public WeightReader {
 
   void copy(const WeightReader& source, const Place& place) const { source.read(place.name, memory_->at(place.offset)); }
 
-  std::string where_;
+  std::string where_, format_;
+  std::map<std::string, std::string> metadata_;
   std::optional<Memory> memory_;
   std::map<std::string, TensorView, std::less<>> tensors_;
+  std::map<std::string, Error, std::less<>> refused_;  // what to say when it is asked for
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Named tensors in a file, whatever the format.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +25,8 @@ class WeightReader {
 
   /// Where the tensors come from, for messages.
   virtual std::string where() const = 0;
+  /// "safetensors", ...
+  virtual std::string format() const = 0;
   /// Every name, sorted.
   virtual std::vector<std::string> names() const = 0;
   /// Dtype and shape as stored, from what was read when the file was opened; nothing when there is no such tensor. Throws unsupported for
@@ -31,9 +35,13 @@ class WeightReader {
   /// The same with the bytes, aligned for the dtype; they live as long as the reader. An empty view when there is no such tensor. Throws
   /// as describe(), and bad_file as check_unchanged().
   virtual TensorView find(std::string_view name) const = 0;
-  /// Copies the tensor's bytes to `out` (describe(name)->bytes() of them). Throws not_found, io, and bad_file when the file was cut or
-  /// written to since it was opened.
-  virtual void read(std::string_view name, void* out) const;
+  /// Copies `count` of the tensor's bytes from byte `begin` on to `out`. Throws not_found, io, and bad_file when the file was cut or written
+  /// to since it was opened.
+  virtual void read_range(std::string_view name, std::uint64_t begin, std::size_t count, void* out) const;
+  /// The whole tensor: describe(name)->bytes() of them.
+  void read(std::string_view name, void* out) const;
+  /// Texts that the file carries beside its tensors, by key; those beyond 64 KiB are left out.
+  virtual const std::map<std::string, std::string>& metadata() const;
   /// Throws bad_file when a file was cut or written to since it was opened: call it after the last use of mapped bytes that matters.
   virtual void check_unchanged() const {}
   /// Tells the system that the mapped bytes are not needed soon (they were packed): resident memory shrinks, content stays valid.
@@ -49,6 +57,10 @@ class WeightReader {
 /// io, bad_file.
 std::shared_ptr<const WeightReader> open_safetensors(const std::string& path);
 
+/// One file of tensors in any format that is known, told by its first bytes whatever it is called. Throws as the format's own function, and
+/// bad_file for a file of another kind.
+std::shared_ptr<const WeightReader> open_weights_file(const std::string& path);
+
 /// The weights of a component folder: `<stem>.safetensors`, or the shards that `<stem>.safetensors.index.json` lists; an `.fp16.`
 /// variant when only that is there. Throws not_found naming the folder and what was looked for.
 std::shared_ptr<const WeightReader> open_weights(const std::string& folder, const std::string& stem);
@@ -56,6 +68,16 @@ std::shared_ptr<const WeightReader> open_weights(const std::string& folder, cons
 /// The same tensors in memory of their own, read with all threads: whatever happens to the files afterwards, these stay. Throws
 /// out_of_memory, cancelled (core/cancellation.h), and as read().
 std::shared_ptr<const WeightReader> copied_weights(const WeightReader& source);
+
+/// Where a tensor lies in a file that calls it otherwise: all of tensor `name`, or part `part` of `parts` equal ranges of its rows.
+struct SourceTensor {
+  std::string name;
+  int part = 0, parts = 1;
+};
+using NameMap = std::map<std::string, SourceTensor, std::less<>>;  ///< by the new name
+
+/// The tensors of `file` that the map names, under their new names. Throws bad_file when a tensor does not divide into its parts.
+std::shared_ptr<const WeightReader> renamed_weights(std::shared_ptr<const WeightReader> file, NameMap names);
 
 /// Tensors in memory, for tests.
 std::shared_ptr<const WeightReader> in_memory_weights(std::vector<std::pair<std::string, TensorView>> tensors, std::shared_ptr<void> owner);

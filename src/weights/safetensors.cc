@@ -64,10 +64,11 @@ class SafetensorsReader : public WeightReader {
   explicit SafetensorsReader(const std::string& path) : file_(path) {
     const std::string header = read_header(file_);
     data_begin_ = kLengthBytes + header.size();
-    tensors_ = parse_safetensors_header(header, file_.size() - data_begin_, path);
+    tensors_ = parse_safetensors_header(header, file_.size() - data_begin_, path, &metadata_);
   }
 
   std::string where() const override { return file_.path(); }
+  std::string format() const override { return "safetensors"; }
 
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
@@ -92,12 +93,15 @@ class SafetensorsReader : public WeightReader {
     return {offset % size_of(*t->type->dtype) == 0 ? map().at(offset) : aligned_copy(*t), *t->type->dtype, t->shape};
   }
 
-  void read(std::string_view name, void* out) const override {
+  void read_range(std::string_view name, std::uint64_t begin, std::size_t count, void* out) const override {
     const StoredTensor* t = look_up(name);
     if (t == nullptr) fail(ErrorKind::not_found, where(), ": has no tensor ", in_quotes(name));
-    file_.read(out, static_cast<std::size_t>(t->end - t->begin), data_begin_ + t->begin);
+    IMPASTO_CHECK(begin <= t->end - t->begin && count <= t->end - t->begin - begin);
+    file_.read(out, count, data_begin_ + t->begin + begin);
     check_unchanged();
   }
+
+  const std::map<std::string, std::string>& metadata() const override { return metadata_; }
 
   void check_unchanged() const override {
     if (file_.changed()) fail(ErrorKind::bad_file, where(), ": was changed by another program while it was being read: load the model again");
@@ -143,6 +147,7 @@ class SafetensorsReader : public WeightReader {
   File file_;
   std::uint64_t data_begin_ = 0;
   std::vector<StoredTensor> tensors_;  // sorted by name
+  std::map<std::string, std::string> metadata_;
   mutable std::mutex mutex_;
   mutable std::optional<Mapping> map_;
   mutable std::map<const StoredTensor*, std::unique_ptr<std::byte[]>> copies_;

@@ -42,7 +42,7 @@ constexpr int kMaxUnknownDepth = 32;
 // Reads the header as it is parsed, without a tree in between: 1 million tensors cost 1 million records and nothing else.
 class HeaderParser : public nlohmann::json_sax<json> {
  public:
-  explicit HeaderParser(const std::string& where) : where_(where) {}
+  HeaderParser(const std::string& where, std::map<std::string, std::string>* metadata) : where_(where), kept_metadata_(metadata) {}
 
   std::vector<StoredTensor> take() { return std::move(tensors_); }
 
@@ -59,7 +59,7 @@ class HeaderParser : public nlohmann::json_sax<json> {
   }
 
   bool string(string_t& text) override {
-    if (state_ == State::metadata_value) return go(State::metadata_keys);
+    if (state_ == State::metadata_value) return keep_metadata(text);
     if (state_ != State::dtype) return scalar("a string");
     for (const StoredType& type : kStoredTypes)
       if (text == type.name) return tensor().type = &type, go(State::fields);
@@ -97,7 +97,7 @@ class HeaderParser : public nlohmann::json_sax<json> {
     if (state_ == State::names) return name == "__metadata__" ? begin_metadata() : begin_tensor(name);
     if (state_ == State::fields) return begin_field(name);
     if (state_ == State::metadata_keys) {
-      if (!metadata_.insert(name).second) fail(ErrorKind::bad_file, where_, ": the key ", in_quotes(name), " stands twice in __metadata__");
+      if (!metadata_.insert(key_ = name).second) fail(ErrorKind::bad_file, where_, ": the key ", in_quotes(name), " stands twice in __metadata__");
       return go(State::metadata_value);
     }
     return true;
@@ -171,6 +171,11 @@ class HeaderParser : public nlohmann::json_sax<json> {
     return go(State::metadata);
   }
 
+  bool keep_metadata(string_t& text) {
+    if (kept_metadata_ != nullptr && text.size() <= kMaxMetadataBytes) kept_metadata_->emplace(key_, std::move(text));
+    return go(State::metadata_keys);
+  }
+
   bool begin_tensor(string_t& name) {
     if (tensors_.size() == kMaxTensors) fail(ErrorKind::bad_file, where_, ": header lists more than ", kMaxTensors, " tensors");
     tensors_.emplace_back().name = std::move(name);
@@ -236,6 +241,8 @@ class HeaderParser : public nlohmann::json_sax<json> {
   int unknown_depth_ = 0;
   bool has_metadata_ = false;
   std::unordered_set<std::string> metadata_;
+  std::string key_;  // of the metadata being read
+  std::map<std::string, std::string>* kept_metadata_;
 };
 
 // Each tensor begins where the one before ends: no holes, no overlap, no byte left over.
@@ -259,12 +266,13 @@ void check_cover(const std::vector<StoredTensor>& tensors, std::uint64_t data_by
 
 }  // namespace
 
-std::vector<StoredTensor> parse_safetensors_header(std::string_view json_text, std::uint64_t data_bytes, const std::string& where) {
+std::vector<StoredTensor> parse_safetensors_header(std::string_view json_text, std::uint64_t data_bytes, const std::string& where,
+                                                   std::map<std::string, std::string>* metadata) {
   // The JSON parser would skip a byte order mark and take a NUL for the end of its input.
   if (json_text.starts_with('\xEF')) fail(ErrorKind::bad_file, where, ": header is not valid JSON at byte 1");
   if (const auto nul = json_text.find('\0'); nul != json_text.npos)
     fail(ErrorKind::bad_file, where, ": header is not valid JSON: NUL at byte ", nul + 1);
-  HeaderParser parser(where);
+  HeaderParser parser(where, metadata);
   json::sax_parse(json_text.begin(), json_text.end(), &parser);
   std::vector<StoredTensor> tensors = parser.take();
   check_cover(tensors, data_bytes, where);

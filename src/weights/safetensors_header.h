@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,12 +30,15 @@ struct StoredTensor {
 
 inline constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 inline constexpr std::size_t kMaxTensors = 1'000'000;
+inline constexpr std::size_t kMaxMetadataBytes = 64 << 10;  // of one text that is kept
 
 /// Tensors sorted by name, from the header's JSON; `data_bytes` is what follows it in the file. `where` names the file in messages.
+/// `metadata`, where it is asked for, gets the texts of __metadata__ that are not longer than kMaxMetadataBytes.
 ///
 /// Accepts what the safetensors library 0.8 accepts, but refuses besides, because readers disagree about it or nobody writes it: a name or
 /// metadata key that stands twice, a record written as an array, a dtype written as an object, a dimension beyond 2^63 - 1, more than
 /// 1 million tensors, unknown fields nested deeper than 32. Throws bad_file.
-std::vector<StoredTensor> parse_safetensors_header(std::string_view json, std::uint64_t data_bytes, const std::string& where);
+std::vector<StoredTensor> parse_safetensors_header(std::string_view json, std::uint64_t data_bytes, const std::string& where,
+                                                   std::map<std::string, std::string>* metadata = nullptr);
 
 }  // namespace impasto

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/fail.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/quote.h"
 #include "weights/reader.h"
@@ -26,6 +27,7 @@ class ShardedReader : public WeightReader {
   }
 
   std::string where() const override { return where_; }
+  std::string format() const override { return "safetensors"; }
 
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
@@ -43,10 +45,10 @@ class ShardedReader : public WeightReader {
     return shard != nullptr ? shard->find(name) : TensorView{};
   }
 
-  void read(std::string_view name, void* out) const override {
+  void read_range(std::string_view name, std::uint64_t begin, std::size_t count, void* out) const override {
     const WeightReader* shard = look_up(name);
     if (shard == nullptr) fail(ErrorKind::not_found, where_, ": has no tensor ", in_quotes(name));
-    shard->read(name, out);
+    shard->read_range(name, begin, count, out);
   }
 
   void check_unchanged() const override {
@@ -92,17 +94,11 @@ class ShardedReader : public WeightReader {
   std::map<std::string, const WeightReader*, std::less<>> shard_of_;
 };
 
-// Whether the folder has such an entry; a dangling link counts, so that opening it says what is wrong.
-bool has_entry(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
-}
-
 [[noreturn]] void fail_missing(const std::string& folder, const std::string& stem) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) fail(ErrorKind::not_found, folder, ": no such folder");
   for (const char* name : {"pytorch_model.bin", "diffusion_pytorch_model.bin"})
-    if (has_entry(fs::path(folder) / name))
+    if (has_entry((fs::path(folder) / name).string()))
       fail(ErrorKind::unsupported, folder, ": has ", name, " but no ", stem, ".safetensors: convert it (save_pretrained with safe_serialization)");
   fail(ErrorKind::not_found, folder, ": no weights; looked for ", stem, ".safetensors, ", stem, ".safetensors.index.json, ", stem,
        ".fp16.safetensors and ", stem, ".safetensors.index.fp16.json");
@@ -113,9 +109,9 @@ bool has_entry(const fs::path& path) {
 std::shared_ptr<const WeightReader> open_weights(const std::string& folder, const std::string& stem) {
   for (const char* variant : {"", ".fp16"}) {
     const fs::path file = fs::path(folder) / concat(stem, variant, ".safetensors");
-    if (has_entry(file)) return open_safetensors(file.string());
+    if (has_entry(file.string())) return open_safetensors(file.string());
     const fs::path index = fs::path(folder) / concat(stem, ".safetensors.index", variant, ".json");
-    if (has_entry(index)) return std::make_shared<ShardedReader>(folder, index.string());
+    if (has_entry(index.string())) return std::make_shared<ShardedReader>(folder, index.string());
   }
   fail_missing(folder, stem);
 }

@@ -62,12 +62,18 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
         "Prompt:",
         "Picture:",
         "Sampling:",
-        "Model and machine:",
+        "--vae",
+        "--text-encoder",
+        "--tokenizer",
+        "--config",
+        "--prediction-type",
+        "Model:",
+        "Machine:",
         "Output:",
         "Examples:",
         "(default 50)",
         "(default 7.5)"}},
-      {{"info", "-h"}, {"MODEL", "--json", "--width", "--height", "--num-images"}},
+      {{"info", "-h"}, {"MODEL", "--vae", "--config", "--json", "--width", "--height", "--num-images"}},
   };
   for (const auto& [arguments, parts] : pages) {
     const Ran ran = run(arguments);

@@ -10,6 +10,7 @@ import shutil
 from typing import Any
 
 from .. import _core, schedulers
+from ..adapters import Adapters
 from ..arrays import torch_if_used
 from ..config import FrozenDict, read_config
 from ..loading import checkpoint_folder, core_dtype, warn_unused
@@ -158,8 +159,56 @@ class DiffusionPipeline:
             json.dump(index, file, indent=2)
             file.write("\n")
 
+    # Adapters; those that share the UNet share them, as in diffusers
+
+    def load_lora_weights(self, pretrained_model_name_or_path_or_dict: Any, adapter_name: str | None = None, **kwargs: Any) -> None:
+        """Attaches an adapter: a `.safetensors` file, a folder or repository with one (`weight_name` says which), or its tensors by name.
+
+        kohya-ss's, LyCORIS's, PEFT's and diffusers' names; LoRA, LoCon, LoHa, LoKr, DoRA. It is merged into float32 weights, at scale 1
+        until `set_adapters` says otherwise. Raises OSError where there is no such file, or it was made for another model; ValueError for a name that is taken.
+        """
+        self._adapters.load(pretrained_model_name_or_path_or_dict, adapter_name, kwargs)
+
+    def set_adapters(self, adapter_names: str | list[str], adapter_weights: Any = None) -> None:
+        """Which adapters count, and how much: a number for all, one for each, or `{"unet": ..., "text_encoder": ...}` for each."""
+        self._adapters.choose(adapter_names, adapter_weights)
+
+    def get_active_adapters(self) -> list[str]:
+        return self._adapters.active_names()
+
+    def get_list_adapters(self) -> dict[str, list[str]]:
+        names = self._adapters.names()
+        return {"unet": names, "text_encoder": names} if names else {}
+
+    def delete_adapters(self, adapter_names: str | list[str]) -> None:
+        self._adapters.delete(adapter_names)
+
+    def unload_lora_weights(self) -> None:
+        """Takes all adapters off, but for what `fuse_lora` has fused."""
+        self._adapters.clear()
+
+    def disable_lora(self) -> None:
+        self._adapters.enable(False)
+
+    def enable_lora(self) -> None:
+        self._adapters.enable(True)
+
+    def fuse_lora(self, components: Any = (), lora_scale: float = 1.0, safe_fusing: bool = False, adapter_names: list[str] | None = None, **_: Any) -> None:
+        """Keeps what the adapters make of the weights now, `lora_scale` times, until `unfuse_lora`; they are merged either way."""
+        self._adapters.fuse(lora_scale, adapter_names)
+
+    def unfuse_lora(self, components: Any = (), **_: Any) -> None:
+        self._adapters.unfuse()
+
+    @property
+    def _adapters(self) -> Adapters:
+        if getattr(self.unet, "_adapters", None) is None:
+            if self._core is None:
+                raise NotImplementedError("adapters need a pipeline of from_pretrained; this one was put together from parts")
+            self.unet._adapters = Adapters(self._core, self.unet, self.text_encoder)
+        return self.unet._adapters
+
     from_single_file = classmethod(_not_there("from_single_file", "checkpoints in a single file"))
-    load_lora_weights = _not_there("load_lora_weights", "LoRA")
     load_textual_inversion = _not_there("load_textual_inversion", "textual inversion")
     load_ip_adapter = _not_there("load_ip_adapter", "IP adapters")
 

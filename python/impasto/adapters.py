@@ -1,0 +1,130 @@
+"""Adapters of a checkpoint, as diffusers' pipelines name, choose and mix them."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from .arrays import to_numpy
+from .loading import adapter_file
+from .once import logger
+
+
+class Adapters:
+    """The adapters of one UNet and text encoder. The networks change in place, so every pipeline that shares them sees the same."""
+
+    def __init__(self, core: Any, unet: Any, text_encoder: Any):
+        self._core, self._unet, self._text_encoder = core, unet, text_encoder
+        self._files: dict[str, Any] = {}  # name -> path, or the temporary file that tensors were written to
+        self._active: dict[str, tuple[float, float]] = {}  # name -> scales of UNet and text encoder
+        self._fused: list[tuple[Any, float, float]] | None = None
+        self._enabled = True
+
+    def load(self, source: Any, name: str | None, options: dict[str, Any]) -> None:
+        if name is None:
+            name = f"default_{len(self._files)}"
+        if name in self._files:
+            raise ValueError(f"Adapter name {name} already in use in the model - please select a new adapter name.")
+        file = _written(source) if isinstance(source, dict) else adapter_file(os.fspath(source), options)
+        before = dict(self._active)
+        self._files[name], self._active = file, {name: (1.0, 1.0)}
+        try:
+            self._merge()
+        except Exception:
+            del self._files[name]
+            self._active = before
+            raise
+
+    def choose(self, names: str | list[str], weights: Any) -> None:
+        names = [names] if isinstance(names, str) else list(names)
+        self._require(names)
+        weights = list(weights) if isinstance(weights, (list, tuple)) else [weights] * len(names)
+        if len(weights) != len(names):
+            raise ValueError(f"Length of adapter names {len(names)} is not equal to the length of the weights {len(weights)}")
+        self._active = {name: _scales(weight) for name, weight in zip(names, weights)}
+        self._enabled = True
+        self._merge()
+
+    def delete(self, names: str | list[str]) -> None:
+        names = [names] if isinstance(names, str) else list(names)
+        self._require(names)
+        for name in names:
+            del self._files[name]
+            self._active.pop(name, None)
+        self._merge()
+
+    def clear(self) -> None:
+        self._files, self._active = {}, {}
+        self._merge()
+
+    def enable(self, enabled: bool) -> None:
+        self._enabled = enabled
+        self._merge()
+
+    def fuse(self, scale: float, names: list[str] | None) -> None:
+        if names is not None:
+            self._require(names)
+        chosen = self._active if names is None else {name: self._active.get(name, (1.0, 1.0)) for name in names}
+        self._fused = [(self._files[name], scale * unet, scale * text) for name, (unet, text) in chosen.items()]
+        self._merge()
+
+    def unfuse(self) -> None:
+        self._fused = None
+        self._merge()
+
+    def names(self) -> list[str]:
+        return list(self._files)
+
+    def active_names(self) -> list[str]:
+        return list(self._active)
+
+    def _require(self, names: list[str]) -> None:
+        missing = set(names) - set(self._files)
+        if missing:
+            raise ValueError(f"Adapter name(s) {missing} not in the list of present adapters: {set(self._files)}.")
+
+    def _merge(self) -> None:
+        if self._fused is not None:
+            used = self._fused
+        else:
+            used = [(self._files[name], *scales) for name, scales in self._active.items()] if self._enabled else []
+        merged = self._core.with_loras([(getattr(file, "name", file), unet, text) for file, unet, text in used])
+        for warning in merged.warnings():
+            logger.warning("%s", warning)
+        parts = merged.components()
+        self._unet._core, self._text_encoder._core = parts["unet"], parts["text_encoder"]
+
+
+def _scales(weight: Any) -> tuple[float, float]:
+    """Scales of UNet and text encoder."""
+    if weight is None:
+        return 1.0, 1.0
+    if not isinstance(weight, dict):
+        return float(weight), float(weight)
+    unknown = set(weight) - {"unet", "text_encoder"}
+    if unknown:
+        raise ValueError(f"Got invalid key(s) {sorted(unknown)} in the weights of an adapter; there are unet and text_encoder")
+    if isinstance(weight.get("unet"), dict):
+        raise NotImplementedError("scales for single blocks of the UNet are not there; give one for all of it")
+    return float(weight.get("unet", 1.0)), float(weight.get("text_encoder", 1.0))
+
+
+def _written(tensors: dict[str, Any]) -> Any:
+    """Tensors by name as a safetensors file that lives as long as the object."""
+    header: dict[str, Any] = {}
+    parts, end = [], 0
+    for name, tensor in tensors.items():
+        data = np.ascontiguousarray(to_numpy(tensor), np.float32)
+        header[name] = {"dtype": "F32", "shape": list(data.shape), "data_offsets": [end, end + data.nbytes]}
+        end += data.nbytes
+        parts.append(data.tobytes())
+    text = json.dumps(header).encode()
+    file = tempfile.NamedTemporaryFile(prefix="impasto-adapter-", suffix=".safetensors")
+    file.write(struct.pack("<Q", len(text)) + text + b"".join(parts))
+    file.flush()
+    return file

@@ -1,0 +1,17 @@
+// What a network's config.json would say, from its tensors: for files that carry no configs.
+#pragma once
+
+#include "core/json.h"
+#include "weights/reader.h"
+
+namespace impasto {
+
+/// Configs in the form of diffusers and transformers, from names and shapes of tensors under our names. What shapes cannot tell is as in the
+/// published models: 32 groups; 8 heads with a context of 768 (SD 1.x), else 64 columns a head (SD 2.x); pictures of 512 pixels. Throws bad_file when
+/// tensors are missing that tell the size, unsupported when the shapes are none that were published: a config has to say more then.
+JsonObject derived_unet_config(const WeightReader& weights);
+JsonObject derived_vae_config(const WeightReader& weights);
+/// `open_clip`: OpenCLIP's activation (GELU) instead of CLIP's.
+JsonObject derived_text_encoder_config(const WeightReader& weights, bool open_clip);
+
+}  // namespace impasto

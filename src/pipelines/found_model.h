@@ -1,0 +1,50 @@
+// A model's networks as they were found, before their configs are parsed.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "impasto/pipeline.h"
+#include "weights/reader.h"
+
+namespace impasto {
+
+struct FoundNetwork {
+  std::string class_name;
+  std::optional<JsonObject> config;
+  std::shared_ptr<const WeightReader> weights;  ///< null: not found
+
+  explicit operator bool() const { return weights != nullptr; }
+};
+
+struct FoundModel {
+  std::string format, pipeline_class;
+  FoundNetwork text_encoder, unet, vae;
+  std::optional<JsonObject> scheduler;  ///< amended_scheduler's
+  std::string tokenizer_folder;         ///< empty: none was found
+  std::string tokenizer_pad;            ///< a token to pad with, whatever the folder says; empty: as it says
+  bool has_safety_checker = false;
+  std::vector<std::string> notes;     ///< see ModelInfo
+  std::vector<std::string> warnings;  ///< what was assumed: for every result
+};
+
+/// A folder in the diffusers layout; networks that `parts` replaces are not opened. Throws not_found, bad_file, unsupported.
+FoundModel find_in_folder(const std::string& path, const ModelParts& parts);
+
+/// A single file. Throws likewise.
+FoundModel find_in_file(const std::string& path, const ModelParts& parts);
+
+/// Puts the networks, the tokenizer and the prediction type that `parts` names in the place of the model's. Throws likewise.
+void replace_parts(FoundModel& model, const ModelParts& parts);
+
+/// A component's folder, with config.json and weights. `class_name`: of model_index.json; empty where config.json alone says it.
+FoundNetwork open_component(const std::string& folder, const std::string& component, const std::string& class_name);
+
+/// The scheduler's config as diffusers' Stable Diffusion pipelines amend it when they load: some early checkpoints leave out that timesteps start
+/// at 1 and that latents are not clipped, which DDIM and DDPM do unless told not to. `class_name`: where the config does not say it.
+JsonObject amended_scheduler(const JsonObject& stored, const std::string& class_name);
+
+}  // namespace impasto

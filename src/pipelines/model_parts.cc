@@ -1,0 +1,63 @@
+// Parts of a model that come from elsewhere.
+#include <filesystem>
+
+#include "core/fail.h"
+#include "core/file.h"
+#include "models/derived_config.h"
+#include "pipelines/found_model.h"
+#include "weights/original_layout.h"
+
+namespace impasto {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// config.json beside a file of weights, when it describes such a network.
+std::optional<JsonObject> config_beside(const std::string& file, const std::string& class_name) {
+  const std::string path = (fs::path(file).parent_path() / "config.json").string();
+  if (!has_entry(path)) return std::nullopt;
+  JsonObject config(read_json(path), path);
+  const auto architectures = config.texts("architectures", {});
+  if (config.text("_class_name", architectures.empty() ? "" : architectures.front()) != class_name) return std::nullopt;
+  return config;
+}
+
+FoundNetwork open_folder_part(const std::string& path, const char* component) {
+  if (has_entry((fs::path(path) / "config.json").string())) return open_component(path, component, "");
+  const fs::path inside = fs::path(path) / component;
+  if (has_entry((inside / "config.json").string())) return open_component(inside.string(), component, "");
+  fail(ErrorKind::not_found, path, ": has neither config.json nor a folder ", component, " with one; ", component,
+       " is a file of weights or a folder in the diffusers layout");
+}
+
+FoundNetwork open_part(const std::string& path, const char* component, const char* class_name, NameMap FileNetworks::*network) {
+  if (fs::is_directory(path)) return open_folder_part(path, component);
+  const std::shared_ptr<const WeightReader> file = open_weights_file(path);
+  const FileNetworks networks = find_networks(*file);
+  if ((networks.*network).empty()) fail(ErrorKind::bad_file, path, ": holds no ", component, " of Stable Diffusion");
+  FoundNetwork found{class_name, config_beside(path, class_name), renamed_weights(file, networks.*network)};
+  if (found.config) return found;
+  const bool vae = network == &FileNetworks::vae;
+  found.config = vae ? derived_vae_config(*found.weights) : derived_text_encoder_config(*found.weights, networks.open_clip);
+  return found;
+}
+
+std::string tokenizer_in(const std::string& folder) {
+  const fs::path inside = fs::path(folder) / "tokenizer";
+  const bool is_model = !has_entry((fs::path(folder) / "vocab.json").string()) && has_entry((inside / "vocab.json").string());
+  return is_model ? inside.string() : folder;
+}
+
+}  // namespace
+
+void replace_parts(FoundModel& model, const ModelParts& parts) {
+  if (!parts.vae.empty()) model.vae = open_part(parts.vae, "vae", "AutoencoderKL", &FileNetworks::vae);
+  if (!parts.text_encoder.empty()) model.text_encoder = open_part(parts.text_encoder, "text_encoder", "CLIPTextModel", &FileNetworks::text_encoder);
+  if (!parts.tokenizer.empty()) model.tokenizer_folder = tokenizer_in(parts.tokenizer);
+  if (parts.prediction_type.empty()) return;
+  if (parts.prediction_type != "epsilon" && parts.prediction_type != "v_prediction" && parts.prediction_type != "sample")
+    fail(ErrorKind::invalid_argument, "prediction_type is \"", parts.prediction_type, "\", allowed are epsilon, v_prediction and sample");
+  model.scheduler = model.scheduler->with("prediction_type", parts.prediction_type);
+}
+
+}  // namespace impasto

@@ -1,0 +1,21 @@
+// Which networks a single file holds, whatever naming it uses.
+#pragma once
+
+#include "weights/reader.h"
+
+namespace impasto {
+
+/// A file's networks under our names; a map is empty when the file does not hold the network.
+struct FileNetworks {
+  NameMap text_encoder, unet, vae;
+  bool open_clip = false;  ///< the text encoder has OpenCLIP's names, as in SD 2.x: its last layer is left out, since SD 2.x takes the one before
+
+  bool empty() const { return text_encoder.empty() && unet.empty() && vae.empty(); }
+};
+
+/// Finds the networks of Stable Diffusion 1.x and 2.x: in the original layout, or one alone under original names, today's or transformers'. Other
+/// tensors (EMA copies, schedules, position ids) are left out. Throws unsupported, saying what it is, for a file of another kind that is
+/// known, and bad_file for two tensors that would be one of ours.
+FileNetworks find_networks(const WeightReader& file);
+
+}  // namespace impasto
