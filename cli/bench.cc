@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include "cli/arguments.h"
-#include "cli/default_model.h"
 #include "cli/machine_arguments.h"
 #include "cli/report.h"
 #include "cli/table.h"
@@ -91,7 +90,7 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& a) {
 }
 
 int bench(const BenchArguments& arguments) {
-  const std::string model = model_or_default(arguments.model);
+  const std::string model = ready_model(arguments.model, /*quiet=*/false);
   const BenchmarkReport report = benchmark(model, arguments.load, arguments.options);
   arguments.json ? print_as_json(report, model) : print_text(report, model);
   return 0;

@@ -5,12 +5,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/download.h"
 #include "impasto/benchmark.h"
 
 namespace impasto::cli {
 
 struct BenchArguments {
-  std::string model;
+  ModelChoice model;
   LoadOptions load;
   BenchmarkOptions options;
   bool json = false;

@@ -29,6 +29,11 @@ auto unless_interrupted(std::size_t saved, const F& f) {
   }
 }
 
+Pipeline load(const std::string& path, const LoadOptions& options, const std::vector<std::string>& control_nets) {
+  const Pipeline pipeline = Pipeline::load(path, options);
+  return control_nets.empty() ? pipeline : pipeline.with_controlnets(control_nets);
+}
+
 TextToImageResult run(const Pipeline& pipeline, Task task, const InpaintOptions& options) {
   switch (task) {
     case Task::text_to_image: return pipeline.text_to_image(options);
@@ -52,7 +57,7 @@ const Pipeline& Artist::with(const std::vector<Lora>& loras) {
   progress_.begin("Loading");
   LoadOptions options = arguments_.load;
   options.should_stop = interrupted;
-  if (!plain_) plain_ = unless_interrupted(0, [&] { return Pipeline::load(path_, options); });
+  if (!plain_) plain_ = unless_interrupted(0, [&] { return load(path_, options, arguments_.control.nets); });
   if (!loras.empty()) {
     adapted_.reset();
     adapted_ = unless_interrupted(0, [&] { return plain_->with_loras(loras); });

@@ -6,7 +6,6 @@
 #include <numeric>
 #include <random>
 
-#include "cli/default_model.h"
 #include "cli/drawing.h"
 #include "cli/interrupt.h"
 #include "cli/output_path.h"
@@ -37,6 +36,7 @@ Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   InpaintOptions& options = request.options;
   if (!options.seed) options.seed = random_seed();
   request.pictures = plan_pictures(arguments.prompt, arguments.lora, options);
+  options.controls = read_controls(arguments.control);
   read_pictures(arguments.from, request.task, options);
   if (request.task != Task::text_to_image) return request;
   if (options.width == 0) options.width = model.width;
@@ -89,7 +89,7 @@ int generate(const GenerateArguments& arguments) {
   const Stopwatch watch;
   RunTimes times;
 
-  const std::string path = model_or_default(arguments.model);
+  const std::string path = ready_model(arguments.model, arguments.quiet);
   const ModelInfo model = inspect(path, arguments.load.parts);
   const Request request = settle(arguments, model);
   if (arguments.batch_size < 0)

@@ -83,6 +83,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_picture_options(*command, arguments.from, arguments.picture);
   add_sampling(*command, arguments);
   add_lora_options(*command, arguments.lora);
+  add_control_options(*command, arguments.control);
   add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
   command->footer(kExamples);

@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/control_arguments.h"
+#include "cli/download.h"
 #include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
 #include "cli/prompt_arguments.h"
@@ -13,11 +15,12 @@
 namespace impasto::cli {
 
 struct GenerateArguments {
-  std::string model;  ///< empty: the default
+  ModelChoice model;
   LoadOptions load;
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
   PictureArguments from;
   LoraArguments lora;
+  ControlArguments control;
   PromptArguments prompt;
   int batch_size = 0;  ///< pictures that are drawn together; 0: all
   std::string output;

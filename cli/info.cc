@@ -4,7 +4,6 @@
 #include <cstdio>
 
 #include "cli/arguments.h"
-#include "cli/default_model.h"
 #include "cli/machine_arguments.h"
 #include "cli/report.h"
 #include "cli/table.h"
@@ -77,10 +76,7 @@ void print_as_json(const ModelInfo& model, const InfoArguments& size, std::int64
 
 CLI::App* add_info(CLI::App& app, InfoArguments& a) {
   CLI::App* command = app.add_subcommand("info", "Show what a checkpoint holds and how much memory drawing from it needs.");
-  command
-      ->add_option("model,-m,--model", a.model,
-                   "Checkpoint: a folder, a single file, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, else the built-in model)")
-      ->type_name("MODEL");
+  add_model(*command, "model,-m,--model", a.model);
   add_parts(*command, a.parts);
   add_side(*command, "-W,--width", a.width, "Width to predict the memory for, in pixels (default: the model's own)");
   add_side(*command, "-H,--height", a.height, "Height to predict the memory for, in pixels (default: the model's own)");
@@ -92,7 +88,7 @@ CLI::App* add_info(CLI::App& app, InfoArguments& a) {
 }
 
 int info(const InfoArguments& arguments) {
-  const ModelInfo model = inspect(model_or_default(arguments.model), arguments.parts);
+  const ModelInfo model = inspect(ready_model(arguments.model, /*quiet=*/false), arguments.parts);
   InfoArguments size = arguments;
   if (size.width == 0) size.width = model.width;
   if (size.height == 0) size.height = model.height;

@@ -5,12 +5,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/download.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
 
 struct InfoArguments {
-  std::string model;
+  ModelChoice model;
   ModelParts parts;
   int width = 0, height = 0, num_images = 1;
   bool json = false;

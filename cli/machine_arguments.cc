@@ -18,12 +18,20 @@ void add_parts(CLI::App& app, ModelParts& p) {
   for (auto* option : {vae, text, tokenizer, config, prediction}) option->group("Model");
 }
 
-void add_machine(CLI::App& app, std::string& model, LoadOptions& load) {
-  auto* path =
-      app.add_option("-m,--model", model,
+void add_model(CLI::App& app, const char* names, ModelChoice& model) {
+  auto* name =
+      app.add_option(names, model.name,
                      "Checkpoint: a folder in the diffusers layout, a single file, or ORG/NAME of a model on the Hub (default: $IMPASTO_MODEL, "
                      "else the built-in model)");
-  path->type_name("MODEL")->group("Model");
+  auto* variant = app.add_option("--variant", model.variant, "Weights to download where MODEL is on the Hub and not here yet: fp16 (half the bytes)");
+  auto* verify = app.add_flag("--verify", model.verify, "Compare the files of a model of the Hub with their published hashes before they are used");
+  name->type_name("MODEL");
+  variant->type_name("NAME");
+  for (auto* option : {name, variant, verify}) option->group("Model");
+}
+
+void add_machine(CLI::App& app, ModelChoice& model, LoadOptions& load) {
+  add_model(app, "-m,--model", model);
   add_parts(app, load.parts);
   auto* device = app.add_option("--device", load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
   auto* dtype =

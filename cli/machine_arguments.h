@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/download.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
@@ -12,7 +13,10 @@ namespace impasto::cli {
 /// --vae, --text-encoder, --tokenizer, --config, --prediction-type.
 void add_parts(CLI::App& app, ModelParts& parts);
 
-/// --model, those of add_parts, --device, --dtype, --threads, --mmap, --low-memory.
-void add_machine(CLI::App& app, std::string& model, LoadOptions& load);
+/// The model under the given names, --variant, --verify.
+void add_model(CLI::App& app, const char* names, ModelChoice& model);
+
+/// --model and what goes with it, those of add_parts, --device, --dtype, --threads, --mmap, --low-memory.
+void add_machine(CLI::App& app, ModelChoice& model, LoadOptions& load);
 
 }  // namespace impasto::cli

@@ -8,14 +8,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cli/account.h"
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/download.h"
 #include "cli/generate.h"
 #include "cli/help.h"
 #include "cli/info.h"
 #include "cli/metadata.h"
 #include "cli/report.h"
 #include "cli/schedulers.h"
+#include "cli/verify.h"
 #include "impasto/impasto.h"
 
 namespace impasto::cli {
@@ -40,11 +43,18 @@ int run(int argc, char** argv) {
   SchedulersArguments schedulers_arguments;
   BenchArguments bench_arguments;
   MetadataArguments metadata_arguments;
+  DownloadArguments download_arguments;
+  VerifyArguments verify_arguments;
+  LoginArguments login_arguments;
   const CLI::App* const generate_command = add_generate(app, generate_arguments);
   const CLI::App* const info_command = add_info(app, info_arguments);
   const CLI::App* const schedulers_command = add_schedulers(app, schedulers_arguments);
   const CLI::App* const bench_command = add_bench(app, bench_arguments);
   const CLI::App* const metadata_command = add_metadata(app, metadata_arguments);
+  const CLI::App* const download_command = add_download(app, download_arguments);
+  const CLI::App* const verify_command = add_verify(app, verify_arguments);
+  const CLI::App* const login_command = add_login(app, login_arguments);
+  const CLI::App* const logout_command = add_logout(app);
   for (CLI::App* command : app.get_subcommands({})) command->get_help_ptr()->group("");  // who reads its page knows
   try {
     parse(app, argc, argv);
@@ -58,6 +68,10 @@ int run(int argc, char** argv) {
   if (schedulers_command->parsed()) return schedulers(schedulers_arguments);
   if (bench_command->parsed()) return bench(bench_arguments);
   if (metadata_command->parsed()) return metadata(metadata_arguments);
+  if (download_command->parsed()) return download(download_arguments);
+  if (verify_command->parsed()) return verify(verify_arguments);
+  if (login_command->parsed()) return login(login_arguments);
+  if (logout_command->parsed()) return logout();
   std::fputs(app.help().c_str(), stderr);
   return exit_code(ErrorKind::invalid_argument);
 }

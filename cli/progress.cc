@@ -16,11 +16,6 @@ namespace {
 
 double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
-int columns_of_stderr() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 std::string steps_text(const ProgressState& s) {
   const std::string total = std::to_string(s.total), done = std::to_string(s.done);
   return std::string(total.size() - std::min(total.size(), done.size()), ' ') + done + "/" + total;
@@ -41,17 +36,22 @@ std::string joined(std::initializer_list<std::string> parts) {
   return text;
 }
 
-/// "[====>   ]", `width` characters wide.
-std::string bar(const ProgressState& s, int width) {
-  const int inside = width - 2;
-  const int filled = static_cast<int>(static_cast<long long>(inside) * std::min(s.done, s.total) / s.total);
-  std::string text(static_cast<std::size_t>(inside), ' ');
-  std::fill_n(text.begin(), filled, '=');
-  if (filled < inside) text[static_cast<std::size_t>(filled)] = '>';
-  return "[" + text + "]";
+}  // namespace
+
+int columns_of_stderr() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-}  // namespace
+std::string bar(double done, std::size_t width) {
+  const std::size_t inside = width - 2;
+  // Half a millionth more: a fraction such as 1/3 must not fall below the character that it reaches.
+  const auto filled = static_cast<std::size_t>(static_cast<double>(inside) * std::clamp(done, 0.0, 1.0) + 5e-7);
+  std::string text(inside, ' ');
+  std::fill_n(text.begin(), filled, '=');
+  if (filled < inside) text[filled] = '>';
+  return "[" + text + "]";
+}
 
 std::string progress_entry(const ProgressState& s) {
   return s.total == 0 ? joined({s.label, as_clock(s.elapsed), s.stopping ? "stopping" : ""})
@@ -66,7 +66,7 @@ std::string progress_line(const ProgressState& s, int columns) {
   if (s.total == 0) return progress_entry(s).substr(0, width);
   for (const auto& figures : {joined({steps, speed, time}), joined({steps, time})}) {
     const int room = columns - static_cast<int>(s.label.size() + figures.size()) - 2;
-    if (room >= kSmallestBar) return s.label + " " + bar(s, room) + " " + figures;
+    if (room >= kSmallestBar) return s.label + " " + bar(static_cast<double>(s.done) / s.total, static_cast<std::size_t>(room)) + " " + figures;
   }
   for (const auto& text : {progress_entry(s), joined({steps, time})}) {
     if (text.size() <= width) return text;

@@ -19,6 +19,11 @@ struct ProgressState {
   bool stopping = false;    ///< Ctrl-C was pressed
 };
 
+int columns_of_stderr();
+
+/// "[====>   ]", `width` characters wide (at least 3), of which the share `done` is filled.
+std::string bar(double done, std::size_t width);
+
 /// One line that leaves the last 3 columns free: "Drawing [====>     ] 12/50  1.23 s/step  0:46 left", or what of it fits.
 std::string progress_line(const ProgressState& state, int columns);
 

@@ -12,6 +12,7 @@ int exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::invalid_argument:
     case ErrorKind::not_found:
+    case ErrorKind::access_denied:
     case ErrorKind::bad_file:
     case ErrorKind::unsupported: return 2;
     default: return 1;

@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers, single_files
+from test_data import adapters, checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers, single_files, torch_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -47,6 +47,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.make(models)
     single_files.make(models, out / "single_files")
+    torch_files.make(out / "torch")
     store = Store(golden)
     images.add_files(store, pictures)
     images.add_processing(store)

@@ -15,6 +15,7 @@ enum class ErrorKind {
   bad_file,          ///< a file exists but is truncated, malformed or contradicts its config
   unsupported,       ///< well-formed, but this build does not do it (unknown class, scheduler, device)
   out_of_memory,     ///< the run would not fit, or an allocation failed
+  access_denied,     ///< a server wants a login, or its owner's consent
   io,                ///< reading or writing failed (disk full, permission)
   non_finite,        ///< weights or latents hold NaN or infinity
   cancelled,         ///< a hook asked to stop

@@ -7,8 +7,11 @@
 // HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT, and curl's for proxies. docs/hub.md has the rest.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "impasto/api.h"
 
@@ -24,5 +27,71 @@ IMPASTO_API std::optional<std::string> cached_model(const std::string& name, con
 /// Where a model lies: `model` itself where that is a path on this disk or cannot be a name on the Hub, else what cached_model() finds. Throws
 /// not_found, saying how to get it, where the name is one and the cache has it not or not all of it. Never uses the network.
 IMPASTO_API std::string find_model(const std::string& model);
+
+/// How far a download is.
+struct DownloadProgress {
+  int files = 0, total_files = 0;
+  std::int64_t bytes = 0, total_bytes = 0;  ///< of the files that were not in the cache; what an earlier attempt left counts as done
+  bool waiting = false;                     ///< for another process that fetches the same file
+};
+
+struct DownloadOptions {
+  /// "fp16" fetches float16 weights where the model has them: half the bytes.
+  std::string variant;
+  /// Exactly these files (paths in the repository) instead of those that drawing needs.
+  std::vector<std::string> files;
+  /// Instead of the one in HF_TOKEN or in the token file; sent to the endpoint's host and to nobody else.
+  std::string token;
+  /// Files that are fetched at the same time, 1..64.
+  int max_workers = 8;
+  /// Reads again what is in the cache already, and fetches anew what is damaged.
+  bool verify = false;
+  /// Called on the calling thread, about ten times a second and once at the end.
+  std::function<void(const DownloadProgress&)> on_progress = {};
+  /// Asked on the calling thread, about ten times a second. What has come so far is kept for the next attempt.
+  std::function<bool()> should_stop = {};
+};
+
+struct DownloadedModel {
+  std::string path;    ///< the snapshot's folder; for ORG/NAME/FILE the file
+  std::string commit;  ///< that the revision stands for now
+  int files = 0;
+  std::int64_t bytes = 0;          ///< of all files
+  std::int64_t fetched_bytes = 0;  ///< that came over the network; 0 where everything was there
+};
+
+/// Brings a model into the cache, or what is new or missing of it, and points its revision at it once it is complete. Each file is checked against
+/// the hash that the Hub publishes before it gets its name. Any number of processes may do so at once, huggingface_hub among them; a process that is
+/// killed leaves the cache as it was, and the next goes on where it stopped. With HF_HUB_OFFLINE set it is what find_model() is.
+/// Throws invalid_argument, not_found, access_denied (the message names the page where terms are accepted, and how to log in), unsupported (not a
+/// model that can be drawn with), io (network, disk full), bad_file (what came does not have its hash), cancelled.
+IMPASTO_API DownloadedModel download(const std::string& name, const DownloadOptions& options = {});
+
+struct VerifyOptions {
+  std::function<void(const DownloadProgress&)> on_progress = {};  ///< after each megabyte
+  std::function<bool()> should_stop = {};                         ///< asked as often
+};
+
+struct VerifiedModel {
+  std::string path;  ///< the snapshot's folder
+  int files = 0;
+  std::int64_t bytes = 0;
+  std::vector<std::string> damaged;             ///< content is not what its hash says, or is gone
+  std::vector<std::string> unchecked;           ///< copies, not links to a blob: nothing says what their hash should be
+  std::vector<std::string> writable_by_others;  ///< whoever may write to a file may replace the model
+};
+
+/// Reads every file that the cache holds of a model's revision (or the one of ORG/NAME/FILE) and compares it with the hash that the Hub published
+/// when it was fetched. Never uses the network; download() with `verify` mends what is damaged. Throws invalid_argument, not_found, io, cancelled.
+IMPASTO_API VerifiedModel verify_model(const std::string& name, const VerifyOptions& options = {});
+
+/// Keeps a token where huggingface_hub does (HF_TOKEN_PATH, else $HF_HOME/token), readable by its owner alone, in the place of the one that was
+/// there. Returns the file. Throws invalid_argument for what is no token, io.
+IMPASTO_API std::string save_token(const std::string& token);
+/// Removes the kept token. Returns the file; "" where there was none. Throws io.
+IMPASTO_API std::string forget_token();
+/// Asks the endpoint whose token it is; "" stands for the one that downloads would use. Throws access_denied where the endpoint does not know it or
+/// there is none, io, bad_file for an endpoint that is no Hub.
+IMPASTO_API std::string token_account(const std::string& token = "");
 
 }  // namespace impasto

@@ -76,6 +76,14 @@ enum class PromptSyntax {
 IMPASTO_API const char* to_string(PromptSyntax syntax);                 ///< "plain", "a1111", "comfyui"
 IMPASTO_API PromptSyntax prompt_syntax_named(const std::string& name);  ///< throws invalid_argument
 
+/// A picture that a ControlNet of the pipeline follows (Zhang et al., 2023): edges, depth, a pose, as that network was trained on.
+struct Control {
+  Image image;        ///< brought to the size that is drawn by Lanczos' filter
+  float scale = 1.f;  ///< controlnet_conditioning_scale: what the network adds is multiplied by it
+  double start = 0;   ///< control_guidance_start and _end: from this share of the steps on, up to that one
+  double stop = 1;
+};
+
 /// One call's settings; names and defaults are diffusers'.
 struct TextToImageOptions {
   // What changes the picture.
@@ -120,6 +128,8 @@ struct TextToImageOptions {
   /// know it ignores it, with a warning.
   std::string schedule;
   std::optional<bool> use_karras_sigmas;  ///< true is schedule "karras", false at least not that (Karras et al., 2022); `schedule` wins
+  /// One for each ControlNet of the pipeline, in the order of Pipeline::with_controlnets.
+  std::vector<Control> controls = {};
   /// First latents instead of seeded noise, [num_images, channels, height / 8, width / 8], standard normal.
   std::optional<HostTensor> latents;
 
@@ -268,6 +278,11 @@ class IMPASTO_API Pipeline {
   /// changes partly name layers that the model lacks is used as far as it goes, with a warning in each result.
   /// Throws not_found, io, bad_file (for another model: naming what does not fit), invalid_argument, out_of_memory, cancelled.
   Pipeline with_loras(const std::vector<Lora>& loras) const;
+
+  /// This checkpoint led by ControlNets, in place of any that this pipeline has: folders in the diffusers layout (config.json and weights). Options
+  /// must then have as many `controls`. Everything else is shared.
+  /// Throws not_found, io, bad_file (for another model: naming what differs), unsupported, out_of_memory, cancelled.
+  Pipeline with_controlnets(const std::vector<std::string>& paths) const;
 
   /// For the user, in every result of this pipeline: what adapters say that this model does not have.
   const std::vector<std::string>& warnings() const;

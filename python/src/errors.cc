@@ -15,6 +15,7 @@ PyObject* type_for(ErrorKind kind) {
     case ErrorKind::not_found: return PyExc_FileNotFoundError;
     case ErrorKind::bad_file:
     case ErrorKind::io: return PyExc_OSError;
+    case ErrorKind::access_denied: return PyExc_PermissionError;
     case ErrorKind::unsupported: return PyExc_NotImplementedError;
     case ErrorKind::out_of_memory: return PyExc_MemoryError;
     case ErrorKind::non_finite: return PyExc_FloatingPointError;

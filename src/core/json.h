@@ -41,7 +41,7 @@ class JsonObject {
   JsonObject& operator=(JsonObject&&) = default;
   ~JsonObject() { dismantle(value_); }
 
-  /// The same with one field set, to a number, a text or a boolean.
+  /// The same with one field set, to a number, a text, a boolean, or a list of those.
   JsonObject with(const char* key, Json value) const;
 
   const Json& value() const { return value_; }

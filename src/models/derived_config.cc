@@ -11,6 +11,7 @@ namespace {
 constexpr int kMostLevels = 8, kMostLayers = 64;
 constexpr std::int64_t kGroups = 32, kHeadColumns = 64;
 constexpr std::int64_t kFirstContext = 768;  // of SD 1.x
+constexpr int kOpenClipLayers = 23;          // that SD 2.x runs
 constexpr std::int64_t kSecondWidth = 1024;  // of SD 2.x's text encoder
 
 /// Shapes by name.
@@ -141,6 +142,7 @@ JsonObject derived_text_encoder_config(const WeightReader& weights, bool open_cl
   const std::string tokens = "embeddings.token_embedding.weight";
   const std::int64_t width = s.dim(tokens, 1);
   if (width % kHeadColumns != 0) s.fail_unpublished("text encoder", width, "columns");
+  const int layers = s.count("encoder.layers.", ".layer_norm1.weight", 1000);
   return {{{"architectures", {"CLIPTextModel"}},
            {"model_type", "clip_text_model"},
            {"hidden_size", width},
@@ -148,7 +150,7 @@ JsonObject derived_text_encoder_config(const WeightReader& weights, bool open_cl
            {"vocab_size", s.dim(tokens, 0)},
            {"max_position_embeddings", s.dim("embeddings.position_embedding.weight", 0)},
            {"num_attention_heads", width / kHeadColumns},
-           {"num_hidden_layers", s.count("encoder.layers.", ".layer_norm1.weight", 1000)},
+           {"num_hidden_layers", open_clip ? std::min(layers, kOpenClipLayers) : layers},
            {"hidden_act", open_clip || width == kSecondWidth ? "gelu" : "quick_gelu"},
            {"layer_norm_eps", 1e-5}},
           s.where()};

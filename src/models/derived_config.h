@@ -11,7 +11,8 @@ namespace impasto {
 /// tensors are missing that tell the size, unsupported when the shapes are none that were published: a config has to say more then.
 JsonObject derived_unet_config(const WeightReader& weights);
 JsonObject derived_vae_config(const WeightReader& weights);
-/// `open_clip`: OpenCLIP's activation (GELU) instead of CLIP's.
+/// `open_clip`: OpenCLIP's activation (GELU) instead of CLIP's, and without the last of its 24 layers, where it is there: SD 2.x takes what comes
+/// before that one.
 JsonObject derived_text_encoder_config(const WeightReader& weights, bool open_clip);
 
 }  // namespace impasto

@@ -47,6 +47,19 @@ class UNet {
   /// Called with a stage's name in the checkpoint ("down_blocks.0") and its output [n, h, w, c].
   using Observer = std::function<void(std::string_view stage, const Tensor& output)>;
 
+  /// What ControlNets add (Zhang et al., 2023): to each skip, in the order in which the way down leaves them, and to the middle. m images each.
+  struct Control {
+    std::vector<Tensor> skips;
+    Tensor mid;
+  };
+
+  /// What else an evaluation may take and give.
+  struct Forward {
+    Observer observe = {};
+    Tensor* deep = nullptr;  ///< gets what forward_shallow() wants
+    const Control* control = nullptr;
+  };
+
   UNet(const UNetConfig& config, std::shared_ptr<const WeightReader> weights, Backend& backend);
   ~UNet();
   UNet(UNet&&) noexcept;
@@ -57,24 +70,18 @@ class UNet {
   Conditioning condition(const Tensor& context) const;
   /// sample [n, h, w, in_channels] to [m, h, w, out_channels], for a conditioning of m images; any h and w. m is a multiple of n: guidance
   /// asks for the same latents under two prompts, whose images are one until the first cross-attention.
-  /// `deep`, where it is asked for, gets what forward_shallow() wants.
-  Tensor forward(const Tensor& sample, double timestep, const Conditioning& context, const Observer& observe = {}, Tensor* deep = nullptr) const;
+  Tensor forward(const Tensor& sample, double timestep, const Conditioning& context, const Forward& more) const;
+  Tensor forward(const Tensor& sample, double timestep, const Conditioning& context) const;
 
   /// The same by the first level's outermost layers alone, what comes from below being left from an earlier timestep (DeepCache, Ma et al.,
   /// 2024). `deep` is forward()'s, for as many images; equal to forward() at that call's own sample and timestep.
   Tensor forward_shallow(const Tensor& sample, double timestep, const Conditioning& context, const Tensor& deep) const;
 
  private:
-  struct DownBlock;
-  struct MidBlock;
-  struct UpBlock;
   struct Layers;
-
-  Tensor embed_time(double timestep) const;
 
   UNetConfig config_;
   std::shared_ptr<const WeightReader> weights_;  // packed layers may point into it
-  Backend& backend_;
   std::unique_ptr<const Layers> layers_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "core/fail.h"
 #include "ops/ops.h"
+#include "pipelines/controllers.h"
 #include "pipelines/diagnose.h"
 #include "pipelines/options.h"
 #include "pipelines/prompts.h"
@@ -30,7 +31,7 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
       noise_(net.backend, result_.seeds, options_.shared_generator) {
   result_.warnings.insert(result_.warnings.end(), net_.warnings.begin(), net_.warnings.end());
   std::vector<ImageTexts> texts = encode_prompts(net_, options_, result_.warnings);
-  unet_.emplace(net_.unet.get(), std::move(texts), options_);
+  unet_.emplace(net_.unet.get(), std::move(texts), options_, controllers_for(net_, options_));
   result_.timings.text_encoder = watch_.lap();
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/json.h"
 #include "impasto/pipeline.h"
+#include "weights/original_layout.h"
 #include "weights/reader.h"
 
 namespace impasto {
@@ -39,6 +40,9 @@ FoundModel find_in_file(const std::string& path, const ModelParts& parts);
 
 /// Puts the networks, the tokenizer and the prediction type that `parts` names in the place of the model's. Throws likewise.
 void replace_parts(FoundModel& model, const ModelParts& parts);
+
+/// The text encoder in a file, without layers that nobody runs; `config` empty: derived from its tensors.
+FoundNetwork text_encoder_in(const std::shared_ptr<const WeightReader>& file, FileNetworks networks, std::optional<JsonObject> config);
 
 /// A component's folder, with config.json and weights. `class_name`: of model_index.json; empty where config.json alone says it.
 FoundNetwork open_component(const std::string& folder, const std::string& component, const std::string& class_name);

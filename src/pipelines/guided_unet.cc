@@ -11,12 +11,18 @@ namespace impasto {
 namespace {
 
 /// The second half of the images.
-UNet::Conditioning second_half(const UNet::Conditioning& both) {
+UNet::Conditioning second_half_of(const UNet::Conditioning& both) {
   UNet::Conditioning half;
   for (const nn::KeyValue& kv : both) {
     const std::int64_t n = kv.key.dim(0) / 2;
     half.push_back({kv.key.slice(n, n), kv.value.slice(n, n)});
   }
+  return half;
+}
+
+Conditionings second_half(const Conditionings& both) {
+  Conditionings half{second_half_of(both.unet), {}};
+  for (const UNet::Conditioning& control : both.control_nets) half.control_nets.push_back(second_half_of(control));
   return half;
 }
 
@@ -29,7 +35,8 @@ Tensor joined(const std::vector<Tensor>& images) {
 
 }  // namespace
 
-GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options)
+GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options,
+                       std::vector<Controller> controllers)
     : unet_(std::move(unet)),
       texts_(std::move(texts)),
       scale_(options.guidance_scale),
@@ -37,7 +44,20 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
       start_(options.guidance_start),
       stop_(options.guidance_stop),
       interval_(options.deep_cache_interval),
-      num_inference_steps_(options.num_inference_steps) {}
+      num_inference_steps_(options.num_inference_steps),
+      controllers_(std::move(controllers)) {}
+
+Conditionings GuidedUNet::condition(const Tensor& context) const {
+  Conditionings all{unet_->condition(context), {}};
+  for (const Controller& controller : controllers_) all.control_nets.push_back(controller.net->condition(context));
+  return all;
+}
+
+std::vector<ControlAtStep> GuidedUNet::controls_at(int step, int num_steps) const {
+  std::vector<ControlAtStep> controls;
+  for (const Controller& c : controllers_) controls.push_back({c.net.get(), &c.hint, c.scale_at(step - first_step_, num_steps - first_step_)});
+  return controls;
+}
 
 void GuidedUNet::take_turns(int num_steps) {
   const auto step = static_cast<int>(std::min<std::int64_t>(calls_++ * num_inference_steps_ / num_steps, num_inference_steps_ - 1));
@@ -56,11 +76,11 @@ GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const
     if (texts_[image].negative_prompt) negatives.push_back(negative_of(image));
   }
   const Tensor positive = joined(prompts);  // [m, tokens, c]
-  const auto led_by = [&](UNet::Conditioning c) { return ConditionedUNet(unet_, std::move(c), interval_); };
-  if (negatives.empty()) return {std::move(images), led_by(unet_->condition(positive)), {}, {}};
+  const auto led_by = [&](Conditionings c) { return ConditionedUNet(unet_, std::move(c), interval_); };
+  if (negatives.empty()) return {std::move(images), led_by(condition(positive)), {}, {}};
   const Tensor negative = joined(negatives);
-  if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(unet_->condition(positive)), led_by(unet_->condition(negative)), {}};
-  const UNet::Conditioning both = unet_->condition(ops::concat_images(negative, positive));
+  if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(condition(positive)), led_by(condition(negative)), {}};
+  const Conditionings both = condition(ops::concat_images(negative, positive));
   return {std::move(images), led_by(second_half(both)), {}, led_by(both)};
 }
 
@@ -80,22 +100,24 @@ bool GuidedUNet::guided(int step, int num_steps) const {
   return scale_ > 1 && at(start_) <= step && step < at(stop_);
 }
 
-Tensor GuidedUNet::predict(Group& group, const Tensor& sample, double timestep, bool guided) const {
-  if (!guided) return group.prompt.predict(sample, timestep);
-  if (group.both) return guide(group.both->predict(sample, timestep), scale_, rescale_);
-  const Tensor negative = group.negative->predict(sample, timestep);
-  return guide(ops::concat_images(negative, group.prompt.predict(sample, timestep)), scale_, rescale_);
+Tensor GuidedUNet::predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls) const {
+  if (!guided) return group.prompt.predict(sample, timestep, controls);
+  if (group.both) return guide(group.both->predict(sample, timestep, controls), scale_, rescale_);
+  const Tensor negative = group.negative->predict(sample, timestep, controls);
+  return guide(ops::concat_images(negative, group.prompt.predict(sample, timestep, controls)), scale_, rescale_);
 }
 
 Tensor GuidedUNet::predict(const Tensor& sample, double timestep, int step, int num_steps) {
+  if (calls_ == 0) first_step_ = step;
   take_turns(num_steps);
+  const std::vector<ControlAtStep> controls = controls_at(step, num_steps);
   const bool now = guided(step, num_steps);
-  if (groups_.size() == 1) return predict(groups_.front(), sample, timestep, now);
+  if (groups_.size() == 1) return predict(groups_.front(), sample, timestep, now, controls);
   std::vector<Tensor> predictions(texts_.size());
   for (Group& group : groups_) {
     std::vector<Tensor> samples;
     for (const std::int64_t i : group.images) samples.push_back(sample.slice(i, 1));
-    const Tensor prediction = predict(group, joined(samples), timestep, now);
+    const Tensor prediction = predict(group, joined(samples), timestep, now, controls);
     for (std::size_t i = 0; i < group.images.size(); ++i)
       predictions[static_cast<std::size_t>(group.images[i])] = prediction.slice(static_cast<std::int64_t>(i), 1);
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipelines/conditioned_unet.h"
+#include "pipelines/controllers.h"
 #include "pipelines/prompts.h"
 
 namespace impasto {
@@ -16,7 +17,8 @@ namespace impasto {
 class GuidedUNet {
  public:
   /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval and num_inference_steps.
-  GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options);
+  GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options,
+             std::vector<Controller> controllers = {});
 
   /// sample [n, h, w, in_channels] at step `step` of `num_steps` to the prediction [n, h, w, out_channels]. Steps come in order; texts take their
   /// turns by the number of calls, each being as large a part of num_inference_steps as it is of num_steps.
@@ -39,14 +41,19 @@ class GuidedUNet {
   void take_turns(int num_steps);
   Group make_group(std::vector<std::int64_t> images) const;
   std::vector<Group> make_groups() const;
-  Tensor predict(Group& group, const Tensor& sample, double timestep, bool guided) const;
+  Conditionings condition(const Tensor& context) const;
+  /// Of the ControlNets; they count from the first step that is run.
+  std::vector<ControlAtStep> controls_at(int step, int num_steps) const;
+  Tensor predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls) const;
   bool guided(int step, int num_steps) const;
 
   std::shared_ptr<const UNet> unet_;
   std::vector<ImageTexts> texts_;
   float scale_, rescale_, start_, stop_;
   int interval_, num_inference_steps_;
+  std::vector<Controller> controllers_;
   std::int64_t calls_ = 0;
+  int first_step_ = 0;
   std::vector<Turn> turns_;  // of each image
   std::vector<Group> groups_;
 };

@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "core/quote.h"
+#include "models/clip_text.h"
 #include "models/derived_config.h"
 #include "models/unet.h"
 #include "pipelines/found_model.h"
@@ -136,6 +137,12 @@ void require_networks(const WeightReader& file, const FileNetworks& networks, co
 
 }  // namespace
 
+FoundNetwork text_encoder_in(const std::shared_ptr<const WeightReader>& file, FileNetworks networks, std::optional<JsonObject> config) {
+  if (!config) config = derived_text_encoder_config(*renamed_weights(file, networks.text_encoder), networks.open_clip);
+  keep_layers(networks.text_encoder, ClipTextConfig::parse(*config).layers);
+  return {"CLIPTextModel", std::move(config), renamed_weights(file, std::move(networks.text_encoder))};
+}
+
 FoundModel find_in_file(const std::string& path, const ModelParts& parts) {
   const std::shared_ptr<const WeightReader> file = open_weights_file(path);
   const FileNetworks networks = find_networks(*file);
@@ -151,8 +158,7 @@ FoundModel find_in_file(const std::string& path, const ModelParts& parts) {
     if (!model.vae.config) model.vae.config = derived_vae_config(*model.vae.weights);
   }
   if (parts.text_encoder.empty()) {
-    model.text_encoder = {"CLIPTextModel", around.config("text_encoder"), renamed_weights(file, networks.text_encoder)};
-    if (!model.text_encoder.config) model.text_encoder.config = derived_text_encoder_config(*model.text_encoder.weights, networks.open_clip);
+    model.text_encoder = text_encoder_in(file, networks, around.config("text_encoder"));
   }
   add_scheduler(model, *file, around, networks, derived_unet, parts);
   if (networks.open_clip) model.tokenizer_pad = "!";  // OpenCLIP pads with its first token

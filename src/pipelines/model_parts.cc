@@ -35,10 +35,9 @@ FoundNetwork open_part(const std::string& path, const char* component, const cha
   const std::shared_ptr<const WeightReader> file = open_weights_file(path);
   const FileNetworks networks = find_networks(*file);
   if ((networks.*network).empty()) fail(ErrorKind::bad_file, path, ": holds no ", component, " of Stable Diffusion");
+  if (network == &FileNetworks::text_encoder) return text_encoder_in(file, networks, config_beside(path, class_name));
   FoundNetwork found{class_name, config_beside(path, class_name), renamed_weights(file, networks.*network)};
-  if (found.config) return found;
-  const bool vae = network == &FileNetworks::vae;
-  found.config = vae ? derived_vae_config(*found.weights) : derived_text_encoder_config(*found.weights, networks.open_clip);
+  if (!found.config) found.config = derived_vae_config(*found.weights);
   return found;
 }
 

@@ -66,7 +66,9 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
                {keep, built<UNet>(c.unet, c.unet_weights, backend, copy_late)},
                {keep, built<VaeDecoder>(c.vae, c.vae_weights, backend, copy_late)},
                {keep, built<VaeEncoder>(c.vae, c.vae_weights, backend, copy_late)},
+               {},
                keep,
+               options.map_weights,
                copy_late};
   if (low_memory) {
     require_tensors(c, backend);

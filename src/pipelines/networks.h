@@ -3,6 +3,7 @@
 
 #include "impasto/pipeline.h"
 #include "models/clip_text.h"
+#include "models/control_net.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "pipelines/checkpoint.h"
@@ -20,7 +21,9 @@ struct Networks {
   Component<UNet> unet;
   Component<VaeDecoder> vae_decoder;
   Component<VaeEncoder> vae_encoder;
+  std::vector<Component<ControlNet>> control_nets;
   Keep keep;                               ///< of the networks
+  bool mapped;                             ///< weights are used where the files are mapped
   bool copy_late;                          ///< weights go into memory when a network is built, not at load
   std::vector<std::string> warnings = {};  ///< for every result
 };
@@ -33,5 +36,7 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
 
 /// See Pipeline::with_loras.
 Networks with_loras(const Networks& networks, const std::vector<Lora>& loras);
+/// See Pipeline::with_controlnets.
+Networks with_control_nets(const Networks& networks, const std::vector<std::string>& paths);
 
 }  // namespace impasto

@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/memory.h"
+#include "pipelines/controllers.h"
 #include "pipelines/memory_estimate.h"
 #include "pipelines/noise.h"
 #include "schedulers/schedule.h"
@@ -98,6 +99,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   settle_prompts(o, c);
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
+  check_controls(o);
   require_memory(o, c);
 
   const std::uint64_t first = o.seed.value_or(random_seed());

@@ -40,6 +40,10 @@ Pipeline Pipeline::with_loras(const std::vector<Lora>& loras) const {
   return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{impasto::with_loras(impl_->networks, loras)})); });
 }
 
+Pipeline Pipeline::with_controlnets(const std::vector<std::string>& paths) const {
+  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{with_control_nets(impl_->networks, paths)})); });
+}
+
 void Pipeline::check(const TextToImageOptions& options) const {
   guarded([&] {
     TextToImageResult described;

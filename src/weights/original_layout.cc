@@ -154,14 +154,10 @@ void add_open_clip_layer(int layer, std::string_view rest, const std::string& fu
 }
 
 void add_open_clip(const Names& names, std::string_view prefix, MapBuilder& map) {
-  const std::string layers = std::string(prefix) + "transformer.resblocks.";
-  int last = 0, layer = 0;
-  for_each_with(names, layers, [&](const std::string&, std::string_view name) {
-    if (NameReader(name).take_number(layer)) last = std::max(last, layer);
-  });
-  for_each_with(names, layers, [&](const std::string& full, std::string_view name) {
+  for_each_with(names, std::string(prefix) + "transformer.resblocks.", [&](const std::string& full, std::string_view name) {
     NameReader reader(name);
-    if (reader.take_number(layer) && layer < last) add_open_clip_layer(layer, reader.rest(), full, map);
+    int layer = 0;
+    if (reader.take_number(layer)) add_open_clip_layer(layer, reader.rest(), full, map);
   });
   for_each_with(names, prefix, [&](const std::string& full, std::string_view name) {
     if (auto ours = to_ours(kOpenClipNames, name)) map.add(std::move(*ours), {full});
@@ -217,6 +213,14 @@ constexpr OtherKind kOtherKinds[] = {
 };
 
 }  // namespace
+
+void keep_layers(NameMap& text_encoder, int layers) {
+  std::erase_if(text_encoder, [&](const auto& entry) {
+    NameReader reader(entry.first);
+    int layer = 0;
+    return reader.take("encoder.layers.") && reader.take_number(layer) && layer >= layers;
+  });
+}
 
 FileNetworks find_networks(const WeightReader& file) {
   const Names names = file.names();

@@ -8,7 +8,7 @@ namespace impasto {
 /// A file's networks under our names; a map is empty when the file does not hold the network.
 struct FileNetworks {
   NameMap text_encoder, unet, vae;
-  bool open_clip = false;  ///< the text encoder has OpenCLIP's names, as in SD 2.x: its last layer is left out, since SD 2.x takes the one before
+  bool open_clip = false;  ///< the text encoder has OpenCLIP's names, as in SD 2.x
 
   bool empty() const { return text_encoder.empty() && unet.empty() && vae.empty(); }
 };
@@ -17,5 +17,8 @@ struct FileNetworks {
 /// tensors (EMA copies, schedules, position ids) are left out. Throws unsupported, saying what it is, for a file of another kind that is
 /// known, and bad_file for two tensors that would be one of ours.
 FileNetworks find_networks(const WeightReader& file);
+
+/// Takes out the text encoder's layers from number `layers` on: what nobody runs.
+void keep_layers(NameMap& text_encoder, int layers);
 
 }  // namespace impasto

@@ -57,12 +57,16 @@ class WeightReader {
 /// io, bad_file.
 std::shared_ptr<const WeightReader> open_safetensors(const std::string& path);
 
+/// One file of torch.save: a state dict, or a dict with one under "state_dict". Its pickle is read as data by a reader that knows a few names and
+/// refuses all others (weights/torch_pickle.h). Throws not_found, io, bad_file, unsupported.
+std::shared_ptr<const WeightReader> open_torch(const std::string& path);
+
 /// One file of tensors in any format that is known, told by its first bytes whatever it is called. Throws as the format's own function, and
 /// bad_file for a file of another kind.
 std::shared_ptr<const WeightReader> open_weights_file(const std::string& path);
 
 /// The weights of a component folder: `<stem>.safetensors`, or the shards that `<stem>.safetensors.index.json` lists; an `.fp16.`
-/// variant when only that is there. Throws not_found naming the folder and what was looked for.
+/// variant when only that is there; else the same of PyTorch's `.bin` files. Throws not_found naming the folder and what was looked for.
 std::shared_ptr<const WeightReader> open_weights(const std::string& folder, const std::string& stem);
 
 /// The same tensors in memory of their own, read with all threads: whatever happens to the files afterwards, these stay. Throws

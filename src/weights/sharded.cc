@@ -27,7 +27,7 @@ class ShardedReader : public WeightReader {
   }
 
   std::string where() const override { return where_; }
-  std::string format() const override { return "safetensors"; }
+  std::string format() const override { return shards_.empty() ? "shards" : shards_.begin()->second.reader->format(); }
 
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
@@ -77,9 +77,10 @@ class ShardedReader : public WeightReader {
   // The index may name files beside it and nothing else. A file there may be a symbolic link: that is how the Hub's cache is built.
   const Shard& open(const std::string& folder, const std::string& file) {
     if (const auto known = shards_.find(file); known != shards_.end()) return known->second;
-    if (file.find_first_of(std::string_view("/\\\0", 3)) != file.npos || !file.ends_with(".safetensors"))
-      fail(ErrorKind::bad_file, where_, ": weight_map: ", in_quotes(file), " is not the plain name of a .safetensors file in the same folder");
-    auto reader = open_safetensors((fs::path(folder) / file).string());
+    if (file.find_first_of(std::string_view("/\\\0", 3)) != file.npos || (!file.ends_with(".safetensors") && !file.ends_with(".bin")))
+      fail(ErrorKind::bad_file, where_, ": weight_map: ", in_quotes(file),
+           " is not the plain name of a .safetensors or .bin file in the same folder");
+    auto reader = open_weights_file((fs::path(folder) / file).string());
     auto names = reader->names();
     return shards_[file] = {std::move(reader), std::move(names)};
   }
@@ -94,26 +95,26 @@ class ShardedReader : public WeightReader {
   std::map<std::string, const WeightReader*, std::less<>> shard_of_;
 };
 
-[[noreturn]] void fail_missing(const std::string& folder, const std::string& stem) {
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored)) fail(ErrorKind::not_found, folder, ": no such folder");
-  for (const char* name : {"pytorch_model.bin", "diffusion_pytorch_model.bin"})
-    if (has_entry((fs::path(folder) / name).string()))
-      fail(ErrorKind::unsupported, folder, ": has ", name, " but no ", stem, ".safetensors: convert it (save_pretrained with safe_serialization)");
-  fail(ErrorKind::not_found, folder, ": no weights; looked for ", stem, ".safetensors, ", stem, ".safetensors.index.json, ", stem,
-       ".fp16.safetensors and ", stem, ".safetensors.index.fp16.json");
+/// What a component's weights may be called, the best first: safetensors before pickles, full precision before half.
+std::vector<std::string> file_names(const std::string& stem) {
+  const std::string old = stem == "model" ? "pytorch_model" : stem;  // transformers' name for pickles
+  return {stem + ".safetensors", stem + ".safetensors.index.json", stem + ".fp16.safetensors", stem + ".safetensors.index.fp16.json",
+          old + ".bin",          old + ".bin.index.json",          old + ".fp16.bin",          old + ".bin.index.fp16.json"};
 }
 
 }  // namespace
 
 std::shared_ptr<const WeightReader> open_weights(const std::string& folder, const std::string& stem) {
-  for (const char* variant : {"", ".fp16"}) {
-    const fs::path file = fs::path(folder) / concat(stem, variant, ".safetensors");
-    if (has_entry(file.string())) return open_safetensors(file.string());
-    const fs::path index = fs::path(folder) / concat(stem, ".safetensors.index", variant, ".json");
-    if (has_entry(index.string())) return std::make_shared<ShardedReader>(folder, index.string());
+  std::error_code ignored;
+  std::string looked_for;
+  for (const std::string& name : file_names(stem)) {
+    const std::string path = (fs::path(folder) / name).string();
+    if (has_entry(path) && !name.ends_with(".json")) return open_weights_file(path);
+    if (has_entry(path)) return std::make_shared<ShardedReader>(folder, path);
+    looked_for += (looked_for.empty() ? "" : ", ") + name;
   }
-  fail_missing(folder, stem);
+  if (!fs::is_directory(folder, ignored)) fail(ErrorKind::not_found, folder, ": no such folder");
+  fail(ErrorKind::not_found, folder, ": no weights; looked for ", looked_for);
 }
 
 }  // namespace impasto

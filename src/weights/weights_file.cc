@@ -27,7 +27,7 @@ Beginning read_beginning(const std::string& path) {
 
 /// A header's length below 100 MB, then its brace (or a blank before it).
 bool is_safetensors(const Beginning& b) {
-  return b.size >= 10 && b.is({}) && b.bytes[5] == 0 && b.bytes[6] == 0 && b.bytes[7] == 0 && (b.bytes[8] == '{' || b.bytes[8] == ' ');
+  return b.size >= 10 && b.bytes[5] == 0 && b.bytes[6] == 0 && b.bytes[7] == 0 && (b.bytes[8] == '{' || b.bytes[8] == ' ');
 }
 
 }  // namespace
@@ -36,8 +36,9 @@ std::shared_ptr<const WeightReader> open_weights_file(const std::string& path) {
   const Beginning b = read_beginning(path);
   if (b.size == 0) fail(ErrorKind::bad_file, path, ": is empty; get the file again");
   if (is_safetensors(b)) return open_safetensors(path);
+  if (b.is(std::string_view("PK\3\4")) || (b.is("\x80") && b.size > 1 && b.bytes[1] >= 2 && b.bytes[1] <= 5)) return open_torch(path);
   fail(ErrorKind::bad_file, path, ": begins with ", in_quotes({reinterpret_cast<const char*>(b.bytes.data()), std::min<std::size_t>(b.size, 8)}),
-       ", which is not how a model's file begins; supported are safetensors files");
+       ", which is not how a model's file begins; supported are safetensors files and PyTorch's (.ckpt, .pt, .bin)");
 }
 
 }  // namespace impasto

@@ -73,6 +73,9 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
         "Examples:",
         "(default 50)",
         "(default 7.5)"}},
+      {{"download", "--help"}, {"ORG/NAME", "--variant", "--file", "--max-workers", "--verify", "HF_HOME"}},
+      {{"login", "--help"}, {"--no-check", "standard input"}},
+      {{"verify", "--help"}, {"ORG/NAME", "--json"}},
       {{"info", "-h"}, {"MODEL", "--vae", "--config", "--json", "--width", "--height", "--num-images"}},
   };
   for (const auto& [arguments, parts] : pages) {

@@ -104,6 +104,37 @@ TEST_F(Generate, DrawsWithAdaptersAndRecordsThemAsTags) {
   EXPECT_TRUE(::impasto::test::decode(contents(folder_ / "file.png")).text.at(0).value.starts_with("a cat <lora:lora_kohya:0.5>\n"));
 }
 
+TEST_F(Generate, FollowsAPictureWithAControlNet) {
+  const std::string net = IMPASTO_TEST_DATA "/adapters/controlnet", picture = IMPASTO_TEST_DATA "/pictures/rgb.png";
+  ASSERT_EQ(run({"a cat", "-s", "5", "-o", "plain.png", "-q"}).code, 0);
+  const Ran led = run({"a cat", "-s", "5", "-o", "led.png", "--controlnet", net, "--control-image", picture, "--control-scale", "0.7"});
+  ASSERT_EQ(led.code, 0) << led.err;
+  EXPECT_NE(::impasto::test::decode(contents(folder_ / "led.png")).image.pixels,
+            ::impasto::test::decode(contents(folder_ / "plain.png")).image.pixels);
+  ASSERT_EQ(run({"a cat", "-s", "5", "-o", "two.png", "--controlnet", net, "--control-image", picture, "--controlnet", net, "--control-image",
+                 picture, "--control-scale", "0.7", "--control-scale", "0"})
+                .code,
+            0);
+  EXPECT_EQ(contents(folder_ / "two.png"), contents(folder_ / "led.png"));
+}
+
+TEST_F(Generate, SaysWhatIsWrongWithAControlNet) {
+  const std::string net = IMPASTO_TEST_DATA "/adapters/controlnet", picture = IMPASTO_TEST_DATA "/pictures/rgb.png";
+  const auto message = [&](const std::vector<std::string>& more) {
+    const Ran ran = run(more);
+    EXPECT_NE(ran.code, 0);
+    return ran.err;
+  };
+  EXPECT_TRUE(has(message({"a cat", "--controlnet", net}), "--control-image"));
+  EXPECT_TRUE(has(message({"a cat", "--control-scale", "0.5"}), "--controlnet"));
+  EXPECT_TRUE(has(message({"a cat", "--controlnet", "none", "--control-image", picture}), "none"));
+  EXPECT_TRUE(has(message({"a cat", "--controlnet", net, "--control-image", "none.png"}), "none.png"));
+  EXPECT_TRUE(has(message({"a cat", "--controlnet", net, "--control-image", picture, "--control-stop", "2"}), "controls[0]"));
+  EXPECT_TRUE(
+      has(message({"a cat", "--controlnet", net, "--control-image", picture, "--control-stop", "1", "--control-stop", "0.5"}), "one for each"));
+  EXPECT_TRUE(folder_.names().empty());
+}
+
 TEST_F(Generate, SaysWhatIsWrongWithAnAdapter) {
   const std::string folder = IMPASTO_TEST_DATA "/adapters";
   const auto message = [&](const std::vector<std::string>& more) {

@@ -135,6 +135,8 @@ TEST(DerivedConfig, TextEncodersAreThePublishedOnes) {
     EXPECT_EQ(second.layers, 23);
     EXPECT_EQ(second.activation, Activation::gelu);
   }
+  // Published files have one more; diffusers' own script writes files without it.
+  EXPECT_EQ(ClipTextConfig::parse(derived_text_encoder_config(text(1024, 24), /*open_clip=*/true)).layers, 23);
 }
 
 }  // namespace

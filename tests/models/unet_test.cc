@@ -56,7 +56,8 @@ TEST_P(UNetGolden, EqualsDiffusersAfterEveryStage) {
       stages.insert(name);
       EXPECT_TRUE(output.shape().rank() == 4 ? map_matches(golden, name, output) : tensor_matches(golden, name, output));
     };
-    unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), unet.condition(tensor_of(golden, "context", backend)), observe);
+    unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), unet.condition(tensor_of(golden, "context", backend)),
+                 {.observe = observe});
   }
   EXPECT_EQ(stages, (std::set<std::string>{"time_embedding", "conv_in", "down_blocks.0", "down_blocks.1", "down_blocks.2", "down_blocks.3",
                                            "mid_block", "up_blocks.0", "up_blocks.1", "up_blocks.2", "up_blocks.3", "conv_out"}));
@@ -100,7 +101,7 @@ TEST(UNet, ShallowPassEqualsTheWholeOneThatItsDepthsAreFrom) {
     const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
     for (const Tensor& x : {sample, sample.slice(0, 1)}) {  // the latter under two prompts, as guidance asks
       Tensor deep;
-      const std::vector<float> whole = unet.forward(x, 500, context, {}, &deep).to_host();
+      const std::vector<float> whole = unet.forward(x, 500, context, {.deep = &deep}).to_host();
       EXPECT_EQ(unet.forward_shallow(x, 500, context, deep).to_host(), whole) << golden.name();
       EXPECT_NE(unet.forward_shallow(x, 400, context, deep).to_host(), whole) << golden.name();
     }

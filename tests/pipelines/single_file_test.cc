@@ -9,6 +9,8 @@
 #include "support/expect_error.h"
 #include "support/single_file.h"
 #include "support/temporary_folder.h"
+#include "weights/make_torch.h"
+#include "weights/reader.h"
 
 namespace impasto::test {
 namespace {
@@ -71,6 +73,25 @@ TEST_P(SingleFileOf, IsDescribed) {
     EXPECT_EQ(info.components[i].parameters, folder.components[i].parameters) << info.components[i].name;  // a spare layer is not counted
     EXPECT_EQ(info.components[i].dtypes, folder.components[i].dtypes);
   }
+}
+
+TEST_P(SingleFileOf, DrawsFromAPickleAsItsFolderDoes) {
+  write_single_file(checkpoint_, file_, {.foreign_tensors = false});
+  folder_.write("model.ckpt", torch_zip_of(*open_weights_file(file_)));
+  EXPECT_EQ(drawn(folder_ / "model.ckpt", described_by(checkpoint_)), drawn(test_checkpoint(checkpoint_)));
+  EXPECT_EQ(inspect(folder_ / "model.ckpt", described_by(checkpoint_).parts).format, "PyTorch pickle (zip)");
+}
+
+TEST_P(SingleFileOf, ItsFolderMayHoldPickles) {
+  const CheckpointCopy copy(checkpoint_);
+  for (const std::string part : {"unet", "vae", "text_encoder"}) {
+    const bool text = part == "text_encoder";
+    const std::string pickles = torch_zip_of(*open_weights(copy.path(part), text ? "model" : "diffusion_pytorch_model"));
+    for (const auto& entry : fs::directory_iterator(copy.path(part)))
+      if (entry.path().filename() != "config.json") fs::remove(entry.path());
+    copy.overwrite(part + (text ? "/pytorch_model.bin" : "/diffusion_pytorch_model.bin"), pickles);
+  }
+  EXPECT_EQ(drawn(copy.path()), drawn(test_checkpoint(checkpoint_)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, SingleFileOf, ::testing::Values("tiny-sd15", "tiny-sd21", "tiny-inpaint"),

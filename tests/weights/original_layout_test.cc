@@ -64,11 +64,12 @@ TEST_F(OriginalLayout, CountsTheDecodersLevelsFromTheDeepest) {
                    "encoder.down_blocks.1.downsamplers.0.conv.bias", "encoder.mid_block.attentions.0.to_out.0.bias", "quant_conv.bias"}));
 }
 
-TEST_F(OriginalLayout, TakesFusedProjectionsApartAndLeavesOutTheLastLayer) {
+TEST_F(OriginalLayout, TakesFusedProjectionsApartAndLeavesOutLayers) {
   const std::string layers = "cond_stage_model.model.transformer.resblocks.";
   const auto source = file({"cond_stage_model.model.token_embedding.weight", layers + "0.attn.in_proj_bias", layers + "0.ln_2.bias",
                             layers + "1.attn.in_proj_bias", "cond_stage_model.model.text_projection"});
-  const FileNetworks networks = find_networks(*source);
+  FileNetworks networks = find_networks(*source);
+  keep_layers(networks.text_encoder, 1);
   EXPECT_TRUE(networks.open_clip);
   const auto text = renamed_weights(source, networks.text_encoder);
   EXPECT_EQ(text->names(), (Names{"embeddings.token_embedding.weight", "encoder.layers.0.layer_norm2.bias", "encoder.layers.0.self_attn.k_proj.bias",

@@ -60,9 +60,9 @@ TEST_F(Sharded, PrefersOneFileAndTheFullPrecision) {
 
 TEST_F(Sharded, SaysWhatItLookedFor) {
   EXPECT_ERROR(open(), not_found, folder_.path(), "model.safetensors,", "model.safetensors.index.json", "model.fp16.safetensors",
-               "model.safetensors.index.fp16.json");
+               "model.safetensors.index.fp16.json", "pytorch_model.bin");
   folder_.write("pytorch_model.bin", "pickle");
-  EXPECT_ERROR(open(), unsupported, folder_.path(), "pytorch_model.bin", "convert");
+  EXPECT_ERROR(open(), bad_file, folder_.path(), "pytorch_model.bin", "begins with \"pickle\"");
   EXPECT_ERROR(open_weights(folder_.path("none"), "model"), not_found, "none", "no such folder");
 }
 
@@ -80,7 +80,7 @@ TEST_F(Sharded, NamesTheShardThatIsMissing) {
 TEST_F(Sharded, RefusesNamesThatLeaveTheFolder) {
   write_file("outside.safetensors", "a");
   for (const std::string file : {"../outside.safetensors", "/etc/passwd", "/tmp/x.safetensors", "sub/s.safetensors", "./s.safetensors", "..", ".", "",
-                                 "s.bin", "..\\\\s.safetensors", "\\u0000.safetensors"}) {
+                                 "s.txt", "..\\\\s.safetensors", "\\u0000.safetensors"}) {
     write_index("{\"a\":\"" + file + "\"}");
     EXPECT_ERROR(open(), bad_file, "index.json", "plain name") << file;
   }

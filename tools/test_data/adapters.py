@@ -6,12 +6,15 @@ lora_processors  diffusers' attention processors, before it had PEFT
 lora_dora        PEFT's names, with a magnitude for each output
 loha, lokr       LyCORIS, made by PEFT's layers of these kinds: matrices and 3x3 convolutions, whole and factored
 lora_other       kohya-ss, for a model twice as wide
+controlnet       a ControlNet in the diffusers layout, its "zero convolutions" random as well
 """
 import peft
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import ControlNetModel, StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 
+from . import images
+from .checkpoints import with_random_weights
 from .pipelines import PLAIN, SEED, pipeline, run
 from .store import tolerance
 
@@ -29,6 +32,15 @@ CASES = {
     "attention_processors": [("lora_processors", 1.0)],
     "dora": [("lora_dora", 1.0)],
     "dora_0.4": [("lora_dora", 0.4)],
+}
+# case -> (scale, start, end) of each ControlNet, changes to the call
+CONTROLS = {
+    "control": ([(1.0, 0.0, 1.0)], {}),
+    "control_0.5": ([(0.5, 0.0, 1.0)], {}),
+    "control_first_half": ([(1.0, 0.0, 0.5)], {}),
+    "control_two": ([(0.7, 0.0, 1.0), (0.4, 0.3, 0.8)], dict(num_inference_steps=6)),
+    "control_from_a_picture": ([(0.8, 0.2, 0.7)], dict(strength=0.7, num_inference_steps=8)),
+    "control_without_guidance": ([(0.8, 0.0, 1.0)], dict(guidance_scale=1.0)),
 }
 LYCORIS = {"loha": peft.LoHaConfig, "lokr": peft.LoKrConfig}
 
@@ -116,8 +128,46 @@ def add(store, models, folder):
     make(folder, models)
     for label, uses in CASES.items():
         add_case(store, models, label, uses, lambda p, uses=uses: attach(p, folder, uses))
+    for label, (controls, changes) in CONTROLS.items():
+        add_control(store, models, folder, label, controls, changes)
     for kind in LYCORIS:
         add_case(store, models, kind, [(kind, 1.0)], lambda p, kind=kind: lycoris(p.unet, kind, folder))
+
+
+def make_controlnet(folder, models):
+    unet = UNet2DConditionModel.from_pretrained(models / CHECKPOINT / "unet", torch_dtype=torch.float32)
+    net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8, 16, 16), load_weights_from_unet=False)
+    with_random_weights(net, 700).half().save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def add_control(store, models, folder, label, controls, changes):
+    if not (folder / "controlnet").exists():
+        make_controlnet(folder / "controlnet", models)
+    call = {k: v for k, v in PLAIN.items() if "strength" not in changes or k not in ("height", "width")} | changes
+    picture, edges = images.picture(96, 80), [images.picture(70 + 9 * k, 50).convert("L").convert("RGB") for k in range(len(controls))]
+    one = lambda values: values[0] if len(values) == 1 else list(values)  # noqa: E731
+    more = {"controlnet_conditioning_scale": one([c[0] for c in controls]), "control_guidance_start": one([c[1] for c in controls]),
+            "control_guidance_end": one([c[2] for c in controls])}
+    if "strength" in changes:
+        more |= {"image": picture, "control_image": one([e.resize((96, 80), 1) for e in edges])}
+        edges = [e.resize((96, 80), 1) for e in edges]
+    else:
+        more |= {"image": one(edges)}
+    kind = StableDiffusionControlNetImg2ImgPipeline if "strength" in changes else StableDiffusionControlNetPipeline
+    runs = []
+    for double in (False, True):
+        nets = [ControlNetModel.from_pretrained(folder / "controlnet", torch_dtype=torch.float32) for _ in controls]
+        p = pipeline(kind, models / CHECKPOINT, "DDIMScheduler", {}, double, controlnet=one(nets))
+        for net in nets if double else ():
+            net.double()
+        runs.append(run(p, call | more))
+    (latents, noise, config, drawn), (better, *_) = runs
+    inputs = {f"control_{k}": images.array(e) for k, e in enumerate(edges)} | ({"image": images.array(picture)} if "strength" in changes else {})
+    settings = call | {"seed": SEED, "scheduler": config, "controls": [dict(scale=s, start=b, stop=e) for s, b, e in controls]}
+    store.add(f"adapters/{label}", settings, inputs, {"latents": latents, "picture": drawn, "drawn_0": noise},
+              {"latents": tolerance(latents, [better], floor=2e-5), "picture": {"atol": 1, "share": 0.999}}, checkpoint=CHECKPOINT)
 
 
 def attach(p, folder, uses):

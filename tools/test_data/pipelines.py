@@ -122,8 +122,8 @@ def add(store, folder, name, pipeline_class, case, plain, makers):
               {"latents": tolerance(latents, [better], floor=2e-5), "picture": {"atol": 1, "share": 0.999}}, checkpoint=checkpoint)
 
 
-def pipeline(pipeline_class, folder, scheduler, changes, double):
-    p = pipeline_class.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None, feature_extractor=None)
+def pipeline(pipeline_class, folder, scheduler, changes, double, **parts):
+    p = pipeline_class.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None, feature_extractor=None, **parts)
     p.scheduler = getattr(diffusers, scheduler).from_config(p.scheduler.config, **changes)
     p.set_progress_bar_config(disable=True)
     for network in (p.unet, p.vae, p.text_encoder) if double else ():

@@ -1,0 +1,24 @@
+// ControlNets of a run, and the pictures that they follow.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "impasto/pipeline.h"
+
+namespace impasto::cli {
+
+struct ControlArguments {
+  std::vector<std::string> nets, images;      ///< folders and files, in the same order
+  std::vector<double> scales, starts, stops;  ///< one for all, or one for each; none for the default
+};
+
+/// Adds --controlnet and what belongs to it; `arguments` must outlive the parsing.
+void add_control_options(CLI::App& app, ControlArguments& arguments);
+
+/// Reads the pictures. Throws invalid_argument when the numbers of values do not fit, and as read_image does.
+std::vector<Control> read_controls(const ControlArguments& arguments);
+
+}  // namespace impasto::cli

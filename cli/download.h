@@ -1,0 +1,34 @@
+// `impasto download`, and the same for a --model that is not here yet.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace impasto::cli {
+
+struct DownloadArguments {
+  std::string model, variant;
+  std::vector<std::string> files;
+  int max_workers = 8;
+  bool verify = false, quiet = false, json = false;
+};
+
+CLI::App* add_download(CLI::App& app, DownloadArguments& arguments);
+
+/// Returns the exit code 0; throws Error.
+int download(const DownloadArguments& arguments);
+
+/// The model that a command is to use.
+struct ModelChoice {
+  std::string name;     ///< "" is the default
+  std::string variant;  ///< of the weights, where they are downloaded
+  bool verify = false;  ///< whether to read a cached model and compare it with its hashes first
+};
+
+/// Its folder or file: as model_or_default(), and where that names a model on the Hub, what the cache has of it, else what is downloaded now, with a
+/// bar on standard error unless `quiet`. Throws as impasto::download(), bad_file for a cached model that is damaged.
+std::string ready_model(const ModelChoice& choice, bool quiet);
+
+}  // namespace impasto::cli

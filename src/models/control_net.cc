@@ -1,0 +1,115 @@
+#include "models/control_net.h"
+
+#include "core/fail.h"
+#include "models/unet_blocks.h"
+
+namespace impasto {
+
+using nn::Conv2d;
+using nn::KeyValue;
+using nn::Transformer2d;
+
+namespace {
+
+/// A picture brought down to the latents' size by convolutions with silu between them.
+struct ConditioningEmbedding {
+  Conv2d conv_in;
+  std::vector<Conv2d> blocks;  // in pairs: one keeps size and width, one halves the size and widens
+  Conv2d conv_out;
+
+  ConditioningEmbedding(const WeightScope& w, const ControlNetConfig& c)
+      : conv_in(w / "conv_in", c.conditioning_channels, c.embedding_channels.front()),
+        conv_out(w / "conv_out", c.embedding_channels.back(), c.unet.levels[0].channels) {
+    for (std::size_t i = 0; i + 1 < c.embedding_channels.size(); ++i) {
+      const std::int64_t in = c.embedding_channels[i], out = c.embedding_channels[i + 1], place = 2 * static_cast<std::int64_t>(i);
+      blocks.emplace_back(w / "blocks" / place, in, in);
+      blocks.emplace_back(w / "blocks" / (place + 1), in, out, ConvGeometry{.stride = 2});
+    }
+  }
+
+  Tensor operator()(const Tensor& picture) const {
+    const ops::Fused silu{.activation = Activation::silu};
+    Tensor h = conv_in(picture, {}, silu);
+    for (const Conv2d& block : blocks) h = block(h, {}, silu);
+    return conv_out(h);
+  }
+};
+
+}  // namespace
+
+ControlNetConfig ControlNetConfig::parse(const JsonObject& c) {
+  ControlNetConfig out;
+  if (c.text("controlnet_conditioning_channel_order", "rgb") != "rgb" || c.boolean("global_pool_conditions", false))
+    fail(ErrorKind::unsupported, c.where(),
+         ": \"controlnet_conditioning_channel_order\" other than rgb, and \"global_pool_conditions\", are not supported");
+  const std::size_t levels = c.integers("block_out_channels", {320, 640, 1280, 1280}, 1, 1 << 16).size();
+  out.unet = UNetConfig::parse(c.with("up_block_types", Json(std::vector<std::string>(levels, "UpBlock2D"))));  // it has no way up
+  out.conditioning_channels = c.integer("conditioning_channels", 3, 1, 1 << 16);
+  out.embedding_channels = c.integers("conditioning_embedding_out_channels", {16, 32, 96, 256}, 1, 1 << 16);
+  if (out.embedding_channels.size() != 4 || out.conditioning_channels != 3)
+    fail(ErrorKind::unsupported, c.where(), ": a picture of ", out.conditioning_channels, " channels brought down to 1/",
+         1 << (out.embedding_channels.size() - (out.embedding_channels.empty() ? 0 : 1)), "; supported are 3 channels and 1/8");
+  return out;
+}
+
+struct ControlNet::Layers {
+  TimeEmbedding time_embedding;
+  Conv2d conv_in;
+  ConditioningEmbedding conditioning;
+  std::vector<UNetDownBlock> down_blocks;
+  UNetMidBlock mid_block;
+  std::vector<Conv2d> controls;  // of each skip; "zero convolutions" before training
+  Conv2d mid_control;
+
+  Layers(const WeightScope& w, const ControlNetConfig& c)
+      : time_embedding(w, c.unet),
+        conv_in(w / "conv_in", c.unet.in_channels, c.unet.levels[0].channels),
+        conditioning(w / "controlnet_cond_embedding", c),
+        mid_block(w / "mid_block", c.unet),
+        mid_control(w / "controlnet_mid_block", c.unet.levels.back().channels, c.unet.levels.back().channels, nn::kConv1x1) {
+    const auto add_control = [&](std::int64_t channels) {
+      controls.emplace_back(w / "controlnet_down_blocks" / static_cast<std::int64_t>(controls.size()), channels, channels, nn::kConv1x1);
+    };
+    add_control(c.unet.levels[0].channels);
+    for (std::size_t i = 0; i < c.unet.levels.size(); ++i) {
+      down_blocks.emplace_back(w / "down_blocks" / static_cast<std::int64_t>(i), c.unet, i);
+      const std::size_t skips = down_blocks.back().resnets.size() + (down_blocks.back().downsampler ? 1 : 0);
+      for (std::size_t j = 0; j < skips; ++j) add_control(c.unet.levels[i].channels);
+    }
+  }
+};
+
+ControlNet::ControlNet(const ControlNetConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
+    : config_(c), weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
+
+ControlNet::~ControlNet() = default;
+
+UNet::Conditioning ControlNet::condition(const Tensor& context) const {
+  UNet::Conditioning out;
+  for (const UNetDownBlock& block : layers_->down_blocks)
+    for (const Transformer2d& attention : block.attentions) attention.project(context, out);
+  layers_->mid_block.attention.project(context, out);
+  return out;
+}
+
+Tensor ControlNet::embed(const Tensor& picture) const { return layers_->conditioning(picture); }
+
+UNet::Control ControlNet::forward(const Tensor& sample, double timestep, const UNet::Conditioning& conditioning, const Tensor& hint,
+                                  float scale) const {
+  const Layers& net = *layers_;
+  const KeyValue* context = conditioning.data();
+  const Tensor silu_time = ops::activate(net.time_embedding(timestep), Activation::silu);
+
+  Tensor h = ops::add(net.conv_in(sample), ops::tile_images(hint, sample.dim(0)));  // [n, h, w, c0]
+  std::vector<Tensor> skips{h};
+  for (const UNetDownBlock& block : net.down_blocks) h = block(h, silu_time, context, skips);
+  h = net.mid_block(h, silu_time, context);  // [m, ...]
+
+  UNet::Control control;
+  for (std::size_t i = 0; i < skips.size(); ++i)
+    control.skips.push_back(ops::tile_images(ops::combine({{scale, net.controls[i](skips[i])}}), h.dim(0)));
+  control.mid = ops::combine({{scale, net.mid_control(h)}});
+  return control;
+}
+
+}  // namespace impasto

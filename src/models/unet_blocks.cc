@@ -1,0 +1,114 @@
+#include "models/unet_blocks.h"
+
+#include <cmath>
+
+namespace impasto {
+
+using nn::Conv2d;
+using nn::KeyValue;
+using nn::ResnetBlock;
+using nn::Transformer2d;
+
+namespace {
+
+Transformer2d::Config attention_config(const UNetConfig& c, const UNetLevel& level) {
+  return {.channels = level.channels,
+          .context_channels = c.context_channels,
+          .heads = level.heads,
+          .layers = level.transformer_layers,
+          .groups = c.groups};
+}
+
+ResnetBlock::Config resnet_config(const UNetConfig& c, std::int64_t in, std::int64_t out) {
+  return {.in = in, .out = out, .time_channels = c.time_channels(), .groups = c.groups, .eps = c.norm_eps};
+}
+
+/// Sinusoids of the timestep, [channels]; float32 throughout, as the published models were trained.
+std::vector<float> timestep_sinusoids(double timestep, std::int64_t channels, bool flip_sin_to_cos, double freq_shift) {
+  const std::int64_t half = channels / 2;
+  std::vector<float> values(static_cast<std::size_t>(channels), 0.0f);
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float exponent = static_cast<float>(-std::log(10000.0)) * static_cast<float>(i) / static_cast<float>(half - freq_shift);
+    const float angle = static_cast<float>(timestep) * static_cast<float>(std::exp(static_cast<double>(exponent)));
+    values[flip_sin_to_cos ? half + i : i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+    values[flip_sin_to_cos ? i : half + i] = static_cast<float>(std::cos(static_cast<double>(angle)));
+  }
+  return values;
+}
+
+}  // namespace
+
+TimeEmbedding::TimeEmbedding(const WeightScope& w, const UNetConfig& c)
+    : backend_(w.backend()),
+      channels_(c.levels[0].channels),
+      flip_sin_to_cos_(c.flip_sin_to_cos),
+      freq_shift_(c.freq_shift),
+      linear_1_(w / "time_embedding.linear_1", channels_, c.time_channels()),
+      linear_2_(w / "time_embedding.linear_2", c.time_channels(), c.time_channels()) {}
+
+Tensor TimeEmbedding::operator()(double timestep) const {
+  const std::vector<float> sinusoids = timestep_sinusoids(timestep, channels_, flip_sin_to_cos_, freq_shift_);
+  const Tensor t = Tensor::from_host(backend_, {1, channels_}, sinusoids.data());
+  return linear_2_(linear_1_(t, {.activation = Activation::silu}));
+}
+
+UNetDownBlock::UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::size_t i) {
+  const UNetLevel& level = c.levels[i];
+  for (int j = 0; j < level.resnets; ++j) {
+    const std::int64_t in = j > 0 || i == 0 ? level.channels : c.levels[i - 1].channels;
+    resnets.emplace_back(w / "resnets" / j, resnet_config(c, in, level.channels));
+    if (level.down_attention) attentions.emplace_back(w / "attentions" / j, attention_config(c, level));
+  }
+  if (i + 1 < c.levels.size()) downsampler.emplace(w / "downsamplers.0.conv", level.channels, level.channels, ConvGeometry{.stride = 2});
+}
+
+Tensor UNetDownBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context) const {
+  const Tensor h = resnets[j](x, silu_time);
+  return attentions.empty() ? h : attentions[j](h, context);
+}
+
+Tensor UNetDownBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips) const {
+  for (std::size_t j = 0; j < resnets.size(); ++j) skips.push_back(h = layer(j, h, silu_time, context));
+  if (downsampler) skips.push_back(h = (*downsampler)(h));
+  return h;
+}
+
+UNetMidBlock::UNetMidBlock(const WeightScope& w, const UNetConfig& c)
+    : resnet_0(w / "resnets.0", resnet_config(c, c.levels.back().channels, c.levels.back().channels)),
+      attention(w / "attentions.0", attention_config(c, c.levels.back())),
+      resnet_1(w / "resnets.1", resnet_config(c, c.levels.back().channels, c.levels.back().channels)) {}
+
+Tensor UNetMidBlock::operator()(const Tensor& h, const Tensor& silu_time, const KeyValue*& context) const {
+  return resnet_1(attention(resnet_0(h, silu_time), context), silu_time);
+}
+
+UNetUpBlock::UNetUpBlock(const WeightScope& w, const UNetConfig& c, std::size_t i) {
+  const UNetLevel& level = c.levels[i];
+  const std::int64_t below = i + 1 < c.levels.size() ? c.levels[i + 1].channels : level.channels;
+  const std::int64_t above = i > 0 ? c.levels[i - 1].channels : level.channels;
+  for (int j = 0; j <= level.resnets; ++j) {
+    const std::int64_t in = j == 0 ? below : level.channels;
+    const std::int64_t skip = j == level.resnets ? above : level.channels;
+    resnets.emplace_back(w / "resnets" / j, resnet_config(c, in + skip, level.channels));
+    if (level.up_attention) attentions.emplace_back(w / "attentions" / j, attention_config(c, level));
+  }
+  if (i > 0) upsampler.emplace(w / "upsamplers.0.conv", level.channels, level.channels, nn::kUpsampleConv);
+}
+
+Tensor UNetUpBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips) const {
+  const Tensor joined = ops::concat_columns(x, ops::tile_images(skips.back(), x.dim(0)));
+  skips.pop_back();
+  const Tensor h = resnets[j](joined, silu_time);
+  return attentions.empty() ? h : attentions[j](h, context);
+}
+
+Tensor UNetUpBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips, Tensor* deep) const {
+  for (std::size_t j = 0; j < resnets.size(); ++j) {
+    if (deep != nullptr && j + 2 == resnets.size()) *deep = h;
+    h = layer(j, h, silu_time, context, skips);
+  }
+  if (upsampler) h = upsampler->resized(h, skips.back().dim(1), skips.back().dim(2));
+  return h;
+}
+
+}  // namespace impasto

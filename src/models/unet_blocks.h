@@ -1,0 +1,65 @@
+// What the UNet is built of, and what a ControlNet borrows of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "models/unet.h"
+#include "nn/resnet_block.h"
+
+namespace impasto {
+
+/// The timestep's sinusoids (Vaswani et al., 2017) through two linear layers.
+class TimeEmbedding {
+ public:
+  /// `w` is the network's own scope.
+  TimeEmbedding(const WeightScope& w, const UNetConfig& config);
+
+  Tensor operator()(double timestep) const;  ///< [1, time_channels]
+
+ private:
+  Backend& backend_;
+  std::int64_t channels_;
+  bool flip_sin_to_cos_;
+  double freq_shift_;
+  nn::Linear linear_1_, linear_2_;
+};
+
+struct UNetDownBlock {
+  std::vector<nn::ResnetBlock> resnets;
+  std::vector<nn::Transformer2d> attentions;  // one per resnet, or none
+  std::optional<nn::Conv2d> downsampler;
+
+  UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::size_t i);
+
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context) const;
+  /// Appends what the way up will need to `skips`.
+  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips) const;
+};
+
+struct UNetMidBlock {
+  nn::ResnetBlock resnet_0;
+  nn::Transformer2d attention;
+  nn::ResnetBlock resnet_1;
+
+  UNetMidBlock(const WeightScope& w, const UNetConfig& c);
+
+  Tensor operator()(const Tensor& h, const Tensor& silu_time, const nn::KeyValue*& context) const;
+};
+
+struct UNetUpBlock {
+  std::vector<nn::ResnetBlock> resnets;
+  std::vector<nn::Transformer2d> attentions;  // one per resnet, or none
+  std::optional<nn::Conv2d> upsampler;
+
+  /// Of level i; its input comes from the level below, its skips from this level and, the last one, from the level above.
+  UNetUpBlock(const WeightScope& w, const UNetConfig& c, std::size_t i);
+
+  /// Takes the last of the skips.
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips) const;
+  /// `deep`, where it is asked for, gets what goes into the last layer but one.
+  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips, Tensor* deep = nullptr) const;
+};
+
+}  // namespace impasto

@@ -1,0 +1,88 @@
+#include "pipelines/controllers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "core/fail.h"
+#include "pipelines/networks.h"
+
+namespace impasto {
+namespace {
+
+/// [1, h, w, 3] in 0..1.
+Tensor picture_of(const Image& image, int width, int height, Backend& backend) {
+  const Image sized = resize(image, width, height);
+  std::vector<float> values(sized.pixels.size());
+  std::transform(sized.pixels.begin(), sized.pixels.end(), values.begin(), [](std::uint8_t x) { return static_cast<float>(x) / 255; });
+  return Tensor::from_host(backend, {1, sized.height, sized.width, 3}, values.data());
+}
+
+void require_fit(const ControlNetConfig& control, const UNetConfig& unet, const std::string& path) {
+  const auto refuse = [&](const char* field, auto theirs, auto ours) {
+    fail(ErrorKind::bad_file, path, ": made for another model: its \"", field, "\" is ", theirs, ", the UNet's ", ours);
+  };
+  const UNetConfig& c = control.unet;
+  if (c.context_channels != unet.context_channels) refuse("cross_attention_dim", c.context_channels, unet.context_channels);
+  if (c.levels.size() != unet.levels.size()) refuse("block_out_channels", c.levels.size(), unet.levels.size());
+  for (std::size_t i = 0; i < c.levels.size(); ++i) {
+    if (c.levels[i].channels != unet.levels[i].channels) refuse("block_out_channels", c.levels[i].channels, unet.levels[i].channels);
+    if (c.levels[i].resnets != unet.levels[i].resnets) refuse("layers_per_block", c.levels[i].resnets, unet.levels[i].resnets);
+  }
+  if (c.in_channels != unet.out_channels) refuse("in_channels", c.in_channels, unet.out_channels);
+}
+
+}  // namespace
+
+void check_controls(const TextToImageOptions& options) {
+  for (std::size_t i = 0; i < options.controls.size(); ++i) {
+    const Control& c = options.controls[i];
+    const std::string name = concat("controls[", i, "]");
+    if (c.image.width < 1 || c.image.height < 1 ||
+        c.image.pixels.size() != 3 * static_cast<std::size_t>(c.image.width) * static_cast<std::size_t>(c.image.height))
+      fail(ErrorKind::invalid_argument, name, ".image is ", c.image.width, " x ", c.image.height, " pixels with ", c.image.pixels.size(), " bytes");
+    if (!std::isfinite(c.scale)) fail(ErrorKind::invalid_argument, name, ".scale is ", c.scale, ", which is not a number");
+    if (!(c.start >= 0 && c.start < c.stop && c.stop <= 1))
+      fail(ErrorKind::invalid_argument, name, " goes from ", c.start, " to ", c.stop, "; start has to be at least 0, stop above it and at most 1");
+  }
+  if (!options.controls.empty() && options.deep_cache_interval != 1)
+    fail(ErrorKind::unsupported, "deep_cache_interval is ", options.deep_cache_interval, "; with a ControlNet it has to be 1");
+}
+
+std::vector<Controller> controllers_for(const Networks& net, const TextToImageOptions& options) {
+  if (options.controls.size() != net.control_nets.size())
+    fail(ErrorKind::invalid_argument, "controls has ", options.controls.size(), " pictures for ", net.control_nets.size(), " ControlNets");
+  std::vector<Controller> controllers;
+  for (std::size_t i = 0; i < options.controls.size(); ++i) {
+    const Control& c = options.controls[i];
+    const auto network = net.control_nets[i].get();
+    const Tensor hint = network->embed(picture_of(c.image, options.width, options.height, net.backend));
+    controllers.push_back({network, hint, c.scale, c.start, c.stop});
+  }
+  return controllers;
+}
+
+Networks with_control_nets(const Networks& net, const std::vector<std::string>& paths) {
+  Networks changed = net;
+  changed.control_nets.clear();
+  for (const std::string& path : paths) {
+    const std::filesystem::path file = std::filesystem::path(path) / "config.json";
+    if (!std::filesystem::exists(file))
+      fail(ErrorKind::not_found, path, ": no config.json in it; a ControlNet is a folder in the diffusers layout, with config.json and weights");
+    const JsonObject config(read_json(file.string()), file.string());
+    if (const std::string name = config.text("_class_name", "ControlNetModel"); name != "ControlNetModel")
+      fail(ErrorKind::unsupported, config.where(), ": class ", name, " is not a ControlNet (ControlNetModel)");
+    const ControlNetConfig parsed = ControlNetConfig::parse(config);
+    require_fit(parsed, net.checkpoint.unet, path);
+    const std::shared_ptr<const WeightReader> weights = open_weights(path, "diffusion_pytorch_model");
+    const std::shared_ptr<const WeightReader> kept = net.copy_late || net.mapped ? weights : copied_weights(*weights);
+    const Component<ControlNet> network(net.keep, [parsed, kept, copy = net.copy_late, &backend = net.backend] {
+      return std::make_shared<const ControlNet>(parsed, copy ? copied_weights(*kept) : kept, backend);
+    });
+    network.get();  // what is missing is told now
+    changed.control_nets.push_back(network);
+  }
+  return changed;
+}
+
+}  // namespace impasto

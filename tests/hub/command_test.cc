@@ -1,0 +1,224 @@
+// impasto download, login, logout and verify as processes, and --model with a name.
+#include <csignal>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "cli/process.h"
+#include "hub/hub_server.h"
+
+namespace impasto {
+namespace {
+namespace fs = std::filesystem;
+
+using cli::test::Ran;
+using cli::test::run;
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+class HubCommand : public ::testing::Test {
+ protected:
+  std::string token_file() const { return hub_.home() + "/token"; }
+
+  static void expect_refused(const Ran& ran, int code, std::initializer_list<std::string> parts) {
+    EXPECT_EQ(ran.code, code);
+    EXPECT_EQ(ran.out, "");
+    for (const std::string& part : parts) EXPECT_TRUE(has(ran.err, part)) << ran.err << "lacks: " << part;
+  }
+
+  test::HubServer hub_;
+};
+
+TEST_F(HubCommand, DownloadPrintsTheFolder) {
+  const Ran ran = run({"download", "org/tiny"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, find_model("org/tiny") + "\n");
+  EXPECT_TRUE(has(ran.err, "Downloading 100 %")) << ran.err;
+  EXPECT_TRUE(has(ran.err, "12 files")) << ran.err;
+  const Ran again = run({"download", "org/tiny"});
+  EXPECT_TRUE(has(again.err, "nothing to fetch")) << again.err;
+  EXPECT_EQ(run({"download", "org/tiny", "-q"}).err, "");
+}
+
+TEST_F(HubCommand, DownloadReportsAsJson) {
+  const Ran ran = run({"download", "org/tiny", "--json", "--quiet", "--file", "unet/config.json", "--file", "vae/config.json"});
+  const Json report = Json::parse(ran.out);
+  EXPECT_EQ(report.at("files"), 2);
+  EXPECT_EQ(report.at("path").get<std::string>() + "\n", hub_.repository() + "/snapshots/" + report.at("commit").get<std::string>() + "\n");
+  const Ran wrong = run({"download", "org/none", "--json"});
+  EXPECT_EQ(Json::parse(wrong.out).at("error").at("kind"), "access_denied");
+  EXPECT_EQ(wrong.code, 2);
+}
+
+TEST_F(HubCommand, DownloadShowsABarOnATerminal) {
+  hub_.publish("unet/diffusion_pytorch_model.safetensors", test::noise(2 << 20));
+  hub_.misbehave_for_file("unet/diffusion_pytorch_model.safetensors", {{"pause", 0.02}});
+  const Ran ran = cli::test::run_on_terminal({"download", "org/tiny"}, 80);
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_TRUE(has(ran.out, "\rDownloading [")) << ran.out;
+  EXPECT_TRUE(has(ran.out, " MB/")) << ran.out;
+}
+
+TEST_F(HubCommand, DownloadStopsAtCtrlCAndGoesOnLater) {
+  hub_.publish("unet/diffusion_pytorch_model.safetensors", test::noise(4 << 20));
+  hub_.misbehave_for_file("unet/diffusion_pytorch_model.safetensors", {{"pause", 0.1}});
+  const Ran ran = cli::test::run_and_signal({"download", "org/tiny"}, "Downloading", SIGINT);
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_TRUE(has(ran.err, "impasto: stopped")) << ran.err;
+  hub_.misbehave(Json::object());
+  EXPECT_EQ(run({"download", "org/tiny"}).code, 0);
+  EXPECT_EQ(hub_.damage(), "");
+}
+
+TEST_F(HubCommand, AModelThatIsNotHereIsFetchedOnce) {
+  const Ran ran = run({"info", "org/tiny"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_TRUE(has(ran.err, "Downloading org/tiny")) << ran.err;
+  hub_.requests();
+  EXPECT_EQ(run({"info", "org/tiny"}).err, "");
+  EXPECT_EQ(hub_.requests().size(), 0u);
+  EXPECT_EQ(run({"info"}, {.environment = {"IMPASTO_MODEL=org/tiny"}}).code, 0);
+}
+
+TEST_F(HubCommand, AFolderOfThatNameIsNotLookedForElsewhere) {
+  const test::TemporaryFolder here;
+  fs::create_directories(here / "org");
+  expect_refused(run({"info", "org/tiny"}, {.folder = here.path()}), 2, {"org/tiny: no such folder", "impasto download org/tiny"});
+  EXPECT_EQ(hub_.requests().size(), 0u);
+  EXPECT_EQ(run({"download", "org/tiny"}, {.folder = here.path()}).code, 0);
+  EXPECT_EQ(run({"info", "org/tiny"}, {.folder = here.path()}).code, 0);
+}
+
+TEST_F(HubCommand, OfflineNothingIsFetched) {
+  expect_refused(run({"info", "org/tiny"}, {.environment = {"HF_HUB_OFFLINE=1"}}), 2, {"org/tiny is not in the cache", "HF_HUB_OFFLINE"});
+  EXPECT_EQ(hub_.requests().size(), 0u);
+}
+
+TEST_F(HubCommand, PicturesNameTheModelNotItsCommit) {
+  const test::TemporaryFolder here;
+  const Ran ran = run({"generate", "a cat", "-m", "org/tiny", "--steps", "1", "-W", "64", "-H", "64", "-o", here / "a.png"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_TRUE(has(ran.err, "\ntiny: ")) << ran.err;
+  EXPECT_TRUE(has(run({"metadata", here / "a.png"}).out, "Model: tiny,"));
+}
+
+TEST_F(HubCommand, LoginKeepsTheTokenForItsOwnerAlone) {
+  const Ran ran = run({"login"}, {.input = "hf_good\n"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "Logged in as painter; the token is kept in " + token_file() + "\n");
+  EXPECT_EQ(test::content_of(token_file()), "hf_good");
+  struct stat s {};
+  ASSERT_EQ(::stat(token_file().c_str(), &s), 0);
+  EXPECT_EQ(s.st_mode & 0777, 0600u);
+  ::chmod(token_file().c_str(), 0644);
+  EXPECT_EQ(run({"login"}, {.input = "hf_accepted"}).code, 0);
+  ::stat(token_file().c_str(), &s);
+  EXPECT_EQ(s.st_mode & 0777, 0600u) << "also where it was open to others before";
+  EXPECT_EQ(test::content_of(token_file()), "hf_accepted");
+}
+
+TEST_F(HubCommand, LoginMakesFoldersForItsOwnerAlone) {
+  const std::string folder = hub_.home() + "/new/er";
+  EXPECT_EQ(run({"login", "--no-check"}, {.input = "hf_x", .environment = {"HF_HOME=" + folder}}).code, 0);
+  struct stat s {};
+  ASSERT_EQ(::stat(folder.c_str(), &s), 0);
+  EXPECT_EQ(s.st_mode & 0777, 0700u);
+}
+
+TEST_F(HubCommand, LoginRefusesWhatTheHubDoesNotKnow) {
+  expect_refused(run({"login"}, {.input = "hf_canary\n"}), 2, {"does not know this token", "/settings/tokens"});
+  expect_refused(run({"login"}, {.input = "\n"}), 2, {"no token was given"});
+  expect_refused(run({"login"}, {.input = "hf_a b\n"}), 2, {"not a token"});
+  expect_refused(run({"login"}, {.input = std::string(100'000, 'a')}), 2, {"longer than any token"});
+  EXPECT_FALSE(fs::exists(token_file()));
+}
+
+TEST_F(HubCommand, LoginWithoutANetworkKeepsTheTokenAndSaysSo) {
+  for (const std::string variable : {"HF_HUB_OFFLINE=1", "HF_ENDPOINT=http://127.0.0.1:1"}) {
+    const Ran ran = run({"login"}, {.input = "hf_good", .environment = {variable}});
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    EXPECT_TRUE(has(ran.err, "could not be checked")) << ran.err;
+    EXPECT_EQ(test::content_of(token_file()), "hf_good");
+  }
+}
+
+TEST_F(HubCommand, LoginDoesNotShowWhatIsTyped) {
+  const Ran ran = cli::test::run_on_terminal({"login"}, 80, {}, "not shown): ", "hf_good\n");
+  EXPECT_EQ(ran.code, 0) << ran.out;
+  EXPECT_FALSE(has(ran.out, "hf_good")) << ran.out;
+  EXPECT_TRUE(has(ran.out, "Logged in as painter"));
+}
+
+TEST_F(HubCommand, LogoutForgetsTheToken) {
+  run({"login"}, {.input = "hf_good"});
+  EXPECT_EQ(run({"logout"}).out, "Logged out; " + token_file() + " is removed\n");
+  EXPECT_FALSE(fs::exists(token_file()));
+  EXPECT_EQ(run({"logout"}).out, "No token was kept\n");
+  EXPECT_TRUE(has(run({"logout"}, {.environment = {"HF_TOKEN=hf_good"}}).err, "HF_TOKEN holds a token"));
+}
+
+TEST_F(HubCommand, TheTokenIsInNoOutput) {
+  hub_.misbehave({{"gated", true}});
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"download", "org/tiny"},
+                                                    {"download", "org/tiny", "--json"},
+                                                    {"info", "org/tiny"},
+                                                    {"login"},
+                                                    {"logout"},
+                                                    {"verify", "org/tiny"}}) {
+    const Ran ran = run(arguments, {.input = "hf_canary", .environment = {"HF_TOKEN=hf_canary"}});
+    EXPECT_FALSE(has(ran.out + ran.err, "hf_canary")) << arguments[0] << ran.out << ran.err;
+  }
+}
+
+TEST_F(HubCommand, SignedAddressesAreInNoOutput) {
+  for (const Json& fault :
+       {Json{{"flip", 5}}, Json{{"longer", 5}}, Json{{"redirect", "ftp://127.0.0.1/x?X-Signature=s3cret"}}, Json{{"status", 404}}}) {
+    hub_.misbehave_for_file("unet/diffusion_pytorch_model.safetensors", fault);
+    const Ran ran = run({"download", "org/tiny"});
+    EXPECT_NE(ran.code, 0);
+    EXPECT_FALSE(has(ran.out + ran.err, "s3cret")) << ran.err;
+    EXPECT_FALSE(has(ran.out + ran.err, "X-Signature")) << ran.err;
+  }
+}
+
+TEST_F(HubCommand, VerifyNamesEachDamagedFile) {
+  run({"download", "org/tiny", "-q"});
+  const Ran good = run({"verify", "org/tiny"});
+  EXPECT_EQ(good.code, 0) << good.err;
+  EXPECT_TRUE(has(good.out, "12 files")) << good.out;
+  const std::string folder = find_model("org/tiny");
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_symlink()) continue;
+    const std::string blob = fs::canonical(entry.path()).string(), content = test::content_of(blob);
+    const std::string path = entry.path().lexically_relative(folder).string();
+    std::string flipped = content;
+    flipped[flipped.size() / 2] ^= 1;
+    std::ofstream(blob, std::ios::binary) << flipped;
+    expect_refused(run({"verify", "org/tiny", "-q"}), 2, {"damaged: " + path + ";", "impasto download org/tiny --verify"});
+    expect_refused(run({"info", "org/tiny", "--verify"}), 2, {"damaged: " + path});
+    std::ofstream(blob, std::ios::binary) << content;
+  }
+  EXPECT_EQ(run({"info", "org/tiny", "--verify"}).code, 0);
+  fs::remove(fs::canonical(folder + "/vae/config.json"));
+  expect_refused(run({"verify", "org/tiny", "-q"}), 2, {"damaged: vae/config.json;"});
+  EXPECT_EQ(run({"download", "org/tiny", "--verify"}).code, 0);
+  EXPECT_EQ(run({"verify", "org/tiny"}).code, 0);
+}
+
+TEST_F(HubCommand, VerifyWarnsOfFilesThatOthersMayReplace) {
+  run({"download", "org/tiny", "-q"});
+  const std::string folder = find_model("org/tiny");
+  ::chmod(fs::canonical(folder + "/unet/config.json").c_str(), 0666);
+  fs::copy_file(fs::canonical(folder + "/vae/config.json"), folder + "/copy.json");
+  const Ran ran = run({"verify", "org/tiny", "--json"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_TRUE(has(ran.err, "others may write to unet/config.json")) << ran.err;
+  EXPECT_TRUE(has(ran.err, "could not be compared: copy.json")) << ran.err;
+  EXPECT_EQ(Json::parse(ran.out).at("writable_by_others"), Json::array({"unet/config.json"}));
+}
+
+TEST_F(HubCommand, VerifyOfWhatIsNotHereSaysSo) { expect_refused(run({"verify", "org/tiny"}), 2, {"not in the cache", "impasto download org/tiny"}); }
+
+}  // namespace
+}  // namespace impasto

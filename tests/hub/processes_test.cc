@@ -1,0 +1,117 @@
+// Several processes on one cache, and processes that are killed.
+#include <csignal>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hub/hub_server.h"
+#include "support/expect_error.h"
+
+namespace impasto {
+namespace {
+namespace fs = std::filesystem;
+
+const std::string kUnet = "unet/diffusion_pytorch_model.safetensors";
+constexpr std::int64_t kUnetBytes = 3 << 20;
+
+class ProcessesTest : public ::testing::Test {
+ protected:
+  ProcessesTest() { hub_.publish(kUnet, test::noise(kUnetBytes)); }
+
+  /// download() in a process of its own, which ends with 0 if it succeeds; killed once `kill_after` bytes are there.
+  pid_t start(std::int64_t kill_after = INT64_MAX) const {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    try {
+      DownloadOptions options;
+      options.on_progress = [&](const DownloadProgress& p) {
+        if (p.bytes >= kill_after) ::kill(::getpid(), SIGKILL);
+      };
+      hub_.download("org/tiny", options);
+      ::_exit(0);
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "%s\n", e.what());
+      ::_exit(1);
+    }
+  }
+
+  static int end_of(pid_t child) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return status;
+  }
+
+  void expect_all_succeed(int processes) {
+    std::vector<pid_t> children;
+    for (int i = 0; i < processes; ++i) children.push_back(start());
+    for (const pid_t child : children) EXPECT_EQ(end_of(child), 0);
+    EXPECT_EQ(hub_.damage(), "");
+    EXPECT_TRUE(hub_.leftovers().empty());
+    EXPECT_TRUE(cached_model("org/tiny"));
+  }
+
+  test::HubServer hub_;
+};
+
+TEST_F(ProcessesTest, AtOnceFetchEachFileOnce) {
+  expect_all_succeed(4);
+  EXPECT_EQ(hub_.requests_for(kUnet).size(), 1u);
+}
+
+TEST_F(ProcessesTest, WithoutLocksFetchMoreAndSpoilNothing) {
+  fs::create_directories(hub_.cache());
+  std::ofstream(hub_.cache() + "/.locks") << "no folder, so that no lock can be had";
+  expect_all_succeed(8);
+}
+
+TEST_F(ProcessesTest, KilledAtAnyMomentLeaveOldOrNewAndTheNextGoesOn) {
+  hub_.misbehave_for_file(kUnet, {{"pause", 0.03}});
+  for (int i = 0; i < 6; ++i) {
+    hub_.publish(kUnet, test::noise(kUnetBytes, static_cast<unsigned>(i)));
+    const auto before = cached_model("org/tiny");
+    const int status = end_of(start(/*kill_after=*/(i + 1) * kUnetBytes / 8));
+    ASSERT_TRUE(WIFSIGNALED(status)) << i;
+    EXPECT_EQ(cached_model("org/tiny"), before);
+    EXPECT_EQ(hub_.damage(), "");
+    hub_.requests();
+    const DownloadedModel model = hub_.download();
+    EXPECT_LT(model.fetched_bytes, kUnetBytes) << "went on where it stopped";
+    const auto requests = hub_.requests_for(kUnet);
+    ASSERT_EQ(requests.size(), 1u);
+    EXPECT_TRUE(requests[0].at("range").is_string());
+    EXPECT_EQ(cached_model("org/tiny"), model.path);
+    EXPECT_EQ(hub_.damage(), "");
+    EXPECT_TRUE(hub_.leftovers().empty());
+  }
+}
+
+TEST_F(ProcessesTest, OneWaitsForAnotherAndTakesWhatItFetched) {
+  hub_.misbehave_for_file(kUnet, {{"pause", 0.02}});
+  const pid_t other = start();
+  while (hub_.leftovers().empty()) ::usleep(1000);
+  DownloadOptions options;
+  bool waited = false;
+  options.on_progress = [&](const DownloadProgress& p) { waited |= p.waiting; };
+  const DownloadedModel model = hub_.download("org/tiny", options);
+  EXPECT_EQ(end_of(other), 0);
+  EXPECT_TRUE(waited);
+  EXPECT_LT(model.fetched_bytes, kUnetBytes);
+}
+
+TEST_F(ProcessesTest, AWaitEndsWhenAsked) {
+  hub_.misbehave_for_file(kUnet, {{"stall_after", 1000}});
+  const pid_t other = start();
+  while (hub_.leftovers().empty()) ::usleep(1000);
+  DownloadOptions options;
+  bool waited = false;
+  options.on_progress = [&](const DownloadProgress& p) { waited |= p.waiting; };
+  options.should_stop = [&] { return waited; };
+  EXPECT_ERROR(hub_.download("org/tiny", options), cancelled, "org/tiny");
+  ::kill(other, SIGKILL);
+  end_of(other);
+}
+
+}  // namespace
+}  // namespace impasto
