@@ -100,7 +100,7 @@ class DiffusionPipeline:
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
-        """Opens a checkpoint: a folder in the diffusers layout, or a repository of the Hub (needs huggingface_hub).
+        """Opens a checkpoint: a folder in the diffusers layout, or a repository of the Hub.
 
         Args:
             torch_dtype, dtype: torch.float32 or float16 (computed in float32), or bfloat16. Weights keep the type they are stored in.
