@@ -10,6 +10,7 @@
 
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/convert.h"
 #include "cli/generate.h"
 #include "cli/help.h"
 #include "cli/info.h"
@@ -40,8 +41,10 @@ int run(int argc, char** argv) {
   SchedulersArguments schedulers_arguments;
   BenchArguments bench_arguments;
   MetadataArguments metadata_arguments;
+  ConvertArguments convert_arguments;
   const CLI::App* const generate_command = add_generate(app, generate_arguments);
   const CLI::App* const info_command = add_info(app, info_arguments);
+  const CLI::App* const convert_command = add_convert(app, convert_arguments);
   const CLI::App* const schedulers_command = add_schedulers(app, schedulers_arguments);
   const CLI::App* const bench_command = add_bench(app, bench_arguments);
   const CLI::App* const metadata_command = add_metadata(app, metadata_arguments);
@@ -58,6 +61,7 @@ int run(int argc, char** argv) {
   if (schedulers_command->parsed()) return schedulers(schedulers_arguments);
   if (bench_command->parsed()) return bench(bench_arguments);
   if (metadata_command->parsed()) return metadata(metadata_arguments);
+  if (convert_command->parsed()) return convert(convert_arguments);
   std::fputs(app.help().c_str(), stderr);
   return exit_code(ErrorKind::invalid_argument);
 }

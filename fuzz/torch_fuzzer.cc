@@ -1,7 +1,8 @@
 #include "fuzz.h"
 #include "weights/torch_file.h"
 
-// Input: a file of torch.save. Every tensor of what is accepted lies inside of the file. Checksums do not count here: a mutation would never get past them.
+// Input: a file of torch.save. Every tensor of what is accepted lies inside of the file. Checksums do not count here: a mutation would never get past
+// them.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace impasto;
   fuzz::expect_error_or_result({ErrorKind::bad_file, ErrorKind::unsupported}, [&] {

@@ -5,9 +5,9 @@
 #include <png.h>
 #include <zlib.h>
 
+#include "core/atomic_file.h"
 #include "core/fail.h"
 #include "core/guard.h"
-#include "image/atomic_file.h"
 #include "image/text_encoding.h"
 #include "impasto/image.h"
 
