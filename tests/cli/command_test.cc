@@ -31,7 +31,7 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
 
 TEST(Command, HelpPagesListEverythingWithinTheWidth) {
   const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> pages = {
-      {{"--help"}, {"generate", "info", "schedulers", "--version"}},
+      {{"--help"}, {"generate", "info", "convert", "schedulers", "--version"}},
       {{"generate", "--help"},
        {"--prompt",
         "--prompt-file",
