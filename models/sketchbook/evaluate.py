@@ -246,7 +246,7 @@ def inpaint(args: argparse.Namespace) -> dict[str, float]:
     target.mkdir(parents=True, exist_ok=True)
     for k in range(args.count):
         rng = random.Random(f"inpaint {k}")
-        before = next(s for s in iter(lambda: sample_spec(rng, objects=1.0), None) if s.place in PLACES)
+        before = next(s for s in iter(lambda: sample_spec(rng, objects=1.0), None) if s.place in PLACES and len(s.things) == 1)
         (old,) = before.things
         new = replace(old, shape=rng.choice([s for s in SHAPES if s != old.shape]), colour=rng.choice([c for c in COLOURS if c != old.colour]))
         y, x = (64 + 35 * (place - 1) for place in (old.row, old.column))
