@@ -77,7 +77,7 @@ void add(TextToImageResult batch, TextToImageResult& all) {
   all.timings.vae_encoder += batch.timings.vae_encoder;
   all.timings.vae_decoder += batch.timings.vae_decoder;
   append(all.timings.steps, batch.timings.steps);
-  all.scheduler = batch.scheduler, all.karras_sigmas = batch.karras_sigmas;
+  all.scheduler = batch.scheduler, all.karras_sigmas = batch.karras_sigmas, all.schedule = batch.schedule;
   all.width = batch.width, all.height = batch.height;
 }
 

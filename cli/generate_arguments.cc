@@ -42,11 +42,14 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
   auto* guidance =
       add_number(app, "--guidance-scale,--cfg-scale", p.guidance_scale, "How closely to follow the prompt; 1 or less turns guidance off");
   auto* scheduler =
-      app.add_option("--scheduler", p.scheduler, "Sampler, such as euler or dpm++_2m; `impasto schedulers` lists them (default: the model's own)");
+      app.add_option("--scheduler,--sampling-method", p.scheduler,
+                     "Sampler, such as euler, dpm++_2m or \"DPM++ 2M Karras\"; `impasto schedulers` lists them (default: the model's own)");
   scheduler->type_name("NAME");
-  const auto karras = [&p](std::int64_t given) { p.use_karras_sigmas = given > 0; };
-  auto* sigmas = app.add_flag_function("--karras,--use-karras-sigmas,!--no-karras", karras,
-                                       "Space the noise levels as Karras et al. do (default: as the model says)");
+  auto* schedule = app.add_option(
+      "--schedule", p.schedule, "How noise levels are spread: karras, exponential, beta, lu, uniform, \"sgm uniform\" (default: as the model says)");
+  schedule->type_name("NAME");
+  const auto karras = [&p](std::int64_t given) { p.schedule = given > 0 ? "karras" : "uniform"; };
+  auto* sigmas = app.add_flag_function("--karras,--use-karras-sigmas,!--no-karras", karras, "The same as --schedule karras, or uniform");
   auto* rescale = add_number(app, "--guidance-rescale", p.guidance_rescale, "Against over-exposure at a high guidance scale, 0 to 1 (default 0)");
   auto* start = add_number(app, "--guidance-start", p.guidance_start, "Guidance from this share of the steps on, 0 to 1 (default 0)");
   auto* stop =
@@ -57,7 +60,7 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
                               "Decode a large picture in squares that fade into each other: less memory, a slightly other picture");
   auto* eta = add_number(app, "--eta", p.eta, "Noise that DDIM adds on the way, 0 to 1 (default 0)");
   auto* skip = add_integer(app, "--clip-skip", p.clip_skip, "Layers of the text encoder to leave out; 1 is A1111's \"Clip skip: 2\" (default 0)");
-  for (auto* option : {steps, guidance, scheduler, sigmas, rescale, start, stop, cache, tiling, eta, skip}) option->group("Sampling");
+  for (auto* option : {steps, guidance, scheduler, schedule, sigmas, rescale, start, stop, cache, tiling, eta, skip}) option->group("Sampling");
 }
 
 void add_output(CLI::App& app, GenerateArguments& a) {

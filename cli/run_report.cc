@@ -48,6 +48,7 @@ Json settings_json(const Request& request, const TextToImageResult& r) {
           {"eta", as_typed(o.eta)},
           {"clip_skip", o.clip_skip},
           {"scheduler", r.scheduler},
+          {"schedule", r.schedule},
           {"use_karras_sigmas", r.karras_sigmas},
           {"width", r.width},
           {"height", r.height},
@@ -105,14 +106,14 @@ std::string origin_text(const Request& request) {
 
 void announce(const Request& request, const ModelInfo& model) {
   const InpaintOptions& o = request.options;
-  const std::string karras = o.use_karras_sigmas.value_or(false) ? " (Karras)" : "";
+  const std::string schedule = o.schedule.empty() ? "" : " (" + o.schedule + ")";
   const std::size_t pictures = request.pictures.size();
   const std::string count = pictures == 1 ? "" : std::to_string(pictures) + " pictures";
   const std::string size = o.width == 0 && o.height == 0 ? "" : size_text(o.width, o.height);
   const std::string what = count + (count.empty() || size.empty() ? "" : " of ") + size;
   std::fprintf(stderr, "%s: %s%s%s%s%s, %d steps, guidance %g, seed %llu\n", printable(model_name(model.path)).c_str(),
-               printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), karras.c_str(), what.empty() ? "" : ", ", what.c_str(),
-               printable(origin_text(request)).c_str(), o.num_inference_steps, static_cast<double>(o.guidance_scale),
+               printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), printable(schedule).c_str(), what.empty() ? "" : ", ",
+               what.c_str(), printable(origin_text(request)).c_str(), o.num_inference_steps, static_cast<double>(o.guidance_scale),
                static_cast<unsigned long long>(*o.seed));
 }
 

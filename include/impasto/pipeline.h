@@ -40,7 +40,8 @@ struct ModelParts {
 struct LoadOptions {
   std::string device = "auto";
   /// Arithmetic of the networks: "float32" ("auto" takes it), or "bfloat16" for the factors of products and attention, which is faster on
-  /// processors with AVX-512 BF16 and nowhere slower by much; sums and activations stay float32. Weights keep the type they are stored in.
+  /// AMD's processors with AVX-512 BF16, and slower on Intel's without AMX; sums and activations stay float32. Weights keep the type they are stored
+  /// in.
   std::string dtype = "auto";
   /// Threads of the process-wide pool; 0 takes one per core that the process may run on. Never changes a result.
   int num_threads = 0;
@@ -121,8 +122,13 @@ struct TextToImageOptions {
   /// Text encoder layers left out at the end; 1 is A1111's "Clip skip: 2". In plain syntax for the prompt alone, as in diffusers; in the others for
   /// both prompts, as there.
   int clip_skip = 0;
-  std::string scheduler;                  ///< a class name or short name from `scheduler_names`; empty takes the checkpoint's own
-  std::optional<bool> use_karras_sigmas;  ///< overrides the scheduler's config (Karras et al., 2022)
+  /// A name that find_scheduler() knows; empty takes the checkpoint's own.
+  std::string scheduler;
+  /// How noise levels are spread, over what the scheduler's config and name say: "karras", "exponential", "beta", "lu", "uniform" (as trained),
+  /// "trailing" or "linspace" timesteps, or what A1111 calls them ("SGM Uniform"); empty or "automatic" changes nothing. A scheduler that does not
+  /// know it ignores it, with a warning.
+  std::string schedule;
+  std::optional<bool> use_karras_sigmas;  ///< true is schedule "karras", false at least not that (Karras et al., 2022); `schedule` wins
   /// One for each ControlNet of the pipeline, in the order of Pipeline::with_controlnets.
   std::vector<Control> controls = {};
   /// First latents instead of seeded noise, [num_images, channels, height / 8, width / 8], standard normal.
@@ -195,6 +201,7 @@ struct TextToImageResult {
   std::vector<std::uint64_t> seeds;   ///< one per image
   std::string scheduler;              ///< class name of the scheduler used
   bool karras_sigmas = false;         ///< whether its noise levels were spread so: asked for, and known to this scheduler
+  std::string schedule;               ///< how they were spread, as TextToImageOptions::schedule; empty: as trained
   int height = 0, width = 0;          ///< that was drawn at; an inpainted picture may have another size
   std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
   Timings timings;
@@ -207,6 +214,7 @@ struct ComponentInfo {
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;           ///< on disk
   std::vector<std::string> dtypes;  ///< of the stored tensors: "float16", ...
+  std::string config;               ///< JSON, as a diffusers folder has it in config.json; of single files what was found or derived
 };
 
 struct ModelInfo {
@@ -216,9 +224,10 @@ struct ModelInfo {
   std::string format;          ///< "diffusers folder", or a single file's: "safetensors"
   std::string pipeline_class;  ///< of diffusers
   std::vector<ComponentInfo> components;
-  std::string scheduler;        ///< class name
-  std::string prediction_type;  ///< "epsilon", "v_prediction" or "sample"
-  int height = 0, width = 0;    ///< the model's own size in pixels
+  std::string scheduler;         ///< class name
+  std::string scheduler_config;  ///< JSON, with what diffusers' pipelines amend when they load early checkpoints
+  std::string prediction_type;   ///< "epsilon", "v_prediction" or "sample"
+  int height = 0, width = 0;     ///< the model's own size in pixels
   int latent_channels = 0;
   bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
   /// Where what the file does not say was taken from, for people: one sentence each.
@@ -291,12 +300,22 @@ class IMPASTO_API Pipeline {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// Class names and short names accepted wherever a scheduler is named: {"EulerDiscreteScheduler", "euler"}, ...
+/// What a scheduler is called: {"EulerAncestralDiscreteScheduler", "euler_a", "Euler a"}, ...
 struct SchedulerName {
   std::string class_name;
   std::string short_name;
+  std::string a1111_name;  ///< of the sampler; where A1111 has none, what it would be
 };
 IMPASTO_API std::vector<SchedulerName> scheduler_names();
+
+struct NamedScheduler {
+  std::string scheduler;  ///< short name
+  std::string schedule;   ///< that the name ends in ("DPM++ 2M Karras"), as TextToImageOptions::schedule; empty where it does not
+};
+/// Understands class names, short names and the names of A1111, ComfyUI and k-diffusion, whatever their case, spaces, "_" and "-".
+IMPASTO_API std::optional<NamedScheduler> find_scheduler(const std::string& name);
+/// A schedule's name, in any of these programs' words, as TextToImageOptions::schedule; "" for automatic.
+IMPASTO_API std::optional<std::string> find_schedule(const std::string& name);
 
 /// "0.1.0"
 IMPASTO_API std::string version();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from . import _core
@@ -10,6 +11,8 @@ from .once import logger, say_once
 
 # What a checkpoint's download needs: never two copies of the weights.
 _PATTERNS = ["*.json", "*/*.json", "tokenizer/*.txt", "unet/*{v}.safetensors", "vae/*{v}.safetensors", "text_encoder/*{v}.safetensors"]
+# as diffusers takes them
+_LINK = re.compile(r"^(?:https?://[^/]+/)(?P<repository>[^/]+/[^/]+)/(?:(?:blob|resolve)/(?P<revision>[^/]+)/)?(?P<file>.+)$")
 _HUB = ("cache_dir", "revision", "token", "local_files_only", "force_download", "proxies")
 
 
@@ -98,6 +101,23 @@ def component_folder(name: str, subfolder: str | None, kwargs: dict[str, Any]) -
     if not os.path.isdir(folder):
         raise OSError(f"{folder}: no such folder")
     return folder
+
+
+def single_file(name: str, kwargs: dict[str, Any]) -> str:
+    """The path of a checkpoint in one file: `name` itself, or what a link to the Hub (https://.../ORG/NAME/blob/REV/FILE) leads to. Raises OSError."""
+    if os.path.isfile(name):
+        return name
+    link = _LINK.match(name)
+    if not link:
+        raise OSError(f"{name}: no such file")
+    options = _hub_options(kwargs)
+    options.setdefault("revision", link["revision"] or "main")
+    return os.path.join(_from_hub(link["repository"], [link["file"]], options), link["file"])
+
+
+def config_folder(name: str, kwargs: dict[str, Any]) -> str:
+    """A folder with the configs and the tokenizer of a checkpoint, no weights. Raises OSError."""
+    return name if os.path.isdir(name) else _from_hub(name, ["*.json", "*/*.json", "tokenizer/*.txt"], _hub_options({**kwargs, "revision": None}))
 
 
 def adapter_file(name: str, kwargs: dict[str, Any]) -> str:

@@ -31,7 +31,8 @@ std::string fetch(const std::string& name, const std::string& variant, const std
 void bind_hub(nb::module_& m) {
   m.def("download", &fetch, "name"_a, nb::kw_only(), "variant"_a = "", "files"_a = std::vector<std::string>(), "token"_a = nb::none(), "cache"_a = "",
         "local_files_only"_a = false, "verify"_a = false,
-        "Brings a model of the Hub into huggingface_hub's cache and returns its folder. Without `files` (paths and patterns) those that drawing needs.");
+        "Brings a model of the Hub into huggingface_hub's cache and returns its folder. Without `files` (paths and patterns) those that drawing "
+        "needs.");
 }
 
 }  // namespace impasto::python

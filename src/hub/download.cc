@@ -323,8 +323,8 @@ class Download {
 
 }  // namespace
 
-DownloadedModel download(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& variables, const RetryPolicy& policy) {
-  HubEnvironment environment = variables;
+DownloadedModel download(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& given, const RetryPolicy& policy) {
+  HubEnvironment environment = given;
   if (!options.cache.empty()) environment.cache = options.cache;
   if (options.max_workers < 1 || options.max_workers > 64)
     fail(ErrorKind::invalid_argument, "max_workers is ", options.max_workers, ", expected 1 to 64");

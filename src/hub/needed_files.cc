@@ -18,7 +18,7 @@ struct Network {
 constexpr Network kNetworks[] = {{"text_encoder", "model"}, {"unet", "diffusion_pytorch_model"}, {"vae", "diffusion_pytorch_model"}};
 /// Folders of models that are built otherwise: told apart before gigabytes have come.
 constexpr const char* kForeign[] = {"text_encoder_2", "transformer", "prior", "image_encoder_2"};
-constexpr const char* kSingleFiles[] = {".safetensors", ".ckpt", ".pt", ".bin"};
+constexpr const char* kSingleFiles[] = {".safetensors", ".gguf", ".ckpt", ".pt", ".bin"};
 
 using Files = std::vector<std::string>;
 

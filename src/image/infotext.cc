@@ -17,8 +17,20 @@ Sampler sampler_of(const TextToImageOptions& options, const TextToImageResult& r
   const auto* found = std::find_if(kSamplers.begin(), kSamplers.end(), [&](const Sampler& s) { return s.class_name == result.scheduler; });
   Sampler sampler = found != kSamplers.end() ? *found : Sampler{result.scheduler, result.scheduler, Schedule::karras};
   // One class draws both: only the short name tells the stochastic solver apart.
-  if (sampler.name == "DPM++ 2M" && options.scheduler.find("sde") != std::string::npos) sampler.name = "DPM++ 2M SDE";
+  const auto named = find_scheduler(options.scheduler);
+  if (sampler.name == "DPM++ 2M" && named && named->scheduler == "dpm++_2m_sde") sampler.name = "DPM++ 2M SDE";
   return sampler;
+}
+
+/// "Schedule type"; empty where nothing has to be said.
+std::string schedule_of(const Sampler& sampler, const TextToImageResult& result) {
+  const std::string schedule = result.karras_sigmas ? "karras" : result.schedule;
+  if (schedule == "trailing") return "SGM Uniform";
+  if (schedule == "linspace") return "Linspace";
+  if (sampler.schedule == Schedule::fixed) return "";
+  for (const char* name : {"Karras", "Exponential", "Beta", "Lu"})
+    if (find_schedule(name) == schedule) return name;
+  return sampler.schedule == Schedule::named ? "Uniform" : "";
 }
 
 /// The shortest digits that read back as the same value: 7, not 7.000000.
@@ -72,11 +84,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   Fields fields;
   fields.add("Steps", std::to_string(options.num_inference_steps));
   fields.add("Sampler", std::string(sampler.name));
-  if (result.karras_sigmas && sampler.schedule != Schedule::fixed) {
-    fields.add("Schedule type", "Karras");
-  } else if (sampler.schedule == Schedule::named) {
-    fields.add("Schedule type", "Uniform");
-  }
+  if (const std::string schedule = schedule_of(sampler, result); !schedule.empty()) fields.add("Schedule type", schedule);
   fields.add("CFG scale", number(options.guidance_scale));
   fields.add("Seed", std::to_string(seed));
   fields.add("Size", concat(result.width, 'x', result.height));

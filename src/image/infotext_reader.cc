@@ -7,7 +7,6 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/json.h"
-#include "image/samplers.h"
 #include "impasto/metadata.h"
 
 namespace impasto {
@@ -166,27 +165,28 @@ class Applier {
   }
 
   /// Also as it was written before "Schedule type" came up: "DPM++ 2M Karras".
-  bool sampler(std::string name) {
-    constexpr std::string_view kKarras = " Karras";
-    if (name.size() > kKarras.size() && name.ends_with(kKarras)) {
-      o_.use_karras_sigmas = true;
-      name.resize(name.size() - kKarras.size());
-    }
-    if (name == "DPM++ 2M SDE") {
-      o_.scheduler = "dpm++_2m_sde";
-      return true;
-    }
-    const auto* found = std::find_if(kSamplers.begin(), kSamplers.end(), [&](const Sampler& s) { return s.name == name || s.class_name == name; });
-    if (found == kSamplers.end()) return false;
-    o_.scheduler = found->class_name;
+  bool sampler(const std::string& name) {
+    const auto found = find_scheduler(name);
+    if (!found) return false;
+    o_.scheduler = found->scheduler;
+    o_.schedule = found->schedule;
+    o_.use_karras_sigmas.reset();
     return true;
   }
 
   bool schedule(const std::string& name) {
-    if (name == "Automatic") return true;
-    if (name != "Karras" && name != "Uniform" && name != "Normal") return false;
-    o_.use_karras_sigmas = name == "Karras";
+    const auto found = find_schedule(name);
+    if (!found) return false;
+    o_.use_karras_sigmas.reset();
+    o_.schedule = found->empty() ? automatic_schedule(o_.scheduler) : *found;
     return true;
+  }
+
+  /// What A1111 takes by itself.
+  static std::string automatic_schedule(const std::string& sampler) {
+    for (const char* karras : {"dpm++_2m", "dpm++_sde", "dpm2", "dpm2_a"})
+      if (sampler == karras) return "karras";
+    return sampler == "dpm++_2m_sde" ? "exponential" : "uniform";
   }
 
   const Infotext& text_;

@@ -8,6 +8,7 @@
 #include "pipelines/controllers.h"
 #include "pipelines/memory_estimate.h"
 #include "pipelines/noise.h"
+#include "schedulers/schedule.h"
 
 namespace impasto {
 namespace {
@@ -113,12 +114,21 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
   const std::string& name = options.scheduler.empty() ? c.info.scheduler : options.scheduler;
   result.scheduler = scheduler_class_name(name);
-  const JsonObject config = options.use_karras_sigmas ? c.scheduler.with("use_karras_sigmas", *options.use_karras_sigmas) : c.scheduler;
-  auto scheduler = make_scheduler(config, name);
+  const NamedScheduler named = *find_scheduler(name);
+  std::string wanted = named.schedule;
+  JsonObject config = c.scheduler;
+  if (options.use_karras_sigmas.value_or(false)) wanted = "karras";
+  if (options.use_karras_sigmas == false) config = config.with("use_karras_sigmas", false);
+  if (options.use_karras_sigmas == false && wanted == "karras") wanted.clear();
+  if (!options.schedule.empty() && find_schedule(options.schedule) != "") wanted = options.schedule;
+  auto scheduler = make_scheduler(with_schedule(config, wanted), named.scheduler);
   scheduler->set_timesteps(options.num_inference_steps);
-  result.karras_sigmas = scheduler->karras_sigmas();
-  if (options.use_karras_sigmas.value_or(false) && !result.karras_sigmas)
-    result.warnings.push_back(concat(result.scheduler, " has no Karras sigmas: use_karras_sigmas was ignored"));
+  result.schedule = to_string(scheduler->spread());
+  result.karras_sigmas = result.schedule == "karras";
+  const std::string asked = find_schedule(wanted).value_or("");
+  if (asked == "trailing" || asked == "linspace") result.schedule = asked;
+  if (!asked.empty() && asked != "uniform" && asked != result.schedule)
+    result.warnings.push_back(concat(result.scheduler, " has no ", asked, " schedule: it was ignored"));
   return scheduler;
 }
 

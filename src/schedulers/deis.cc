@@ -33,7 +33,7 @@ class Deis final : public Scheduler {
   explicit Deis(Config config) : config_(std::move(config)), history_(config_.order) {}
 
   // The walk ends at the smallest level, not at zero.
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n);
     timesteps_ = std::move(path.timesteps);

@@ -45,7 +45,7 @@ class DpmSolverMultistep final : public Scheduler {
  public:
   explicit DpmSolverMultistep(Config config) : config_(std::move(config)), history_(config_.order) {}
 
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n, config_.form.timesteps_from(config_.lambda_min), config_.cut_timesteps);
     timesteps_ = std::move(path.timesteps);

@@ -23,7 +23,7 @@ class DpmSolverSde final : public Scheduler {
   explicit DpmSolverSde(Config config) : config_(std::move(config)) {}
 
   // Timesteps t0, middle, t1, middle, t2, ...
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     const SigmaPath path = config_.form.path(n);
     timesteps_ = doubled_after_first(path.timesteps);

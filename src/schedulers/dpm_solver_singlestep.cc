@@ -48,7 +48,7 @@ class DpmSolverSinglestep final : public Scheduler {
  public:
   explicit DpmSolverSinglestep(Config config) : config_(std::move(config)), history_(config_.order) {}
 
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n, config_.form.timesteps_from(config_.lambda_min));
     timesteps_ = std::move(path.timesteps);

@@ -37,7 +37,7 @@ class Euler final : public Scheduler {
  public:
   explicit Euler(Config config) : config_(std::move(config)) {}
 
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n);
     const TrainingSigmas& training = config_.form.training();

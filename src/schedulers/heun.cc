@@ -22,7 +22,7 @@ class Heun final : public Scheduler {
   explicit Heun(Config config) : config_(std::move(config)) {}
 
   // Timesteps t0, t1, t1, t2, t2, ...: odd calls come back to where the even call before them went, to correct it.
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     const SigmaPath path = config_.form.path(n);
     timesteps_ = doubled_after_first(path.timesteps);

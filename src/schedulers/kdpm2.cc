@@ -23,7 +23,7 @@ class Kdpm2 final : public Scheduler {
  public:
   explicit Kdpm2(Config config) : config_(std::move(config)) {}
 
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override;
   int order() const override { return 2; }
   double init_noise_sigma() const override { return config_.form.init_noise_sigma(sigma(0)); }

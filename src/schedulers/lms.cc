@@ -24,7 +24,7 @@ class Lms final : public Scheduler {
  public:
   explicit Lms(Config config) : config_(std::move(config)) {}
 
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n);
     timesteps_ = std::move(path.timesteps);

@@ -11,6 +11,7 @@
 #include "impasto/pipeline.h"
 #include "ops/tensor.h"
 #include "schedulers/noise_level.h"
+#include "schedulers/sigmas.h"
 
 namespace impasto {
 
@@ -40,8 +41,8 @@ class Scheduler {
   const std::vector<double>& timesteps() const { return timesteps_; }
   /// Network calls per step of `set_timesteps`, so that a walk may begin at any multiple of it (img2img). PNDM's extra calls do not count.
   virtual int order() const { return 1; }
-  /// Whether the levels are spread as Karras et al. (2022) do: asked for, and known to this scheduler.
-  virtual bool karras_sigmas() const { return false; }
+  /// How the levels are spread: as asked for, where this scheduler knows how.
+  virtual SigmaSpread::Kind spread() const { return SigmaSpread::Kind::trained; }
   virtual double init_noise_sigma() const { return 1.0; }
   virtual Tensor scale_model_input(const Tensor& sample, int step) const { return scale_to_unit(level(step), sample); }
   /// The latents after step i, from the UNet's output at timesteps()[i].
@@ -68,13 +69,13 @@ class Scheduler {
   }
 };
 
-/// From scheduler_config.json, by class name: `class_name` wins over the config's own "_class_name". Short names are accepted, and
-/// tell more than class names where a class draws in two ways (dpm++_2m, dpm++_2m_sde).
+/// From scheduler_config.json, by class name: `class_name` wins over the config's own "_class_name". Whatever find_scheduler() knows is accepted, a
+/// schedule in it too; short names tell more than class names where a class draws in two ways (dpm++_2m, dpm++_2m_sde).
 /// Fields that belong to other schedulers are ignored, as diffusers' from_config does. Throws unsupported, listing what there is, or
 /// bad_file for a field out of range.
 std::unique_ptr<Scheduler> make_scheduler(const JsonObject& config, const std::string& class_name = {});
 
-/// The class name that `name` (class or short name) stands for; throws unsupported.
+/// The class name that `name` (of any kind) stands for; throws unsupported.
 std::string scheduler_class_name(const std::string& name);
 
 }  // namespace impasto

@@ -99,6 +99,17 @@ std::vector<double> SigmaSpread::between(double largest, double smallest, int n)
   return sigmas;
 }
 
+const char* to_string(SigmaSpread::Kind kind) {
+  switch (kind) {
+    case SigmaSpread::Kind::karras: return "karras";
+    case SigmaSpread::Kind::exponential: return "exponential";
+    case SigmaSpread::Kind::beta: return "beta";
+    case SigmaSpread::Kind::lu: return "lu";
+    case SigmaSpread::Kind::trained: break;
+  }
+  return "";
+}
+
 bool read_ends_at_zero(const JsonObject& config) {
   const std::string type = config.text("final_sigmas_type", "zero");
   if (type != "zero" && type != "sigma_min")

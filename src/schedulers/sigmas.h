@@ -60,6 +60,9 @@ class SigmaSpread {
   std::optional<double> sigma_min_, sigma_max_;
 };
 
+/// "karras", "exponential", "beta", "lu"; "" for the trained ones.
+const char* to_string(SigmaSpread::Kind kind);
+
 /// Reads final_sigmas_type: whether the walk ends at "zero" (the default) rather than at "sigma_min".
 bool read_ends_at_zero(const JsonObject& config);
 

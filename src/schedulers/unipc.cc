@@ -64,7 +64,7 @@ class UniPc final : public Scheduler {
  public:
   explicit UniPc(Config config) : config_(std::move(config)), history_(config_.order + 1) {}
 
-  bool karras_sigmas() const override { return config_.form.spread().kind() == SigmaSpread::Kind::karras; }
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n);
     timesteps_ = std::move(path.timesteps);

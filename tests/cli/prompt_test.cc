@@ -86,9 +86,26 @@ TEST_F(GenerateFromPrompt, JsonTellsTheSyntax) {
 }
 
 TEST_F(GenerateFromPrompt, RefusesWhatIsNoSyntaxAndWhatASyntaxCannotRead) {
+  expect_refused({"-p", "a", "--scheduler", "DPM++ 2S a"}, {"DPM++ 2S a", "dpm++_2s"});
+  expect_refused({"-p", "a", "--schedule", "KL Optimal"}, {"KL Optimal", "karras"});
   expect_refused({"-p", "a", "--prompt-syntax", "A1111x"}, {"--prompt-syntax", "A1111x", "plain, a1111 and comfyui", "--help"});
   expect_refused({"-p", "(a:1e5)", "--prompt-syntax", "comfyui"}, {"weight", "100000", "1000"});
   expect_refused({"-p", std::string(200, '('), "--prompt-syntax", "a1111"}, {"100 deep"});
+}
+
+TEST_F(GenerateFromPrompt, SamplersMayHaveTheNamesOfOtherPrograms) {
+  const auto drawn_by = pixels({"-p", "a cat", "--scheduler", "dpm++_2m", "--karras"});
+  for (const std::vector<std::string>& names : {std::vector<std::string>{"--scheduler", "DPM++ 2M Karras"},
+                                                {"--sampling-method", "dpmpp_2m", "--schedule", "Karras"},
+                                                {"--scheduler", "DPM++ 2M Exponential", "--schedule", "karras"}}) {
+    auto all = names;
+    all.insert(all.end(), {"-p", "a cat"});
+    EXPECT_EQ(pixels(all), drawn_by) << names[1];
+    EXPECT_NE(text().find("Sampler: DPM++ 2M, Schedule type: Karras"), std::string::npos) << text();
+  }
+  ASSERT_EQ(run({"--from", "out.png", "-o", "again.png"}).code, 0);
+  EXPECT_EQ(drawn("again.png").image.pixels, drawn_by);
+  EXPECT_NE(pixels({"-p", "a cat", "--scheduler", "DPM++ 2M Karras", "--no-karras"}), drawn_by);
 }
 
 TEST_F(GenerateFromPrompt, EachLineOfAFileIsDrawnAsIfAlone) {

@@ -85,7 +85,7 @@ class SystemCalls(HubCase):
         self.assertEqual(ran[0], 0, ran[2])
         new = pathlib.Path(ran[1].strip())
         self.assertEqual([p for p in new.rglob("*") if p.is_symlink()], [])
-        self.ours("info", "org/tiny", HF_HUB_OFFLINE="1")
+        self.assertEqual(self.ours("download", "org/tiny", HF_HUB_OFFLINE="1"), str(new))
         self.assertEqual(self.ours("download", "org/tiny"), str(new))
         self.assertEqual(self.ours("download", "org/tiny", "--verify"), str(new))
 

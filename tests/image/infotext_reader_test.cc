@@ -67,7 +67,7 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   EXPECT_EQ(after.seed, 18446744073709551615u);
   EXPECT_EQ(std::pair(after.width, after.height), std::pair(512, 768));
   EXPECT_EQ(after.scheduler, "dpm++_2m_sde");
-  EXPECT_EQ(after.use_karras_sigmas, true);
+  EXPECT_EQ(after.schedule, "karras");
   EXPECT_EQ(after.strength, 0.55);
   EXPECT_TRUE(after.invert_mask);
   EXPECT_EQ(after.mask_blur, 2.5F);
@@ -108,15 +108,32 @@ TEST(ApplyInfotext, ReadsOldNamesAndWarnsOfWhatItDoesNotKnow) {
   options.num_inference_steps = 7;
   const auto warnings =
       apply_infotext(parse_infotext("x\nSteps: many, Sampler: DPM++ 2M Karras, Size: 8, Schedule type: Odd, Seed: 5, Clip skip: 0"), options);
-  EXPECT_EQ(options.scheduler, "DPMSolverMultistepScheduler");
-  EXPECT_EQ(options.use_karras_sigmas, true);
+  EXPECT_EQ(options.scheduler, "dpm++_2m");
+  EXPECT_EQ(options.schedule, "karras");
   EXPECT_EQ(options.num_inference_steps, 7);
   EXPECT_EQ(options.seed, 5u);
   ASSERT_EQ(warnings.size(), 5u);
   EXPECT_NE(warnings[0].find("Steps: many"), std::string::npos);
   InpaintOptions euler;
   apply_infotext(parse_infotext("x\nSteps: 1, Sampler: Euler, Seed: 5"), euler);
-  EXPECT_EQ(euler.scheduler, "EulerDiscreteScheduler");
+  EXPECT_EQ(euler.scheduler, "euler");
+}
+
+TEST(ApplyInfotext, ReadsSchedules) {
+  const auto schedule = [](const std::string& sampler, const std::string& type) {
+    InpaintOptions options;
+    options.use_karras_sigmas = true;  // of another picture
+    EXPECT_TRUE(
+        apply_infotext(parse_infotext("x\nSteps: 1, Sampler: " + sampler + ", Schedule type: " + type + ", Version: impasto 1"), options).empty());
+    EXPECT_EQ(options.use_karras_sigmas, std::nullopt);
+    return options.scheduler + "/" + options.schedule;
+  };
+  EXPECT_EQ(schedule("DPM++ 2M", "Karras"), "dpm++_2m/karras");
+  EXPECT_EQ(schedule("DPM++ 2M", "Automatic"), "dpm++_2m/karras");
+  EXPECT_EQ(schedule("DPM++ 2M SDE", "Automatic"), "dpm++_2m_sde/exponential");
+  EXPECT_EQ(schedule("Euler", "Automatic"), "euler/uniform");
+  EXPECT_EQ(schedule("euler A", "SGM Uniform"), "euler_a/trailing");
+  EXPECT_EQ(schedule("LMS", "Beta"), "lms/beta");
 }
 
 }  // namespace

@@ -134,6 +134,21 @@ TEST(Infotext, KarrasIsNotSaidOfSamplersThatIgnoreIt) {
   }
 }
 
+TEST(Infotext, OtherSchedulesHaveA1111sNames) {
+  Drawn d;
+  d.result.karras_sigmas = false;
+  for (const auto& [schedule, name] : {std::pair{"exponential", "Exponential"}, {"beta", "Beta"}, {"trailing", "SGM Uniform"}, {"", "Uniform"}}) {
+    d.result.schedule = schedule;
+    EXPECT_EQ(parse(d.text()).at("Schedule type"), name);
+  }
+  d.options.scheduler = "DPM++ 2M SDE Exponential";
+  EXPECT_EQ(parse(d.text()).at("Sampler"), "DPM++ 2M SDE");
+  d.result.scheduler = "DDIMScheduler";
+  EXPECT_EQ(parse(d.text()).count("Schedule type"), 0u);
+  d.result.schedule = "trailing";
+  EXPECT_EQ(parse(d.text()).at("Schedule type"), "SGM Uniform");
+}
+
 TEST(Infotext, NumbersHaveNoTrailingZerosAndReadBack) {
   Drawn d;
   for (const auto& [value, text] :

@@ -294,7 +294,7 @@ TEST_F(TextToImage, ShortNamesTellVariantsOfAClassApart) {
 TEST_F(TextToImage, SaysWhetherTheSchedulerHonouredKarrasSigmas) {
   options_.decode = false;
   options_.num_inference_steps = 4;
-  for (const auto& [class_name, short_name] : scheduler_names()) {
+  for (const auto& [class_name, short_name, a1111_name] : scheduler_names()) {
     options_.scheduler = short_name;
     options_.use_karras_sigmas = false;
     const auto trained = pipeline_.text_to_image(options_);
@@ -305,6 +305,36 @@ TEST_F(TextToImage, SaysWhetherTheSchedulerHonouredKarrasSigmas) {
     EXPECT_EQ(asked.karras_sigmas, asked.latents.values != trained.latents.values) << short_name;
     EXPECT_EQ(asked.karras_sigmas, asked.warnings.empty()) << short_name;
   }
+}
+
+TEST_F(TextToImage, ScheduleIsAnOptionOrPartOfTheSchedulersName) {
+  options_.decode = false;
+  options_.num_inference_steps = 4;
+  const auto draw = [&](const std::string& scheduler, const std::string& schedule, std::optional<bool> karras = {}) {
+    options_.scheduler = scheduler, options_.schedule = schedule, options_.use_karras_sigmas = karras;
+    return pipeline_.text_to_image(options_);
+  };
+  const auto plain = draw("euler", ""), karras = draw("euler", "karras"), beta = draw("euler", "beta");
+  EXPECT_EQ(plain.schedule, "");
+  EXPECT_EQ(karras.schedule, "karras");
+  EXPECT_EQ(beta.schedule, "beta");
+  EXPECT_FALSE(beta.karras_sigmas);
+  EXPECT_NE(karras.latents.values, plain.latents.values);
+  EXPECT_NE(beta.latents.values, karras.latents.values);
+  EXPECT_EQ(draw("Euler Karras", "").latents.values, karras.latents.values);
+  EXPECT_EQ(draw("euler", "", true).latents.values, karras.latents.values);
+  EXPECT_EQ(draw("Euler Karras", "Beta", true).latents.values, beta.latents.values) << "schedule wins";
+  EXPECT_EQ(draw("Euler Karras", "", false).latents.values, plain.latents.values);
+  EXPECT_EQ(draw("Euler Karras", "uniform").latents.values, plain.latents.values);
+  EXPECT_EQ(draw("euler", "automatic").latents.values, plain.latents.values);
+  const auto trailing = draw("ddim", "SGM Uniform");
+  EXPECT_EQ(trailing.schedule, "trailing");
+  EXPECT_TRUE(trailing.warnings.empty());
+  EXPECT_NE(trailing.latents.values, draw("ddim", "").latents.values);
+  const auto ignored = draw("ddim", "beta");
+  ASSERT_EQ(ignored.warnings.size(), 1u);
+  EXPECT_NE(ignored.warnings[0].find("DDIMScheduler has no beta schedule"), std::string::npos);
+  EXPECT_ERROR(draw("euler", "odd"), unsupported, "odd", "karras");
 }
 
 TEST_F(TextToImage, OptionsCanBeCheckedBeforeLoading) {

@@ -77,7 +77,7 @@ TEST(SchedulerConfig, ShortNameSaysWhetherDpmSolverIsStochastic) {
 }
 
 TEST(SchedulerConfig, UnknownNamesAreToldWhatThereIs) {
-  EXPECT_ERROR(make("FlowMatchEulerDiscreteScheduler"), unsupported, "FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler (euler)");
+  EXPECT_ERROR(make("FlowMatchEulerDiscreteScheduler"), unsupported, "FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler (euler, Euler)");
   EXPECT_ERROR(scheduler_class_name("eular"), unsupported, "eular", "euler");
   EXPECT_ERROR(make(""), bad_file, "scheduler_config.json", "_class_name");
 }
