@@ -37,7 +37,9 @@ CLI::App* add_download(CLI::App& app, DownloadArguments& a) {
   auto* model = command->add_option("model", a.model, "ORG/NAME, ORG/NAME@REVISION (branch, tag or commit), or ORG/NAME/FILE.safetensors");
   model->type_name("ORG/NAME")->required();
   command->add_option("--variant", a.variant, "fp16: float16 weights where the model has them, half the bytes")->type_name("NAME");
-  auto* file = command->add_option("--file", a.files, "This file of the model instead of those that drawing needs; may be given more than once");
+  auto* file = command->add_option(
+      "--file", a.files,
+      "This file of the model (or all that match, as in 'vae/*.json') instead of those that drawing needs; may be given more than once");
   file->type_name("PATH")->take_all();
   add_integer(*command, "-j,--max-workers", a.max_workers, "Files that are fetched at the same time");
   command->add_flag("--verify", a.verify, "Read again what is there already, and fetch anew what is damaged");

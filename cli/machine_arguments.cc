@@ -35,7 +35,8 @@ void add_machine(CLI::App& app, ModelChoice& model, LoadOptions& load) {
   add_parts(app, load.parts);
   auto* device = app.add_option("--device", load.device, "Where to compute: auto, cpu (default auto)")->type_name("NAME");
   auto* dtype =
-      app.add_option("--dtype", load.dtype, "Arithmetic: auto, float32, bfloat16 (faster where the CPU has AVX-512 BF16; default auto: float32)");
+      app.add_option("--dtype", load.dtype,
+                     "Arithmetic: auto, float32, bfloat16 (faster on AMD with AVX-512 BF16, slower on Intel without AMX; default auto: float32)");
   dtype->type_name("NAME");
   auto* threads = add_integer(app, "-t,--threads", load.num_threads, "Threads; never changes the picture (default: one per core)");
   auto* mapped = app.add_flag("--mmap", load.map_weights, "Use the weights where the files are mapped, not a copy in memory: processes share them");

@@ -11,6 +11,7 @@
 #include "cli/account.h"
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/convert.h"
 #include "cli/download.h"
 #include "cli/generate.h"
 #include "cli/help.h"
@@ -46,8 +47,10 @@ int run(int argc, char** argv) {
   DownloadArguments download_arguments;
   VerifyArguments verify_arguments;
   LoginArguments login_arguments;
+  ConvertArguments convert_arguments;
   const CLI::App* const generate_command = add_generate(app, generate_arguments);
   const CLI::App* const info_command = add_info(app, info_arguments);
+  const CLI::App* const convert_command = add_convert(app, convert_arguments);
   const CLI::App* const schedulers_command = add_schedulers(app, schedulers_arguments);
   const CLI::App* const bench_command = add_bench(app, bench_arguments);
   const CLI::App* const metadata_command = add_metadata(app, metadata_arguments);
@@ -72,6 +75,7 @@ int run(int argc, char** argv) {
   if (verify_command->parsed()) return verify(verify_arguments);
   if (login_command->parsed()) return login(login_arguments);
   if (logout_command->parsed()) return logout();
+  if (convert_command->parsed()) return convert(convert_arguments);
   std::fputs(app.help().c_str(), stderr);
   return exit_code(ErrorKind::invalid_argument);
 }

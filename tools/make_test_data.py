@@ -2,7 +2,7 @@
 """Makes tests/data again: three small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
 Usage: tools/make_test_data.py [OUT] [--only GROUP]       (default: tests/data, everything; or adapters or prompts, made anew beside the others)
-Needs: torch, diffusers, transformers, peft, safetensors, scipy, torchsde and Pillow. The tests need none of them: what this writes is committed.
+Needs: torch, diffusers, transformers, peft, safetensors, scipy, torchsde, gguf and Pillow. The tests need none of them: what this writes is committed.
 
 The same versions on the same kind of machine write the same bytes; others move results by roundings, within the tolerances that the
 manifest carries. docs/testing.md describes the format.
@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, images, networks, pipelines, prompt_syntaxes, schedulers, single_files, torch_files
+from test_data import adapters, checkpoints, gguf_files, images, networks, pipelines, prompt_syntaxes, schedulers, single_files, torch_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -50,6 +50,7 @@ def main():
     checkpoints.make(models)
     single_files.make(models, out / "single_files")
     torch_files.make(out / "torch")
+    gguf_files.make(out / "gguf")
     store = Store(golden)
     images.add_files(store, pictures)
     images.add_processing(store)

@@ -65,9 +65,10 @@ class IMPASTO_API VaeModel {
   static VaeModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
 
   /// latents [n, latent_channels, h, w], already divided by scaling_factor, to pixels [n, 3, 8h, 8w], about -1..1. One image at a time.
-  HostTensor decode(const TensorRef& latents, const ShouldStop& should_stop = {}) const;
+  /// `tiled`: what is larger than the VAE's own sample size in squares that overlap and fade into each other, as diffusers' enable_tiling.
+  HostTensor decode(const TensorRef& latents, const ShouldStop& should_stop = {}, bool tiled = false) const;
   /// pixels [n, 3, H, W] in -1..1 to the posterior's mean and log variance, [n, 2 * latent_channels, H/8, W/8], mean first.
-  HostTensor encode(const TensorRef& pixels, const ShouldStop& should_stop = {}) const;
+  HostTensor encode(const TensorRef& pixels, const ShouldStop& should_stop = {}, bool tiled = false) const;
 
   struct Impl;
   explicit VaeModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

@@ -38,10 +38,14 @@ struct DownloadProgress {
 struct DownloadOptions {
   /// "fp16" fetches float16 weights where the model has them: half the bytes.
   std::string variant;
-  /// Exactly these files (paths in the repository) instead of those that drawing needs.
+  /// These files (paths in the repository) instead of those that drawing needs. One with *, ? or [ stands for all that match it, "/" included.
   std::vector<std::string> files;
-  /// Instead of the one in HF_TOKEN or in the token file; sent to the endpoint's host and to nobody else.
-  std::string token;
+  /// Instead of the one in HF_TOKEN or in the token file; "" for none. Sent to the endpoint's host and to nobody else.
+  std::optional<std::string> token;
+  /// The cache, instead of where the variables say it is.
+  std::string cache;
+  /// Takes what is in the cache and never uses the network, as HF_HUB_OFFLINE says for all calls.
+  bool local_files_only = false;
   /// Files that are fetched at the same time, 1..64.
   int max_workers = 8;
   /// Reads again what is in the cache already, and fetches anew what is damaged.
@@ -62,7 +66,7 @@ struct DownloadedModel {
 
 /// Brings a model into the cache, or what is new or missing of it, and points its revision at it once it is complete. Each file is checked against
 /// the hash that the Hub publishes before it gets its name. Any number of processes may do so at once, huggingface_hub among them; a process that is
-/// killed leaves the cache as it was, and the next goes on where it stopped. With HF_HUB_OFFLINE set it is what find_model() is.
+/// killed leaves the cache as it was, and the next goes on where it stopped. With HF_HUB_OFFLINE set it only looks.
 /// Throws invalid_argument, not_found, access_denied (the message names the page where terms are accepted, and how to log in), unsupported (not a
 /// model that can be drawn with), io (network, disk full), bad_file (what came does not have its hash), cancelled.
 IMPASTO_API DownloadedModel download(const std::string& name, const DownloadOptions& options = {});

@@ -3,6 +3,7 @@
 
 #include "impasto/benchmark.h"
 #include "impasto/components.h"
+#include "impasto/convert.h"
 #include "impasto/embedding.h"
 #include "impasto/error.h"
 #include "impasto/hub.h"

@@ -41,7 +41,8 @@ struct ModelParts {
 struct LoadOptions {
   std::string device = "auto";
   /// Arithmetic of the networks: "float32" ("auto" takes it), or "bfloat16" for the factors of products and attention, which is faster on
-  /// processors with AVX-512 BF16 and nowhere slower by much; sums and activations stay float32. Weights keep the type they are stored in.
+  /// AMD's processors with AVX-512 BF16, and slower on Intel's without AMX; sums and activations stay float32. Weights keep the type they are stored
+  /// in.
   std::string dtype = "auto";
   /// Threads of the process-wide pool; 0 takes one per core that the process may run on. Never changes a result.
   int num_threads = 0;
@@ -230,6 +231,7 @@ struct ComponentInfo {
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;           ///< on disk
   std::vector<std::string> dtypes;  ///< of the stored tensors: "float16", ...
+  std::string config;               ///< JSON, as a diffusers folder has it in config.json; of single files what was found or derived
 };
 
 struct ModelInfo {
@@ -238,9 +240,10 @@ struct ModelInfo {
   std::string format;          ///< "diffusers folder", or a single file's: "safetensors"
   std::string pipeline_class;  ///< of diffusers
   std::vector<ComponentInfo> components;
-  std::string scheduler;        ///< class name
-  std::string prediction_type;  ///< "epsilon", "v_prediction" or "sample"
-  int height = 0, width = 0;    ///< the model's own size in pixels
+  std::string scheduler;         ///< class name
+  std::string scheduler_config;  ///< JSON, with what diffusers' pipelines amend when they load early checkpoints
+  std::string prediction_type;   ///< "epsilon", "v_prediction" or "sample"
+  int height = 0, width = 0;     ///< the model's own size in pixels
   int latent_channels = 0;
   bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
   /// Where what the file does not say was taken from, for people: one sentence each.

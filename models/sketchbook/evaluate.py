@@ -167,14 +167,14 @@ def draw(args: argparse.Namespace) -> None:
     """Draws the prompts into args.to, by the engine's command or by diffusers; picture k uses seed k."""
     target = Path(args.to)
     target.mkdir(parents=True, exist_ok=True)
-    prompts = [text for _, text in held_out_prompts(args.count)]
+    prompts = [text for _, text in held_out_prompts(args.first + args.count)[args.first :]]
     (_draw_with_diffusers if args.engine == "diffusers" else _draw_with_command)(args, prompts, target)
     print(f"{len(prompts)} pictures in {target}")
 
 
 def _draw_with_command(args: argparse.Namespace, prompts: list[str], target: Path) -> None:
     for k, prompt in enumerate(prompts):
-        _command(args, prompt, k, target / f"{k:03d}.png")
+        _command(args, prompt, args.first + k, target / f"{k:03d}.png")
 
 
 def _command(args: argparse.Namespace, prompt: str, seed: int, to: Path, *more: str) -> np.ndarray:
@@ -194,7 +194,7 @@ def _draw_with_diffusers(args: argparse.Namespace, prompts: list[str], target: P
     pipe = StableDiffusionPipeline.from_pretrained(args.model, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     for k in range(0, len(prompts), 20):
-        seeds = [torch.Generator().manual_seed(i) for i in range(k, min(k + 20, len(prompts)))]
+        seeds = [torch.Generator().manual_seed(i) for i in range(args.first + k, args.first + min(k + 20, len(prompts)))]
         images = pipe(prompts[k : k + 20], num_inference_steps=args.steps_drawn, guidance_scale=args.guidance, generator=seeds).images
         for i, image in enumerate(images):
             image.save(target / f"{k + i:03d}.png")
@@ -246,7 +246,7 @@ def inpaint(args: argparse.Namespace) -> dict[str, float]:
     target.mkdir(parents=True, exist_ok=True)
     for k in range(args.count):
         rng = random.Random(f"inpaint {k}")
-        before = next(s for s in iter(lambda: sample_spec(rng, objects=1.0), None) if s.place in PLACES)
+        before = next(s for s in iter(lambda: sample_spec(rng, objects=1.0), None) if s.place in PLACES and len(s.things) == 1)
         (old,) = before.things
         new = replace(old, shape=rng.choice([s for s in SHAPES if s != old.shape]), colour=rng.choice([c for c in COLOURS if c != old.colour]))
         y, x = (64 + 35 * (place - 1) for place in (old.row, old.column))
@@ -292,6 +292,7 @@ def main() -> None:
     p.add_argument("--guidance", type=float, default=5.0)
     p.add_argument("--strength", type=float, default=0.4, help="redraw: how far from the picture")
     p.add_argument("--count", type=int, default=PROMPTS)
+    p.add_argument("--first", type=int, default=0, help="the number of the first prompt: other held-out ones than development looked at")
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--engine", default=str(BUILT) if BUILT.exists() else shutil.which("impasto") or "diffusers",
                    help="what draws: the path of an impasto command, or diffusers (default: %(default)s)")  # fmt: skip
@@ -316,7 +317,7 @@ def main() -> None:
         print(json.dumps(vae_psnr(args.model)))
     else:
         pictures = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(Path(args.pictures).glob("*.png"))]
-        specs = [spec for spec, _ in held_out_prompts()][: len(pictures)]
+        specs = [spec for spec, _ in held_out_prompts(args.first + len(pictures))][args.first :]
         print(json.dumps({"scores": score(specs, pictures, Judge()), "subjects": by_kind(specs, pictures, Judge())}))
 
 

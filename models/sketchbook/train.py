@@ -2,6 +2,7 @@
 
     python train.py all --work work            # everything, from nothing to the exported folder
     python train.py autoencoder --work work    # one stage: render tokenizer autoencoder latents text unet export
+    python train.py adopt --work work          # put an exported folder's weights where the stages go on from
 
 Runs on a CPU and, with --device cuda, on a GPU. On a CPU whose cores are shared with other work, one
 process a core loses less to waiting than one process with a thread a core:
@@ -226,7 +227,8 @@ def encode_latents(run: Run) -> None:
             if k % 2000 == 0:
                 print(f"encoded {k} of {len(pictures)}", flush=True)
     latents = torch.cat(parts)  # [n, 8, 16, 16]: four means, four deviations
-    scale = 1 / latents[:, :4].float().std().item()
+    adopted = run.load()  # a UNet that is trained further keeps the scale that it knows
+    scale = adopted["scale"] if adopted else 1 / latents[:, :4].float().std().item()
     run.save(latents=latents, scale=scale)
     run.log(len(latents), scale=scale, mean=latents[:, :4].float().mean().item(), noise=latents[:, 4:].float().mean().item() * scale)
 
@@ -439,14 +441,28 @@ def export(run: Run) -> None:
     print(f"{size / 1e6:.1f} MB in {out}", flush=True)
 
 
+def adopt(run: Run) -> None:
+    """An exported folder's weights as the checkpoints of its stages, at step 0: how shipped weights are trained further."""
+    source = Path(run.args.adopt)
+    pipe = StableDiffusionPipeline.from_pretrained(source, torch_dtype=torch.float32)
+    shutil.copytree(source / "tokenizer", run.work / "tokenizer", dirs_exist_ok=True)
+    text = pipe.text_encoder.state_dict()
+    joint = {f"unet.{k}": v for k, v in pipe.unet.state_dict().items()} | {f"text.{k}": v for k, v in text.items()}
+    for stage, values in (("autoencoder", pipe.vae.state_dict()), ("text", {f"encoder.{k}": v for k, v in text.items()}), ("unet", joint)):
+        # half a million steps of averaging behind it: the first new steps do not wash it away
+        Run(run.args, stage).save(step=0, model=values, average=values, average_steps=500_000, optimizers=[])
+    Run(run.args, "latents").save(latents=torch.empty(0, 8, 16, 16), scale=pipe.vae.config.scaling_factor)
+
+
 # --- Command line --------------------------------------------------------------------------------
 
 
 def _arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("stage", choices=("all", *STAGES))
+    p.add_argument("stage", choices=("all", "adopt", *STAGES))
     p.add_argument("--work", default="work", help="pictures, checkpoints, logs and sample sheets (default: work)")
     p.add_argument("--out", default=str(HERE), help="where export writes the diffusers folder (default: beside this script)")
+    p.add_argument("--adopt", default=str(HERE), help="the exported folder that the stage `adopt` takes weights from (default: beside this script)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True, help="autocast: 1.1 to 1.7 times as fast with avx512_bf16, more with AMX or CUDA")
@@ -478,7 +494,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     args = _arguments()
     stages = {"tokenizer": train_tokenizer, "autoencoder": train_autoencoder, "latents": encode_latents, "text": train_text,
-              "unet": train_unet, "export": export}  # fmt: skip
+              "unet": train_unet, "export": export, "adopt": adopt}  # fmt: skip
     for stage in STAGES if args.stage == "all" else (args.stage,):
         if stage == "render":
             data.render(Path(args.work) / "pictures", args.seed, args.pictures, args.workers)

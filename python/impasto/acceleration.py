@@ -117,14 +117,20 @@ class AcceleratedVae(_Accelerated):
         from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
         from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
-        moments = torch.from_numpy(self.impasto._core.encode(np.ascontiguousarray(x.detach().float().cpu().numpy())))
+        moments = torch.from_numpy(self.impasto._core.encode(np.ascontiguousarray(x.detach().float().cpu().numpy()), tiled=self.impasto.use_tiling))
         posterior = DiagonalGaussianDistribution(moments.to(device=x.device, dtype=x.dtype))
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     def enable_slicing(self) -> None:
         pass
 
-    enable_tiling = disable_slicing = disable_tiling = enable_slicing
+    disable_slicing = enable_slicing
+
+    def enable_tiling(self, use_tiling: bool = True) -> None:
+        self.impasto.enable_tiling(use_tiling)
+
+    def disable_tiling(self) -> None:
+        self.impasto.disable_tiling()
 
 
 class AcceleratedTextEncoder(_Accelerated):

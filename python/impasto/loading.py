@@ -1,14 +1,18 @@
-"""Where models come from: folders, and the Hub through huggingface_hub where that is installed."""
+"""Where models come from: folders, and the Hub, through huggingface_hub where that is installed and through the engine where it is not."""
 
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
+from . import _core
 from .once import logger, say_once
 
 # What a checkpoint's download needs: never two copies of the weights.
 _PATTERNS = ["*.json", "*/*.json", "tokenizer/*.txt", "unet/*{v}.safetensors", "vae/*{v}.safetensors", "text_encoder/*{v}.safetensors"]
+# as diffusers takes them
+_LINK = re.compile(r"^(?:https?://[^/]+/)(?P<repository>[^/]+/[^/]+)/(?:(?:blob|resolve)/(?P<revision>[^/]+)/)?(?P<file>.+)$")
 _HUB = ("cache_dir", "revision", "token", "local_files_only", "force_download", "proxies")
 
 
@@ -38,19 +42,41 @@ def built_in_model() -> str:
     raise FileNotFoundError("the built-in model did not come with this installation; name a checkpoint's folder instead")
 
 
-def _from_hub(name: str, patterns: list[str], options: dict[str, Any]) -> str:
+def _from_hub(name: str, patterns: list[str], options: dict[str, Any], variant: str | None = None) -> str:
     if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name:
         raise OSError(f"{name}: no such folder")
     try:
-        import huggingface_hub
-    except ImportError:
-        raise OSError(
-            f"{name} is not a folder here. To fetch it from the Hugging Face Hub, install huggingface_hub (pip install 'impasto[hub]'); or give the path of a folder with model_index.json in it"
-        ) from None
-    try:
+        try:
+            import huggingface_hub
+        except ImportError:
+            return _from_hub_by_engine(name, patterns, variant, options)
         return huggingface_hub.snapshot_download(name, allow_patterns=patterns, **options)
-    except Exception as error:  # its own types, of which some are OSError and some are not
+    except Exception as error:  # huggingface_hub's own types, of which some are OSError and some are not
         raise OSError(f"{name} is neither a folder here nor could it be fetched from the Hub: {error}") from error
+
+
+def _from_hub_by_engine(name: str, patterns: list[str], variant: str | None, options: dict[str, Any]) -> str:
+    """The same cache, without huggingface_hub. With a `variant` ("" for none) what a whole model needs, else what the patterns say."""
+    token = options.get("token")
+    name = f"{name}@{options['revision']}" if options.get("revision") else name
+    settings = {
+        "variant": variant or "",
+        "files": patterns if variant is None else [],
+        "token": {True: None, False: ""}[token] if isinstance(token, bool) else token,
+        "cache": os.fspath(options.get("cache_dir", "")),
+        "verify": bool(options.get("force_download")),
+    }
+    try:
+        return _core.download(name, **settings, local_files_only=bool(options.get("local_files_only")))
+    except (FileNotFoundError, PermissionError):
+        raise
+    except OSError as error:  # no network: what is here will do, as with huggingface_hub
+        try:
+            folder = _core.download(name, **settings, local_files_only=True)
+        except OSError:
+            raise error from None
+        logger.warning("%s: using the one in the cache, since the Hub could not be asked: %s", name, error)
+        return folder
 
 
 def _hub_options(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +88,7 @@ def checkpoint_folder(name: str, kwargs: dict[str, Any]) -> str:
     variant = kwargs.get("variant")
     if not os.path.isdir(name):
         v = f".{variant}" if variant else ""
-        return _from_hub(name, [p.format(v=v) for p in _PATTERNS], _hub_options(kwargs))
+        return _from_hub(name, [p.format(v=v) for p in _PATTERNS], _hub_options(kwargs), variant or "")
     if variant:
         _check_variant(os.path.join(name, "unet"), variant)
     return name
@@ -75,6 +101,23 @@ def component_folder(name: str, subfolder: str | None, kwargs: dict[str, Any]) -
     if not os.path.isdir(folder):
         raise OSError(f"{folder}: no such folder")
     return folder
+
+
+def single_file(name: str, kwargs: dict[str, Any]) -> str:
+    """The path of a checkpoint in one file: `name` itself, or what a link to the Hub (https://.../ORG/NAME/blob/REV/FILE) leads to. Raises OSError."""
+    if os.path.isfile(name):
+        return name
+    link = _LINK.match(name)
+    if not link:
+        raise OSError(f"{name}: no such file")
+    options = _hub_options(kwargs)
+    options.setdefault("revision", link["revision"] or "main")
+    return os.path.join(_from_hub(link["repository"], [link["file"]], options), link["file"])
+
+
+def config_folder(name: str, kwargs: dict[str, Any]) -> str:
+    """A folder with the configs and the tokenizer of a checkpoint, no weights. Raises OSError."""
+    return name if os.path.isdir(name) else _from_hub(name, ["*.json", "*/*.json", "tokenizer/*.txt"], _hub_options({**kwargs, "revision": None}))
 
 
 def adapter_file(name: str, kwargs: dict[str, Any]) -> str:

@@ -143,20 +143,27 @@ class AutoencoderKL(Model):
     _core_class = _core.VaeModel
     _defaults = {"scaling_factor": 0.18215, "latent_channels": 4, "in_channels": 3, "out_channels": 3, "block_out_channels": (64,), "shift_factor": None}
 
+    use_tiling = False
+
     def decode(self, z: Any, return_dict: bool = True, generator: Any = None, *, stop: Any = None) -> Any:
         """Latents [n, c, h, w], divided by `config.scaling_factor`, to pixels [n, 3, 8h, 8w], about -1..1, as `.sample`."""
-        out = like(self._core.decode(to_numpy(z), stop), z)
+        out = like(self._core.decode(to_numpy(z), stop, self.use_tiling), z)
         return DecoderOutput(sample=out) if return_dict else (out,)
 
     def encode(self, x: Any, return_dict: bool = True, *, stop: Any = None) -> Any:
         """Pixels [n, 3, H, W] in -1..1 to their posterior, as `.latent_dist` with `.sample(generator)`, `.mode()`, `.mean` and `.std`."""
-        posterior = DiagonalGaussianDistribution(self._core.encode(to_numpy(x), stop), x)
+        posterior = DiagonalGaussianDistribution(self._core.encode(to_numpy(x), stop, self.use_tiling), x)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     enable_slicing = accepted("enable_slicing")
     disable_slicing = accepted("disable_slicing")
-    enable_tiling = accepted("enable_tiling")
-    disable_tiling = accepted("disable_tiling")
+
+    def enable_tiling(self, use_tiling: bool = True) -> None:
+        """Pictures larger than the VAE's own sample size go through it in squares that overlap and fade into each other: less memory, another picture by a little."""
+        self.use_tiling = use_tiling
+
+    def disable_tiling(self) -> None:
+        self.use_tiling = False
 
 
 class CLIPTextModel(Model):

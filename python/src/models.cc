@@ -90,16 +90,17 @@ void bind_models(nb::module_& m) {
   bind_model<VaeModel>(m, "VaeModel", "The autoencoder. Several threads may use it at once.")
       .def(
           "decode",
-          [](const VaeModel& v, const Floats& x, const StopFlag* stop) {
-            return run(stop, [&](const ShouldStop& s) { return v.decode(ref(x), s); });
+          [](const VaeModel& v, const Floats& x, const StopFlag* stop, bool tiled) {
+            return run(stop, [&](const ShouldStop& s) { return v.decode(ref(x), s, tiled); });
           },
-          "latents"_a, "stop"_a.none() = nb::none(), "float32 [n, c, h, w], divided by the scaling factor, to pixels [n, 3, 8h, 8w], about -1..1.")
+          "latents"_a, "stop"_a.none() = nb::none(), "tiled"_a = false,
+          "float32 [n, c, h, w], divided by the scaling factor, to pixels [n, 3, 8h, 8w], about -1..1.")
       .def(
           "encode",
-          [](const VaeModel& v, const Floats& x, const StopFlag* stop) {
-            return run(stop, [&](const ShouldStop& s) { return v.encode(ref(x), s); });
+          [](const VaeModel& v, const Floats& x, const StopFlag* stop, bool tiled) {
+            return run(stop, [&](const ShouldStop& s) { return v.encode(ref(x), s, tiled); });
           },
-          "pixels"_a, "stop"_a.none() = nb::none(), "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].");
+          "pixels"_a, "stop"_a.none() = nb::none(), "tiled"_a = false, "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].");
   bind_model<TextModel>(m, "TextModel", "The text encoder. Several threads may use it at once.")
       .def("forward", &encode_text, "ids"_a, "clip_skip"_a = 0, "stop"_a.none() = nb::none(), "int32 [n, tokens] to float32 [n, tokens, c].");
   nb::class_<Tokenizer>(m, "Tokenizer", "CLIP's tokenizer.")

@@ -10,6 +10,7 @@ NB_MODULE(_core, m) {
   m.def("version", &impasto::version, "The engine's version, \"0.1.0\".");
   impasto::python::bind_errors(m);
   impasto::python::bind_pipeline(m);
+  impasto::python::bind_hub(m);
   impasto::python::bind_models(m);
   impasto::python::bind_sampler(m);
 }

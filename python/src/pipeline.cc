@@ -18,6 +18,7 @@ nb::dict as_dict(const ModelInfo& info) {
   out["path"] = info.path;
   out["pipeline_class"] = info.pipeline_class;
   out["scheduler"] = info.scheduler;
+  out["scheduler_config"] = info.scheduler_config;
   out["prediction_type"] = info.prediction_type;
   out["height"] = info.height;
   out["width"] = info.width;
@@ -30,15 +31,19 @@ nb::dict as_dict(const ModelInfo& info) {
     component["parameters"] = c.parameters;
     component["bytes"] = c.bytes;
     component["dtypes"] = c.dtypes;
+    component["config"] = c.config;
     components.append(component);
   }
   out["components"] = components;
   return out;
 }
 
-Pipeline load(const std::string& path, const std::string& device, const std::string& dtype, int num_threads, bool map_weights) {
+Pipeline load(const std::string& path, const std::string& tokenizer, const std::string& config, const std::string& device, const std::string& dtype,
+              int num_threads, bool map_weights) {
   const nb::gil_scoped_release released;
-  return Pipeline::load(path, load_options(device, dtype, num_threads, map_weights));
+  LoadOptions options = load_options(device, dtype, num_threads, map_weights);
+  options.parts = {.tokenizer = tokenizer, .config = config};
+  return Pipeline::load(path, options);
 }
 
 using LoraTuple = std::tuple<std::string, float, std::optional<float>>;
@@ -67,7 +72,7 @@ void bind_pipeline(nb::module_& m) {
     return names;
   });
   nb::class_<Pipeline>(m, "Pipeline", "A loaded checkpoint. Several threads may use it at once.")
-      .def_static("load", &load, "path"_a, IMPASTO_LOAD_ARGUMENTS)
+      .def_static("load", &load, "path"_a, "tokenizer"_a = "", "config"_a = "", IMPASTO_LOAD_ARGUMENTS)
       .def("info", [](const Pipeline& p) { return as_dict(p.info()); })
       .def("check", &check, "height"_a, "width"_a, "num_images"_a, "guided"_a,
            "Raises ValueError or MemoryError for a picture that cannot be drawn; sizes in pixels.")

@@ -2,13 +2,16 @@
 
 import asyncio
 import gc
+import json
 import os
 import signal
+import struct
 import threading
 import time
 
 import numpy as np
 import pytest
+from golden import DATA, read_safetensors
 from PIL import Image
 
 import impasto
@@ -294,10 +297,52 @@ def test_saved_pipeline_draws_the_same(pipe, tmp_path):
 def test_calls_for_gpu_memory_are_accepted_and_say_so_once(pipe, caplog):
     for _ in range(2):
         pipe.enable_attention_slicing()
-        pipe.enable_vae_tiling()
-        pipe.vae.enable_tiling()
+        pipe.enable_vae_slicing()
+        pipe.vae.enable_slicing()
     assert len(caplog.records) == 3 and "nothing to do" in caplog.text
     assert pipe.to("cpu") is pipe
+
+
+def test_vae_tiling_changes_large_pictures_alone_until_it_is_switched_off(pipe):
+    def draw(side):
+        return np.asarray(pipe("a boat", num_inference_steps=1, height=side, width=side, generator=5, output_type="np").images)
+
+    small, large = draw(64), draw(160)
+    pipe.enable_vae_tiling()
+    assert np.array_equal(draw(64), small) and not np.array_equal(draw(160), large)
+    pipe.disable_vae_tiling()
+    assert np.array_equal(draw(160), large)
+
+
+def write_single_file(path, folder):
+    """The tensors of a folder under the names of the first releases."""
+    files = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+    stored = {component: read_safetensors(os.path.join(folder, component, f"{stem}.safetensors")) for component, stem in files.items()}
+    header, parts, end = {}, [], 0
+    for line in (DATA / "single_files" / "tiny-sd15.tsv").read_text().splitlines():
+        name, component, source = line.split("\t")[:3]
+        data = np.ascontiguousarray(stored[component][source])
+        header[name] = {"dtype": {"float16": "F16", "float32": "F32"}[str(data.dtype)], "shape": data.shape, "data_offsets": [end, end + data.nbytes]}
+        end += data.nbytes
+        parts.append(data.tobytes())
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
+
+
+def test_single_file_draws_as_its_folder(pipe, tiny, tmp_path):
+    write_single_file(tmp_path / "model.safetensors", tiny)
+    one = impasto.DiffusionPipeline.from_single_file(tmp_path / "model.safetensors", config=tiny)
+    one.set_progress_bar_config(disable=True)
+    assert type(one) is impasto.StableDiffusionPipeline and one.unet.config.cross_attention_dim == pipe.unet.config.cross_attention_dim
+    one.scheduler = pipe.scheduler
+    np.testing.assert_array_equal(latents(one, "a boat"), latents(pipe, "a boat"))
+
+
+def test_single_file_that_is_none_raises_what_diffusers_raises(tmp_path):
+    with pytest.raises(OSError, match="no such file"):
+        impasto.StableDiffusionPipeline.from_single_file(tmp_path / "none.safetensors")
+    with pytest.raises(OSError):
+        impasto.StableDiffusionPipeline.from_single_file(DATA / "pictures" / "rgb.png")
 
 
 def test_long_prompt_is_cut_with_a_warning(pipe, caplog):

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/fail.h"
@@ -34,10 +35,11 @@ std::string hint(int error) {
 /// What is being written, for messages.
 struct Job {
   std::string path;
-  std::span<const std::uint8_t> bytes;
+  std::uint64_t bytes;
+  const std::function<void(const WriteBytes&)>& produce;
 
   [[noreturn]] void fail_with(int error, const char* doing) const {
-    fail(ErrorKind::io, path, ": cannot write ", bytes.size(), " bytes: ", doing, ": ", std::generic_category().message(error), hint(error));
+    fail(ErrorKind::io, path, ": cannot write ", bytes, " bytes: ", doing, ": ", std::generic_category().message(error), hint(error));
   }
 };
 
@@ -77,13 +79,22 @@ class Temporary {
   std::string path_;
 };
 
-void write_all(const Job& job, int fd) {
-  for (std::size_t done = 0; done < job.bytes.size();) {
-    const ssize_t n = ::write(fd, job.bytes.data() + done, job.bytes.size() - done);
+void write_piece(const Job& job, int fd, std::span<const std::uint8_t> bytes) {
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t n = ::write(fd, bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) job.fail_with(n < 0 ? errno : EIO, "writing");
     done += static_cast<std::size_t>(n);
   }
+}
+
+void write_all(const Job& job, int fd) {
+  std::uint64_t written = 0;
+  job.produce([&](std::span<const std::uint8_t> bytes) {
+    write_piece(job, fd, bytes);
+    written += bytes.size();
+  });
+  IMPASTO_CHECK(written == job.bytes);
 }
 
 std::optional<struct stat> status(const std::string& path) {
@@ -138,6 +149,15 @@ void sync_folder(const Job& job, const std::string& folder) {
   if (::fsync(fd.get()) != 0 && errno != EINVAL && errno != ENOTSUP) job.fail_with(errno, "syncing the folder");
 }
 
+/// Small files try their luck.
+void require_room(const Job& job, const std::string& folder) {
+  constexpr std::uint64_t kSmall = 1 << 20;
+  struct statvfs disk {};
+  if (job.bytes < kSmall || ::statvfs(folder.c_str(), &disk) != 0) return;
+  const std::uint64_t room = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+  if (room < job.bytes) fail(ErrorKind::io, job.path, ": needs ", job.bytes, " bytes, but the disk has ", room, " left", hint(ENOSPC));
+}
+
 void replace(const Job& job, const std::optional<struct stat>& old, std::optional<unsigned> mode) {
   const std::string target = follow_links(job);
   // Renaming would not ask whether the old file is write-protected.
@@ -145,6 +165,7 @@ void replace(const Job& job, const std::optional<struct stat>& old, std::optiona
   const fs::path parent = fs::path(target).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
 
+  require_room(job, folder);
   Temporary temporary(temporary_path(folder));
   const int unnamed = open_unnamed(folder);
   Descriptor file(unnamed >= 0 ? unnamed : ::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
@@ -167,11 +188,45 @@ void replace(const Job& job, const std::optional<struct stat>& old, std::optiona
 }  // namespace
 
 void write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes, std::optional<unsigned> mode) {
-  const Job job{path, bytes};
+  write_file_atomically(
+      path, bytes.size(), [&](const WriteBytes& write) { write(bytes); }, mode);
+}
+
+void write_file_atomically(const std::string& path, std::uint64_t bytes, const std::function<void(const WriteBytes&)>& produce,
+                           std::optional<unsigned> mode) {
+  const Job job{path, bytes, produce};
   const auto old = status(path);
   if (old && S_ISDIR(old->st_mode)) job.fail_with(EISDIR, "opening");
   if (old && !S_ISREG(old->st_mode)) return write_directly(job);
   replace(job, old, mode);
+}
+
+AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::path(path).lexically_normal().string()) {
+  if (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(path_, error)) && !(fs::is_directory(path_, error) && fs::is_empty(path_, error)))
+    fail(ErrorKind::invalid_argument, path, ": is there already; name another folder, or remove it first");
+  const fs::path parent = fs::path(path_).parent_path();
+  temporary_ = temporary_path(parent.empty() ? "." : parent);
+  if (::mkdir(temporary_.c_str(), 0777) != 0) {
+    const int code = errno;
+    fail(ErrorKind::io, path, ": cannot make a folder: ", std::generic_category().message(code), hint(code));
+  }
+}
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code ignored;
+  if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+}
+
+void AtomicFolder::commit() {
+  const fs::path parent = fs::path(path_).parent_path();
+  const std::function<void(const WriteBytes&)> nothing;
+  const Job job{path_, 0, nothing};
+  sync_folder(job, temporary_);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) job.fail_with(errno, "renaming");
+  temporary_.clear();
+  sync_folder(job, parent.empty() ? "." : parent.string());
 }
 
 }  // namespace impasto

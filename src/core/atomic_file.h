@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,5 +16,30 @@ namespace impasto {
 /// directly, since renaming would replace it.
 /// Throws io naming the path, the bytes and the reason; nothing is left behind then.
 void write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes, std::optional<unsigned> mode = {});
+
+/// Takes the next bytes of a file that is being written.
+using WriteBytes = std::function<void(std::span<const std::uint8_t>)>;
+/// The same for a file of `bytes` bytes that `produce` writes piece by piece; what it throws leaves nothing behind. Throws io before it begins when
+/// the disk has less room than that.
+void write_file_atomically(const std::string& path, std::uint64_t bytes, const std::function<void(const WriteBytes&)>& produce,
+                           std::optional<unsigned> mode = {});
+
+/// A folder that is there whole or not at all: files go into path(), which is beside the one to be and becomes it by commit(). Without that it
+/// is removed with the object.
+class AtomicFolder {
+ public:
+  /// Throws io, and invalid_argument when there is something at `path` already that is no empty folder.
+  explicit AtomicFolder(const std::string& path);
+  ~AtomicFolder();
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+
+  const std::string& path() const { return temporary_; }
+  /// Throws io.
+  void commit();
+
+ private:
+  std::string path_, temporary_;
+};
 
 }  // namespace impasto

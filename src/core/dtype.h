@@ -50,6 +50,21 @@ constexpr float float16_to_float32(std::uint16_t h) {
   return sign != 0 ? -magnitude : magnitude;
 }
 
+/// The nearest, ties to even; what is too large becomes infinity, NaN stays NaN.
+constexpr std::uint16_t float32_to_float16(float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+  const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
+  const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
+  if (magnitude > 0x7F800000u) return sign | 0x7E00u;
+  if (magnitude >= 0x477FF000u) return sign | 0x7C00u;  // from 65520 on
+  if (magnitude < 0x38800000u) {                        // below 2^-14: adding 0.5 leaves a count of 2^-24 in the last bits, rounded by the adder
+    const float rounded = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(rounded) - std::bit_cast<std::uint32_t>(0.5f)));
+  }
+  const std::uint32_t rounded = magnitude + 0xFFFu + ((magnitude >> 13) & 1u);
+  return static_cast<std::uint16_t>(sign | ((rounded >> 13) - (112u << 10)));
+}
+
 /// The nearest, ties to even; NaN stays NaN.
 constexpr std::uint16_t float32_to_bfloat16(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);

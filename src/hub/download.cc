@@ -9,6 +9,7 @@
 #include <system_error>
 #include <thread>
 
+#include <fnmatch.h>
 #include <sys/statvfs.h>
 
 #include "core/atomic_file.h"
@@ -52,6 +53,47 @@ void tag_cache(const std::string& root) {
   }
 }
 
+bool is_pattern(const std::string& path) { return path.find_first_of("*?[") != path.npos; }
+
+/// Those of `all` that one of the paths or patterns stands for. Throws not_found for a path that is not there, and where there is none at all.
+std::vector<std::string> matching_files(const std::set<std::string>& all, const std::vector<std::string>& patterns, const std::string& where) {
+  std::vector<std::string> found;
+  for (const std::string& path : all) {
+    const auto matches = [&](const std::string& p) { return path == p || (is_pattern(p) && ::fnmatch(p.c_str(), path.c_str(), 0) == 0); };
+    if (std::any_of(patterns.begin(), patterns.end(), matches)) found.push_back(path);
+  }
+  for (const std::string& p : patterns) {
+    if (!is_pattern(p) && !all.contains(p)) fail(ErrorKind::not_found, where, ": has no file ", printable(p));
+  }
+  if (found.empty()) fail(ErrorKind::not_found, where, ": has no file ", printable(patterns.front()));
+  return found;
+}
+
+/// Without the network.
+DownloadedModel look_in_cache(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& environment) {
+  const HubCache cache(environment.cache, reference.repository);
+  const auto commit = cache.commit_of(reference.revision);
+  const char* why = environment.offline ? "HF_HUB_OFFLINE forbids" : "local_files_only forbids";
+  std::string missing;
+  auto path = find_in_cache(environment.cache, reference, options.variant, &missing);
+  if (!options.files.empty() && reference.file.empty()) {
+    path.reset();
+    try {
+      if (commit) matching_files(cache.files_of(*commit), options.files, path.emplace(cache.snapshot(*commit)));
+    } catch (const Error& error) {
+      missing = error.what();
+      path.reset();
+    }
+  }
+  if (!path)
+    fail(ErrorKind::not_found, reference.text(), " is not ", missing.empty() ? "" : "complete ", "in the cache ", environment.cache,
+         missing.empty() ? "" : " (" + missing + ")", ", and ", why, " to fetch it");
+  DownloadedModel model;
+  model.path = *path;
+  model.commit = *commit;
+  return model;
+}
+
 struct Item {
   std::string path;
   FileHead head;
@@ -62,7 +104,7 @@ class Download {
  public:
   Download(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& environment, const RetryPolicy& policy)
       : reference_(reference), options_(options), environment_(environment), policy_(policy), cache_(environment.cache, reference.repository) {
-    token_ = options.token.empty() ? stored_token(environment) : clean_token(options.token, "the token");
+    token_ = options.token ? clean_token(*options.token, "the token") : stored_token(environment);
   }
 
   DownloadedModel run() {
@@ -80,11 +122,12 @@ class Download {
     HubReference at = reference_;
     std::vector<std::string> paths = options_.files;
     if (!reference_.file.empty()) paths = {reference_.file};
-    if (paths.empty()) {
+    if (paths.empty() || std::any_of(paths.begin(), paths.end(), is_pattern)) {
       Listing listing = client.list(reference_);
       std::set<std::string> all;
       for (const auto& [path, file] : listing.files) all.insert(path);
-      paths = needed_files(all, options_.variant, reference_.text() + " on " + client.host());
+      const std::string where = reference_.text() + " on " + client.host();
+      paths = paths.empty() ? needed_files(all, options_.variant, where) : matching_files(all, paths, where);
       at.revision = listing.commit;
       listed_ = std::move(listing.files);
     }
@@ -280,11 +323,13 @@ class Download {
 
 }  // namespace
 
-DownloadedModel download(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& environment,
-                         const RetryPolicy& policy) {
+DownloadedModel download(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& given, const RetryPolicy& policy) {
+  HubEnvironment environment = given;
+  if (!options.cache.empty()) environment.cache = options.cache;
   if (options.max_workers < 1 || options.max_workers > 64)
     fail(ErrorKind::invalid_argument, "max_workers is ", options.max_workers, ", expected 1 to 64");
   check_variant(options.variant);
+  if (environment.offline || options.local_files_only) return look_in_cache(reference, options, environment);
   return Download(reference, options, environment, policy).run();
 }
 
@@ -294,14 +339,7 @@ DownloadedModel download(const std::string& name, const DownloadOptions& options
     if (!reference)
       fail(ErrorKind::invalid_argument, in_quotes(name),
            " is not the name of a model on the Hub; expected ORG/NAME, ORG/NAME@REVISION or ORG/NAME/FILE.safetensors");
-    const HubEnvironment environment = HubEnvironment::read();
-    if (!environment.offline) return download(*reference, options, environment);
-    std::string missing;
-    const auto path = find_in_cache(environment.cache, *reference, options.variant, &missing);
-    if (!path)
-      fail(ErrorKind::not_found, name, " is not ", missing.empty() ? "" : "complete ", "in the cache ", environment.cache,
-           missing.empty() ? "" : " (" + missing + ")", ", and HF_HUB_OFFLINE forbids to fetch it");
-    return DownloadedModel{.path = *path, .commit = HubCache(environment.cache, reference->repository).commit_of(reference->revision).value_or("")};
+    return download(*reference, options, HubEnvironment::read());
   });
 }
 

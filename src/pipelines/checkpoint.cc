@@ -29,6 +29,7 @@ ComponentInfo describe(const std::string& name, const FoundNetwork& network) {
   ComponentInfo info;
   info.name = name;
   info.class_name = network.class_name;
+  info.config = network.config->value().dump();
   std::set<std::string> dtypes;
   for (const std::string& tensor : network.weights->names()) {
     const auto stored = describe_if_supported(*network.weights, tensor);
@@ -59,39 +60,45 @@ void check_agreement(const Checkpoint& c) {
 
 }  // namespace
 
-Checkpoint Checkpoint::open(const std::string& name, const ModelParts& parts) {
-  const std::string path = find_model(name);
+FoundModel find_model(const std::string& path, const ModelParts& parts) {
   if (!fs::exists(path)) fail(ErrorKind::not_found, path, ": no such folder or file");
   FoundModel model = fs::is_directory(path) ? find_in_folder(path, parts) : find_in_file(path, parts);
   replace_parts(model, parts);
+  return model;
+}
 
-  Checkpoint c{.info = {},
-               .tokenizer_folder = model.tokenizer_folder,
-               .tokenizer_pad = model.tokenizer_pad,
-               .text_encoder = ClipTextConfig::parse(*model.text_encoder.config),
-               .unet = UNetConfig::parse(*model.unet.config),
-               .vae = VaeConfig::parse(*model.vae.config),
-               .scheduler = *model.scheduler,
-               .text_encoder_weights = model.text_encoder.weights,
-               .unet_weights = model.unet.weights,
-               .vae_weights = model.vae.weights,
-               .has_safety_checker = model.has_safety_checker,
-               .warnings = model.warnings};
-  c.info.path = path;
-  c.info.parts = parts;
-  c.info.format = model.format;
-  c.info.pipeline_class = model.pipeline_class;
-  c.info.notes = model.notes;
-  c.info.notes.insert(c.info.notes.end(), model.warnings.begin(), model.warnings.end());
-  c.info.components = {describe("text_encoder", model.text_encoder), describe("unet", model.unet), describe("vae", model.vae)};
-  check_agreement(c);
-  c.info.scheduler = c.scheduler.text("_class_name", "");
-  if (c.info.scheduler.empty()) fail(ErrorKind::bad_file, c.scheduler.where(), ": \"_class_name\" is missing");
-  c.info.prediction_type = c.scheduler.text("prediction_type", "epsilon");
-  c.info.latent_channels = static_cast<int>(c.vae.latent_channels);
-  c.info.inpainting = c.unet.in_channels == inpainting_channels(c.vae);
-  c.info.height = c.info.width = static_cast<int>(c.unet.sample_size * c.vae.scale());
-  return c;
+Checkpoint Checkpoint::open(const std::string& name, const ModelParts& parts) {
+  const std::string path = find_model(name);
+  return {find_model(path, parts), path, parts};
+}
+
+Checkpoint::Checkpoint(const FoundModel& model, const std::string& path, const ModelParts& parts)
+    : tokenizer_folder(model.tokenizer_folder),
+      tokenizer_pad(model.tokenizer_pad),
+      text_encoder(ClipTextConfig::parse(*model.text_encoder.config)),
+      unet(UNetConfig::parse(*model.unet.config)),
+      vae(VaeConfig::parse(*model.vae.config)),
+      scheduler(*model.scheduler),
+      text_encoder_weights(model.text_encoder.weights),
+      unet_weights(model.unet.weights),
+      vae_weights(model.vae.weights),
+      has_safety_checker(model.has_safety_checker),
+      warnings(model.warnings) {
+  info.path = path;
+  info.parts = parts;
+  info.format = model.format;
+  info.pipeline_class = model.pipeline_class;
+  info.notes = model.notes;
+  info.notes.insert(info.notes.end(), model.warnings.begin(), model.warnings.end());
+  info.components = {describe("text_encoder", model.text_encoder), describe("unet", model.unet), describe("vae", model.vae)};
+  check_agreement(*this);
+  info.scheduler = scheduler.text("_class_name", "");
+  if (info.scheduler.empty()) fail(ErrorKind::bad_file, scheduler.where(), ": \"_class_name\" is missing");
+  info.scheduler_config = scheduler.value().dump();
+  info.prediction_type = scheduler.text("prediction_type", "epsilon");
+  info.latent_channels = static_cast<int>(vae.latent_channels);
+  info.inpainting = unet.in_channels == inpainting_channels(vae);
+  info.height = info.width = static_cast<int>(unet.sample_size * vae.scale());
 }
 
 void Checkpoint::copy_weights() {

@@ -9,6 +9,7 @@
 #include "models/clip_text.h"
 #include "models/unet.h"
 #include "models/vae.h"
+#include "pipelines/found_model.h"
 #include "weights/reader.h"
 
 namespace impasto {
@@ -25,10 +26,12 @@ struct Checkpoint {
   JsonObject scheduler;
   std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights;
   bool has_safety_checker = false;
-  std::vector<std::string> warnings = {};  ///< for every result drawn with it
+  std::vector<std::string> warnings;  ///< for every result drawn with it
 
   /// `name` is a folder, a single file, or the name of a model in the Hub's cache. Throws not_found, bad_file or unsupported; see Pipeline::load.
   static Checkpoint open(const std::string& name, const ModelParts& parts = {});
+  /// Of a model that was found at `path`.
+  Checkpoint(const FoundModel& model, const std::string& path, const ModelParts& parts);
 
   /// Puts memory of their own in the place of the mapped files. Throws out_of_memory when it is not there, cancelled, bad_file, io.
   void copy_weights();

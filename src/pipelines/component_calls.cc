@@ -7,6 +7,7 @@
 #include "core/guard.h"
 #include "ops/ops.h"
 #include "pipelines/component_models.h"
+#include "pipelines/tiled_vae.h"
 
 namespace impasto {
 namespace {
@@ -103,21 +104,24 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const Te
   });
 }
 
-HostTensor VaeModel::decode(const TensorRef& latents, const ShouldStop& should_stop) const {
+HostTensor VaeModel::decode(const TensorRef& latents, const ShouldStop& should_stop, bool tiled) const {
   return running(should_stop, [&] {
     const std::int64_t channels = impl_->config.latent_channels;
     require_shape("latents", latents, {0, channels, 0, 0}, concat("[n, ", channels, ", height / 8, width / 8]").c_str());
-    return one_by_one(impl_->backend, latents, [&](const Tensor& x) { return impl_->decoder->forward(x); });
+    return one_by_one(impl_->backend, latents,
+                      [&](const Tensor& x) { return tiled ? decode_in_tiles(*impl_->decoder, impl_->config, x) : impl_->decoder->forward(x); });
   });
 }
 
-HostTensor VaeModel::encode(const TensorRef& pixels, const ShouldStop& should_stop) const {
+HostTensor VaeModel::encode(const TensorRef& pixels, const ShouldStop& should_stop, bool tiled) const {
   return running(should_stop, [&] {
     require_shape("pixels", pixels, {0, impl_->config.in_channels, 0, 0}, concat("[n, ", impl_->config.in_channels, ", height, width]").c_str());
     const std::int64_t scale = impl_->config.scale();
     if (pixels.shape[2] < scale || pixels.shape[3] < scale)
       fail(ErrorKind::invalid_argument, "pixels are ", pixels.shape[3], " x ", pixels.shape[2], ", at least ", scale, " x ", scale, " are needed");
-    return one_by_one(impl_->backend, pixels, [&](const Tensor& x) { return impl_->encoder->get()->forward(x); });
+    const auto encoder = impl_->encoder->get();
+    return one_by_one(impl_->backend, pixels,
+                      [&](const Tensor& x) { return tiled ? encode_in_tiles(*encoder, impl_->config, x) : encoder->forward(x); });
   });
 }
 

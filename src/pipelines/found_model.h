@@ -32,6 +32,9 @@ struct FoundModel {
   std::vector<std::string> warnings;  ///< what was assumed: for every result
 };
 
+/// What `path` holds, with `parts` in their places. Throws as Pipeline::load.
+FoundModel find_model(const std::string& path, const ModelParts& parts);
+
 /// A folder in the diffusers layout; networks that `parts` replaces are not opened. Throws not_found, bad_file, unsupported.
 FoundModel find_in_folder(const std::string& path, const ModelParts& parts);
 

@@ -51,6 +51,25 @@ void gather(const FileTensor& t, std::size_t size, const std::byte* from, std::b
   }
 }
 
+/// Float16 elements [begin, begin + count) of packed ones. Few blocks at a time, so that they stay in the cache.
+void unpack(const File& file, const FileTensor& t, std::uint64_t begin, std::size_t count, std::uint16_t* out) {
+  constexpr std::size_t kBlocks = 512;
+  const BlockFormat& format = *t.blocks;
+  std::vector<std::uint8_t> packed(kBlocks * format.bytes);
+  std::vector<float> elements(format.elements);
+  const std::uint64_t end = begin + count;
+  for (std::uint64_t block = begin / format.elements; block * format.elements < end; block += kBlocks) {
+    const std::uint64_t blocks = std::min<std::uint64_t>(kBlocks, (end + format.elements - 1) / format.elements - block);
+    file.read(packed.data(), static_cast<std::size_t>(blocks) * format.bytes, t.begin + block * format.bytes);
+    for (std::uint64_t b = 0; b < blocks; ++b) {
+      const std::uint64_t first = (block + b) * format.elements;
+      format.decode(packed.data() + b * format.bytes, elements.data());
+      for (std::uint64_t i = std::max(first, begin); i < std::min(first + format.elements, end); ++i)
+        out[i - begin] = float32_to_float16(elements[static_cast<std::size_t>(i - first)]);
+    }
+  }
+}
+
 class FileWeights final : public WeightReader {
  public:
   FileWeights(std::unique_ptr<const File> file, FileContent content) : file_(std::move(file)), content_(std::move(content)) {
@@ -80,7 +99,7 @@ class FileWeights final : public WeightReader {
     if (t == nullptr) return {};
     check_supported(*t);
     check_unchanged();
-    const bool in_place = t->strides.empty() && t->begin % size_of(*t->dtype) == 0;
+    const bool in_place = t->blocks == nullptr && t->strides.empty() && t->begin % size_of(*t->dtype) == 0;
     return {in_place ? map().at(t->begin) : copy_of(*t), *t->dtype, t->shape};
   }
 
@@ -90,7 +109,10 @@ class FileWeights final : public WeightReader {
     check_supported(*t);
     const std::uint64_t bytes = TensorInfo{*t->dtype, t->shape}.bytes();
     IMPASTO_CHECK(begin <= bytes && count <= bytes - begin);
-    if (t->strides.empty()) {
+    if (t->blocks != nullptr) {
+      IMPASTO_CHECK(begin % 2 == 0 && count % 2 == 0);
+      unpack(*file_, *t, begin / 2, count / 2, static_cast<std::uint16_t*>(out));
+    } else if (t->strides.empty()) {
       file_->read(out, count, t->begin + begin);
     } else {
       std::vector<std::byte> whole(static_cast<std::size_t>(bytes));
@@ -135,13 +157,15 @@ class FileWeights final : public WeightReader {
     gather(t, size_of(*t.dtype), stored.data(), out);
   }
 
-  // Some writers do not pad the header, and a tensor of bytes may precede one of floats: such a tensor is copied, once.
+  // Some writers do not pad the header, and a tensor of bytes may precede one of floats: such a tensor is copied, once, as are those that are packed.
   std::byte* copy_of(const FileTensor& t) const {
     const std::scoped_lock lock(mutex_);
     std::unique_ptr<std::byte[]>& copy = copies_[&t];
     if (copy == nullptr) {
       auto bytes = std::make_unique_for_overwrite<std::byte[]>(TensorInfo{*t.dtype, t.shape}.bytes());
-      if (t.strides.empty())
+      if (t.blocks != nullptr)
+        unpack(*file_, t, 0, static_cast<std::size_t>(t.shape.count()), reinterpret_cast<std::uint16_t*>(bytes.get()));
+      else if (t.strides.empty())
         file_->read(bytes.get(), static_cast<std::size_t>(t.end - t.begin), t.begin);
       else
         read_gathered(t, bytes.get());

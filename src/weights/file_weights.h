@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "weights/block_format.h"
 #include "weights/reader.h"
 
 namespace impasto {
@@ -19,6 +20,7 @@ struct FileTensor {
   int rank = 0;
   Shape shape;                             ///< meaningful when rank <= Shape::kMaxRank
   std::uint64_t begin = 0, end = 0;        ///< its bytes in the file, checked to be in it
+  const BlockFormat* blocks = nullptr;     ///< how its elements are packed, when they are: they read as float16
   std::vector<std::int64_t> strides = {};  ///< in elements, when they do not lie side by side in the shape's order: begin is the first one's
 };
 

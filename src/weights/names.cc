@@ -1,5 +1,6 @@
 #include "weights/names.h"
 
+#include <algorithm>
 #include <array>
 
 namespace impasto {
@@ -35,7 +36,30 @@ void add_vae_name(std::string_view name, std::vector<std::string>& names) {
       names.push_back(std::string(before) + std::string(published) + std::string(module.substr(ours.size())));
 }
 
+bool has_root(std::string_view name, std::initializer_list<std::string_view> roots) {
+  return std::any_of(roots.begin(), roots.end(), [&](std::string_view root) { return name.starts_with(root); });
+}
+
+std::string our_vae_name(std::string_view name) {
+  for (const std::string_view side : {"encoder.", "decoder."})
+    for (const auto& [ours, published] : kVaeAttention) {
+      const std::string path = std::string(side) + "mid_block.attentions.0.", before = path + std::string(published) + ".";
+      if (name.starts_with(before)) return path + std::string(ours) + "." + std::string(name.substr(before.size()));
+    }
+  return std::string(name);
+}
+
 }  // namespace
+
+std::optional<std::string> our_name(std::string_view component, std::string_view name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (!plain || (!name.ends_with(".weight") && !name.ends_with(".bias"))) return std::nullopt;
+  if (component == "unet") return std::string(name);
+  if (component == "vae")
+    return has_root(name, {"encoder.", "decoder.", "quant_conv.", "post_quant_conv."}) ? std::optional(our_vae_name(name)) : std::nullopt;
+  if (name.starts_with("text_model.")) name.remove_prefix(std::string_view("text_model.").size());
+  return has_root(name, {kTextRoots[0], kTextRoots[1], kTextRoots[2]}) ? std::optional(std::string(name)) : std::nullopt;
+}
 
 std::vector<std::string> published_names(std::string_view name) {
   std::vector<std::string> names{std::string(name)};

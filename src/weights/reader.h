@@ -61,6 +61,9 @@ std::shared_ptr<const WeightReader> open_safetensors(const std::string& path);
 /// data by a reader that knows a few names and refuses all others (weights/torch_pickle.h). Throws not_found, io, bad_file, unsupported.
 std::shared_ptr<const WeightReader> open_torch(const std::string& path);
 
+/// One GGUF file. Quantised tensors read as float16. Throws not_found, io, bad_file, unsupported.
+std::shared_ptr<const WeightReader> open_gguf(const std::string& path);
+
 /// One file of tensors in any format that is known, told by its first bytes whatever it is called. Throws as the format's own function, and
 /// bad_file for a file of another kind.
 std::shared_ptr<const WeightReader> open_weights_file(const std::string& path);

@@ -37,8 +37,9 @@ std::shared_ptr<const WeightReader> open_weights_file(const std::string& path) {
   if (b.size == 0) fail(ErrorKind::bad_file, path, ": is empty; get the file again");
   if (is_safetensors(b)) return open_safetensors(path);
   if (b.is(std::string_view("PK\3\4")) || (b.is("\x80") && b.size > 1 && b.bytes[1] >= 2 && b.bytes[1] <= 5)) return open_torch(path);
+  if (b.is("GGUF")) return open_gguf(path);
   fail(ErrorKind::bad_file, path, ": begins with ", in_quotes({reinterpret_cast<const char*>(b.bytes.data()), std::min<std::size_t>(b.size, 8)}),
-       ", which is not how a model's file begins; supported are safetensors files and PyTorch's (.ckpt, .pt, .bin)");
+       ", which is not how a model's file begins; supported are safetensors, PyTorch's files (.ckpt, .pt, .bin) and GGUF");
 }
 
 }  // namespace impasto

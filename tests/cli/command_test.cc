@@ -31,7 +31,7 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
 
 TEST(Command, HelpPagesListEverythingWithinTheWidth) {
   const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> pages = {
-      {{"--help"}, {"generate", "info", "schedulers", "--version"}},
+      {{"--help"}, {"generate", "info", "convert", "schedulers", "--version"}},
       {{"generate", "--help"},
        {"--prompt",
         "--prompt-file",
@@ -110,7 +110,7 @@ TEST(Command, MistypedNamesGetASuggestion) {
   expect_refused({"info", "--wdith", "5"}, "did you mean --width?");
   expect_refused({"--verison"}, "did you mean --version?");
   expect_refused({"generate", "x", "-Z"}, "unknown option -Z");
-  expect_refused({"frobnicate"}, "generate, info, schedulers");
+  expect_refused({"frobnicate"}, "generate, info, convert, schedulers");
 }
 
 TEST(Command, WordsWithoutQuotesAreExplained) { expect_refused({"generate", "a", "red", "cat"}, "needs quotes"); }

@@ -63,6 +63,8 @@ TEST_F(AccessTest, TheTokenComesFromTheOptionsTheVariableOrTheFile) {
   log_in("hf_other");
   hub_.download("org/tiny", options);
   std::filesystem::remove_all(hub_.cache());
+  options.token = "";
+  expect_denied({"private"}, options);
   log_in(nullptr);
   std::ofstream(std::filesystem::path(hub_.home()) / "token") << "hf_good\n";
   hub_.download();

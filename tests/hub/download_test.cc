@@ -106,6 +106,31 @@ TEST_F(DownloadTest, FilesMayBeNamed) {
   }
 }
 
+TEST_F(DownloadTest, FilesMayBePatterns) {
+  DownloadOptions options;
+  options.files = {"vae/*", "*_index.json", "none/*"};
+  const DownloadedModel model = hub_.download("org/tiny", options);
+  EXPECT_EQ(model.files, 3);
+  EXPECT_TRUE(fs::exists(model.path + "/vae/diffusion_pytorch_model.safetensors"));
+  options.local_files_only = true;
+  EXPECT_EQ(hub_.download("org/tiny", options).path, model.path);
+  options.files = {"unet/*"};
+  EXPECT_ERROR(hub_.download("org/tiny", options), not_found, "unet/*", "local_files_only");
+  options.local_files_only = false;
+  options.files = {"none/*"};
+  EXPECT_ERROR(hub_.download("org/tiny", options), not_found, "org/tiny on 127.0.0.1", "none/*");
+  options.files = {"vae/*", "none"};
+  EXPECT_ERROR(hub_.download("org/tiny", options), not_found, "none");
+}
+
+TEST_F(DownloadTest, TheCacheMayBeNamed) {
+  const test::TemporaryFolder other;
+  DownloadOptions options;
+  options.cache = other.path();
+  EXPECT_EQ(hub_.download("org/tiny", options).path.find(other.path()), 0u);
+  EXPECT_FALSE(fs::exists(hub_.cache()));
+}
+
 TEST_F(DownloadTest, VariantsFetchHalfWeights) {
   for (const std::string stem : {"unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"})
     hub_.publish(stem + ".fp16.safetensors", hub_.published(stem + ".safetensors") + " ");

@@ -161,7 +161,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         parts = [urllib.parse.unquote(p) for p in urllib.parse.urlsplit(self.path).path.strip("/").split("/")]
         if parts == ["api", "whoami-v2"]:
             ok = self.token() in ("hf_good", "hf_accepted")
-            return self.answer(200, b'{"type":"user","name":"painter"}') if ok else self.refuse(401, "", "Invalid credentials in Authorization header")
+            account = {"type": "user", "name": "painter", "orgs": [], "auth": {"accessToken": {"displayName": "reading", "role": "read"}}}
+            return self.answer(200, json.dumps(account).encode()) if ok else self.refuse(401, "", "Invalid credentials in Authorization header")
         if parts[:2] == ["api", "models"]:
             repository = Repository("/".join(parts[2:4]))
             return self.serve_api(repository, parts[4:] or ["revision", "main"])

@@ -13,7 +13,7 @@ from .. import _core, schedulers
 from ..adapters import Adapters
 from ..arrays import torch_if_used
 from ..config import FrozenDict, read_config
-from ..loading import checkpoint_folder, core_dtype, warn_unused
+from ..loading import checkpoint_folder, config_folder, core_dtype, single_file, warn_unused
 from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, UNet2DConditionModel
 from ..once import accepted, say_once
 from .call import Call, Calls, PerCall
@@ -100,7 +100,7 @@ class DiffusionPipeline:
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
-        """Opens a checkpoint: a folder in the diffusers layout, or a repository of the Hub (needs huggingface_hub).
+        """Opens a checkpoint: a folder in the diffusers layout, or a repository of the Hub.
 
         Args:
             torch_dtype, dtype: torch.float32 or float16 (computed in float32), or bfloat16. Weights keep the type they are stored in.
@@ -126,6 +126,38 @@ class DiffusionPipeline:
         warn_unused(kwargs)
         pipe = cls(**{**_parts_of(core, folder), **parts})
         pipe._core, pipe._folder = core, folder
+        return pipe
+
+    @classmethod
+    def from_single_file(cls, pretrained_model_link_or_path: Any, **kwargs: Any) -> Any:
+        """Opens a single file in the layout of the first releases: safetensors, or `.ckpt`, whose pickle is read as data. A link to the Hub is fetched.
+
+        Args:
+            config: a folder in the diffusers layout (or its name on the Hub), for the tokenizer and the configs. Without, the folder beside the file that has
+                its name counts, a folder `tokenizer` beside it, and what the tensors' shapes tell.
+            torch_dtype, dtype, token, revision, cache_dir, local_files_only, scheduler, unet, ...: as in `from_pretrained`.
+
+        Raises as `from_pretrained`, and OSError (FileNotFoundError) where no tokenizer is found.
+        """
+        path = single_file(os.fspath(pretrained_model_link_or_path), kwargs)
+        config = kwargs.pop("config", None)
+        folder = config_folder(os.fspath(config), kwargs) if config is not None else ""
+        parts = {name: kwargs.pop(name) for name in COMPONENTS if name in kwargs}
+        dtype, torch_dtype = kwargs.pop("dtype", None), kwargs.pop("torch_dtype", None)
+        core = _core.Pipeline.load(
+            path,
+            config=folder,
+            dtype=core_dtype(dtype if dtype is not None else torch_dtype),
+            num_threads=kwargs.pop("num_threads", 0),
+            map_weights=kwargs.pop("map_weights", False),
+        )
+        warn_unused(kwargs)
+        if cls is DiffusionPipeline:
+            from . import pipeline_class
+
+            cls = pipeline_class(core.info()["pipeline_class"])
+        pipe = cls(**{**_parts_of_file(core), **parts})
+        pipe._core = core
         return pipe
 
     @classmethod
@@ -208,7 +240,6 @@ class DiffusionPipeline:
             self.unet._adapters = Adapters(self._core, self.unet, self.text_encoder)
         return self.unet._adapters
 
-    from_single_file = classmethod(_not_there("from_single_file", "checkpoints in a single file"))
     load_textual_inversion = _not_there("load_textual_inversion", "textual inversion")
     load_ip_adapter = _not_there("load_ip_adapter", "IP adapters")
 
@@ -309,8 +340,14 @@ class DiffusionPipeline:
     disable_attention_slicing = accepted("disable_attention_slicing")
     enable_vae_slicing = accepted("enable_vae_slicing")
     disable_vae_slicing = accepted("disable_vae_slicing")
-    enable_vae_tiling = accepted("enable_vae_tiling")
-    disable_vae_tiling = accepted("disable_vae_tiling")
+
+    def enable_vae_tiling(self) -> None:
+        """See `AutoencoderKL.enable_tiling`."""
+        self.vae.enable_tiling()
+
+    def disable_vae_tiling(self) -> None:
+        self.vae.disable_tiling()
+
     enable_model_cpu_offload = accepted("enable_model_cpu_offload")
     enable_sequential_cpu_offload = accepted("enable_sequential_cpu_offload")
     enable_group_offload = accepted("enable_group_offload")
@@ -339,6 +376,24 @@ class _NoBar:
 
     def update(self, n: int = 1) -> None:
         pass
+
+
+def _parts_of_file(core: Any) -> dict[str, Any]:
+    """The parts of a checkpoint in a single file."""
+    parts, info = core.components(), core.info()
+    configs = {component["name"]: json.loads(component["config"]) for component in info["components"]}
+    scheduler = json.loads(info["scheduler_config"])
+    return {
+        "vae": AutoencoderKL(parts["vae"], configs["vae"]),
+        "text_encoder": CLIPTextModel(parts["text_encoder"], configs["text_encoder"]),
+        "tokenizer": CLIPTokenizer(parts["tokenizer"], None),
+        "unet": UNet2DConditionModel(parts["unet"], configs["unet"]),
+        "scheduler": schedulers.named(scheduler.pop("_class_name"), scheduler),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "image_encoder": None,
+        "requires_safety_checker": False,
+    }
 
 
 def _parts_of(core: Any, folder: str) -> dict[str, Any]:

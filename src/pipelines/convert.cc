@@ -1,0 +1,93 @@
+#include "impasto/convert.h"
+
+#include <filesystem>
+
+#include "core/cancellation.h"
+#include "core/fail.h"
+#include "core/guard.h"
+#include "pipelines/model_writer.h"
+#include "weights/names.h"
+
+namespace impasto {
+namespace {
+
+Packing packing_named(const std::string& name) { return name == "q8_0" ? Packing::q8_0 : name == "q4_0" ? Packing::q4_0 : Packing::none; }
+
+/// What is no packing's name. Beside packed tensors the others are as they were.
+std::optional<DType> dtype_named(const std::string& name) {
+  if (name.empty() || packing_named(name) != Packing::none) return std::nullopt;
+  for (const DType type : {DType::float32, DType::float16, DType::bfloat16})
+    if (name == to_string(type)) return type;
+  fail(ErrorKind::unsupported, "dtype \"", name, "\" cannot be written; use float32, float16 or bfloat16 (or q8_0 or q4_0, for GGUF)");
+}
+
+NetworkTensors tensors_of(const FoundNetwork& network, const char* component, std::optional<DType> dtype) {
+  NetworkTensors tensors;
+  for (const std::string& name : network.weights->names()) {
+    const std::optional<std::string> ours = our_name(component, name);
+    if (!ours) continue;
+    const TensorInfo info = network.weights->describe(name).value();
+    if (!is_floating_point(info.dtype)) continue;
+    const DType written = dtype.value_or(info.dtype == DType::float64 ? DType::float32 : info.dtype);
+    if (!tensors.emplace(*ours, TensorToWrite{*ours, network.weights, {name}, info.shape, written}).second)
+      fail(ErrorKind::bad_file, network.weights->where(), ": holds the tensor ", *ours, " under two names");
+  }
+  return tensors;
+}
+
+constexpr const char* kNoTokenizer = "a single file holds no tokenizer; keep the model's beside it, in a folder \"tokenizer\"";
+
+/// The matrices of the UNet and the text encoder, where a model's size is; not the embeddings, whose error every token would carry, nor those of the
+/// timestep, nor the VAE.
+bool is_packed(const std::string& name) {
+  return name.ends_with("weight") && name.find("embed") == name.npos && name.find("emb_layers") == name.npos &&
+         !name.starts_with("first_stage_model.");
+}
+
+ModelToWrite model_to_write(const std::string& path, const ConvertOptions& options) {
+  const std::optional<DType> dtype = dtype_named(options.dtype);
+  FoundModel model = find_model(path, options.parts);
+  Checkpoint checkpoint(model, path, options.parts);
+  NetworkTensors text = tensors_of(model.text_encoder, "text_encoder", dtype), unet = tensors_of(model.unet, "unet", dtype),
+                 vae = tensors_of(model.vae, "vae", dtype);
+  return {std::move(model), std::move(checkpoint), std::move(text), std::move(unet), std::move(vae)};
+}
+
+ConvertResult write(const ModelToWrite& model, const std::string& output, const ConvertOptions& options) {
+  ConvertResult result;
+  result.bytes = static_cast<std::int64_t>(model.bytes());
+  result.warnings = model.checkpoint.warnings;
+  if (model.model.has_safety_checker) result.warnings.push_back("the model's safety checker was left out");
+  const WriteProgress progress = [&](std::uint64_t done) {
+    if (options.on_progress) options.on_progress(std::min(static_cast<std::int64_t>(done), result.bytes), result.bytes);
+  };
+  const std::string ending = std::filesystem::path(output).extension().string();
+  if (ending == ".ckpt" || ending == ".pt" || ending == ".bin")
+    fail(ErrorKind::unsupported, output, ": pickles are read, but not written; name a .safetensors file or a folder");
+  const Packing packing = packing_named(options.dtype);
+  if (packing != Packing::none && ending != ".gguf")
+    fail(ErrorKind::unsupported, output, ": ", options.dtype, " is a type of GGUF files; name a .gguf file");
+  if (ending == ".gguf") {
+    result.format = "GGUF";
+    result.warnings.push_back(kNoTokenizer);
+    const bool second = model.checkpoint.unet.context_channels == 1024;
+    write_gguf(output, single_file_tensors(model), second ? "sd2" : "sd1", single_file_metadata(model), packing, is_packed, progress);
+  } else if (ending == ".safetensors") {
+    result.format = "safetensors";
+    result.warnings.push_back(kNoTokenizer);
+    write_safetensors(output, single_file_tensors(model), single_file_metadata(model), progress);
+  } else {
+    result.format = "diffusers folder";
+    write_model_folder(output, model, progress);
+  }
+  return result;
+}
+
+}  // namespace
+
+ConvertResult convert(const std::string& path, const std::string& output, const ConvertOptions& options) {
+  const CancellationScope scope(options.should_stop);
+  return guarded([&] { return write(model_to_write(path, options), output, options); });
+}
+
+}  // namespace impasto

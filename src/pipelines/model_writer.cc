@@ -1,0 +1,177 @@
+#include "pipelines/model_writer.h"
+
+#include <filesystem>
+
+#include "core/atomic_file.h"
+#include "core/fail.h"
+#include "core/file.h"
+#include "models/registry.h"
+#include "weights/original_writer.h"
+
+namespace impasto {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kMostTokenizerBytes = 64u << 20;
+
+/// A 1x1 convolution in single files, a linear layer in folders: the VAE's attention.
+bool was_convolution(const std::string& vae_name) {
+  return vae_name.find(".mid_block.attentions.0.to_") != vae_name.npos && vae_name.ends_with(".weight");
+}
+
+Shape as_linear(const Shape& shape) { return shape.rank() > 2 ? Shape{shape[0], shape[1]} : shape; }
+Shape as_convolution(const Shape& shape) { return shape.rank() == 2 ? Shape{shape[0], shape[1], 1, 1} : shape; }
+
+std::vector<std::string> names_of(const NetworkTensors& tensors) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : tensors) names.push_back(name);
+  return names;
+}
+
+/// Tensors of ours joined and named as the table says.
+void add(std::vector<TensorToWrite>& all, const NetworkTensors& tensors, const std::vector<OriginalTensor>& table) {
+  for (const OriginalTensor& row : table) {
+    TensorToWrite joined;
+    for (const std::string& part : row.parts) {
+      const auto entry = tensors.find(part);
+      if (entry == tensors.end()) fail(ErrorKind::bad_file, "tensor ", part, " is missing; ", row.name, " consists of it");
+      const TensorToWrite& t = entry->second;
+      if (joined.parts.empty()) {
+        joined = t;
+        if (was_convolution(part)) joined.shape = as_convolution(t.shape);
+        continue;
+      }
+      Shape rest = joined.shape;
+      rest[0] = t.shape[0];
+      if (t.dtype != joined.dtype || !(rest == t.shape))
+        fail(ErrorKind::unsupported, t.source->where(), ": ", part, " and ", row.parts[0],
+             " have different types or shapes, but a single file holds them as one tensor; say a dtype");
+      joined.shape[0] += t.shape[0];
+      joined.parts.push_back(t.parts[0]);
+    }
+    joined.name = row.name;
+    all.push_back(std::move(joined));
+  }
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  write_file_atomically(path.string(), {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+}
+
+void write_json(const fs::path& path, const Json& json) { write_text(path, json.dump(2) + "\n"); }
+
+/// The component's config; what it says of the tensors' type may no longer be true.
+Json config_to_write(const FoundNetwork& network, const char* class_name) {
+  Json config = network.config->value();
+  config.erase("torch_dtype");
+  config.erase("dtype");
+  config.erase("_name_or_path");
+  if (std::string_view(class_name) != "CLIPTextModel") config["_class_name"] = class_name;
+  return config;
+}
+
+void write_component(const fs::path& folder, const FoundNetwork& network, const NetworkTensors& tensors, const ModelEntry& entry,
+                     const WriteProgress& progress) {
+  fs::create_directory(folder);
+  write_json(folder / "config.json", config_to_write(network, entry.class_name.c_str()));
+  std::vector<TensorToWrite> all;
+  for (auto [name, tensor] : tensors) {
+    if (was_convolution(name)) tensor.shape = as_linear(tensor.shape);
+    tensor.name = entry.component == "text_encoder" ? "text_model." + name : name;
+    all.push_back(std::move(tensor));
+  }
+  write_safetensors((folder / (entry.weights_stem + ".safetensors")).string(), std::move(all), {{"format", "pt"}}, progress);
+}
+
+void write_tokenizer(const fs::path& folder, const ModelToWrite& m) {
+  const fs::path from = m.model.tokenizer_folder;
+  if (m.model.tokenizer_folder.empty())
+    fail(ErrorKind::not_found, m.checkpoint.info.path,
+         ": a folder in the diffusers layout has a tokenizer, and none was found; name its folder (tokenizer: --tokenizer DIR)");
+  fs::create_directory(folder);
+  for (const char* name : {"vocab.json", "merges.txt"}) write_text(folder / name, read_file((from / name).string(), kMostTokenizerBytes));
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) {
+    const std::string path = (from / name).string();
+    const bool names_tokens = std::string_view(name) != "added_tokens.json";
+    if (!has_entry(path) && (m.model.tokenizer_pad.empty() || !names_tokens)) continue;
+    Json json = has_entry(path) ? read_json(path) : Json::object();
+    if (!m.model.tokenizer_pad.empty() && names_tokens) json["pad_token"] = m.model.tokenizer_pad;
+    write_json(folder / name, json);
+  }
+}
+
+Json index_of(const ModelToWrite& m) {
+  const auto entry = [](const char* library, const std::string& name) { return Json::array({library, name}); };
+  return {{"_class_name", m.model.pipeline_class},
+          {"_diffusers_version", "0.21.0"},  // the first that writes these tensors' names
+          {"feature_extractor", {nullptr, nullptr}},
+          {"requires_safety_checker", false},
+          {"safety_checker", {nullptr, nullptr}},
+          {"scheduler", entry("diffusers", m.checkpoint.info.scheduler)},
+          {"text_encoder", entry("transformers", "CLIPTextModel")},
+          {"tokenizer", entry("transformers", "CLIPTokenizer")},
+          {"unet", entry("diffusers", "UNet2DConditionModel")},
+          {"vae", entry("diffusers", "AutoencoderKL")}};
+}
+
+/// Bytes over several files.
+class Sum {
+ public:
+  explicit Sum(const WriteProgress& progress) : progress_(progress) {}
+  WriteProgress next_file() {
+    before_ += last_;
+    last_ = 0;
+    return [this](std::uint64_t bytes) {
+      last_ = bytes;
+      if (progress_) progress_(before_ + bytes);
+    };
+  }
+
+ private:
+  const WriteProgress& progress_;
+  std::uint64_t before_ = 0, last_ = 0;
+};
+
+}  // namespace
+
+std::uint64_t ModelToWrite::bytes() const {
+  std::uint64_t sum = 0;
+  for (const NetworkTensors* network : {&text_encoder, &unet, &vae})
+    for (const auto& [name, tensor] : *network) sum += tensor.bytes();
+  return sum;
+}
+
+std::vector<TensorToWrite> single_file_tensors(const ModelToWrite& m) {
+  std::vector<TensorToWrite> all;
+  add(all, m.unet, original_unet(names_of(m.unet)));
+  add(all, m.vae, original_vae(names_of(m.vae)));
+  const bool open_clip = m.checkpoint.text_encoder.activation == Activation::gelu;
+  add(all, m.text_encoder, open_clip ? original_open_clip(names_of(m.text_encoder)) : original_clip(names_of(m.text_encoder)));
+  return all;
+}
+
+std::map<std::string, std::string> single_file_metadata(const ModelToWrite& m) {
+  return {{"format", "pt"},
+          {"impasto.unet", config_to_write(m.model.unet, "UNet2DConditionModel").dump()},
+          {"impasto.vae", config_to_write(m.model.vae, "AutoencoderKL").dump()},
+          {"impasto.text_encoder", config_to_write(m.model.text_encoder, "CLIPTextModel").dump()},
+          {"impasto.scheduler", m.checkpoint.scheduler.value().dump()},
+          {"modelspec.prediction_type", m.checkpoint.info.prediction_type == "v_prediction" ? "v" : m.checkpoint.info.prediction_type}};
+}
+
+void write_model_folder(const std::string& path, const ModelToWrite& m, const WriteProgress& progress) {
+  AtomicFolder folder(path);
+  const fs::path root = folder.path();
+  Sum sum(progress);
+  write_tokenizer(root / "tokenizer", m);
+  write_component(root / "text_encoder", m.model.text_encoder, m.text_encoder, model_entry("text_encoder", "CLIPTextModel"), sum.next_file());
+  write_component(root / "unet", m.model.unet, m.unet, model_entry("unet", "UNet2DConditionModel"), sum.next_file());
+  write_component(root / "vae", m.model.vae, m.vae, model_entry("vae", "AutoencoderKL"), sum.next_file());
+  fs::create_directory(root / "scheduler");
+  write_json(root / "scheduler" / "scheduler_config.json", m.checkpoint.scheduler.value());
+  write_json(root / "model_index.json", index_of(m));
+  folder.commit();
+}
+
+}  // namespace impasto

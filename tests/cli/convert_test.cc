@@ -1,0 +1,63 @@
+// `impasto convert`, and `info` and `generate` of what it writes.
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/process.h"
+#include "support/temporary_folder.h"
+
+namespace impasto::cli {
+namespace {
+
+using ::impasto::test::TemporaryFolder;
+using nlohmann::json;
+using test::Ran;
+using test::run;
+
+const std::string kModel = IMPASTO_TEST_DATA "/checkpoints/tiny-sd21";
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(ConvertCommand, WritesASingleFileThatInfoAndGenerateTake) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "model.safetensors";
+  const Ran converted = run({"convert", kModel, "-o", file, "--dtype", "float16", "--json"});
+  EXPECT_EQ(converted.code, 0) << converted.err;
+  EXPECT_EQ(json::parse(converted.out).at("format"), "safetensors");
+  EXPECT_TRUE(has(converted.err, "holds no tokenizer")) << converted.err;
+
+  const json info = json::parse(run({"info", file, "--json"}).out);
+  EXPECT_EQ(info.at("format"), "safetensors");
+  EXPECT_EQ(info.at("prediction_type"), "v_prediction");
+  EXPECT_EQ(info.at("components").at(1).at("dtypes"), json::array({"float16"}));
+
+  const std::vector<std::string> generate{"generate", "a red fox", "-m", file, "--steps", "1", "-s", "1", "-q", "-o", folder / "a.png"};
+  const Ran without = run(generate);
+  EXPECT_EQ(without.code, 2);
+  EXPECT_TRUE(has(without.err, "--tokenizer DIR")) << without.err;
+  std::vector<std::string> with = generate;
+  with.insert(with.end(), {"--tokenizer", kModel + "/tokenizer"});
+  EXPECT_EQ(run(with).code, 0) << run(with).err;
+  EXPECT_TRUE(std::filesystem::exists(folder / "a.png"));
+}
+
+TEST(ConvertCommand, NamesWhatIsMissingOrInTheWay) {
+  const TemporaryFolder folder;
+  folder.write("full/file", "x");
+  const auto refused = [](const std::vector<std::string>& arguments) {
+    const Ran ran = run(arguments);
+    EXPECT_EQ(ran.code, 2);
+    EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+    return ran.err;
+  };
+  EXPECT_TRUE(has(refused({"convert"}), "say what to convert"));
+  EXPECT_TRUE(has(refused({"convert", kModel}), "--output"));
+  EXPECT_TRUE(has(refused({"convert", kModel, "-o", folder / "full"}), "is there already"));
+  EXPECT_TRUE(has(refused({"convert", kModel, "-o", folder / "a.ckpt"}), "not written"));
+  EXPECT_TRUE(has(refused({"convert", folder / "none", "-o", folder / "a"}), "no such folder or file"));
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"full"});
+}
+
+}  // namespace
+}  // namespace impasto::cli
