@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "cli/interrupt.h"
+#include "cli/report.h"
 #include "impasto/impasto.h"
 
 namespace impasto::cli {
@@ -44,8 +45,8 @@ TextToImageResult run(const Pipeline& pipeline, Task task, const InpaintOptions&
 
 }  // namespace
 
-Artist::Artist(const GenerateArguments& arguments, const std::string& path, const Request& request, Progress& progress)
-    : arguments_(arguments), path_(path), request_(request), progress_(progress) {
+Artist::Artist(const GenerateArguments& arguments, const std::string& path, const Request& request, const OutputPath& output, Progress& progress)
+    : arguments_(arguments), path_(path), request_(request), output_(output), progress_(progress) {
   with(request.pictures.front().loras);
 }
 
@@ -68,6 +69,25 @@ const Pipeline& Artist::with(const std::vector<Lora>& loras) {
   return loras.empty() ? *plain_ : *adapted_;
 }
 
+/// A preview that cannot be written costs a warning, not the picture.
+void Artist::save_previews(const Batch& batch, const StepInfo& info) {
+  const int done = info.step + 1;
+  if (arguments_.preview.every == 0 || preview_failed_ || done % arguments_.preview.every != 0 || done == info.num_steps) return;
+  const std::vector<Image> images = info.preview(arguments_.preview.method);
+  const HoldInterrupts hold;
+  for (std::size_t i = 0; i < images.size() && !preview_failed_; ++i) {
+    const std::size_t number = batch.first + i;
+    const std::uint64_t seed = *request_.options.seed + (has_one_seed(request_.options) ? 0 : number);
+    try {
+      write_png(output_.preview_name(static_cast<int>(number), seed, done), images[i]);
+    } catch (const Error& error) {
+      preview_failed_ = true;
+      progress_.end();
+      warn(std::string("--preview: ") + error.what());
+    }
+  }
+}
+
 TextToImageResult Artist::draw(const Batch& batch, std::size_t saved) {
   const Pipeline& pipeline = with(request_.pictures[batch.first].loras);
   InpaintOptions options = options_of(request_.options, request_.pictures, batch);
@@ -75,6 +95,7 @@ TextToImageResult Artist::draw(const Batch& batch, std::size_t saved) {
   options.on_step = [&](const StepInfo& info) {
     progress_.step(info.step + 1, info.num_steps);
     if (interrupted()) return StepAction::cancel;
+    save_previews(batch, info);
     if (info.step + 1 == info.num_steps) progress_.begin("Decoding");
     return StepAction::proceed;
   };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/generate_arguments.h"
+#include "cli/output_path.h"
 #include "cli/progress.h"
 #include "cli/run_report.h"
 
@@ -15,7 +16,7 @@ namespace impasto::cli {
 class Artist {
  public:
   /// Loads what is to be drawn first. All arguments must outlive it.
-  Artist(const GenerateArguments& arguments, const std::string& path, const Request& request, Progress& progress);
+  Artist(const GenerateArguments& arguments, const std::string& path, const Request& request, const OutputPath& output, Progress& progress);
 
   /// `saved`: pictures that are safe already, for the message when it is stopped.
   TextToImageResult draw(const Batch& batch, std::size_t saved);
@@ -23,11 +24,14 @@ class Artist {
 
  private:
   const Pipeline& with(const std::vector<Lora>& loras);
+  void save_previews(const Batch& batch, const StepInfo& info);
 
   const GenerateArguments& arguments_;
   const std::string& path_;
   const Request& request_;
+  const OutputPath& output_;
   Progress& progress_;
+  bool preview_failed_ = false;
   double load_seconds_ = 0;
   std::optional<Pipeline> plain_, adapted_;  // adapted_: with loras_
   std::vector<Lora> loras_;

@@ -30,12 +30,22 @@ class Stopwatch {
 /// A seed that a person can type: 32 bits, as other programs draw them.
 std::uint64_t random_seed() { return std::random_device()(); }
 
+std::string all_text(const std::vector<PlannedPicture>& pictures) {
+  std::string text;
+  for (const PlannedPicture& picture : pictures) text += picture.drawn_prompt + '\n' + picture.negative_prompt + '\n';
+  return text;
+}
+
 /// Everything settled that the first message tells: task, prompts, seed, pictures, and the size unless that follows from a picture.
 Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   Request request{task_of(arguments.from, arguments.picture), arguments.from.image, arguments.from.mask, arguments.picture};
   InpaintOptions& options = request.options;
   if (!options.seed) options.seed = random_seed();
+  if (options.variation_seed && options.variation_strength == 0)
+    throw Error(ErrorKind::invalid_argument, "--variation-seed: say with --variation-strength how far to go towards it, above 0 to 1");
+  if (!options.variation_seed && options.variation_strength > 0) options.variation_seed = random_seed();
   request.pictures = plan_pictures(arguments.prompt, arguments.lora, options);
+  options.embeddings = read_embeddings(arguments.prompt, all_text(request.pictures));
   options.controls = read_controls(arguments.control);
   read_pictures(arguments.from, request.task, options);
   if (request.task != Task::text_to_image) return request;
@@ -55,7 +65,7 @@ void check(const Request& request, const std::vector<Batch>& batches, const Mode
 /// A seed for each picture.
 std::vector<std::uint64_t> seeds_of(const Request& request) {
   std::vector<std::uint64_t> seeds(request.pictures.size(), *request.options.seed);
-  if (!request.options.shared_generator) std::iota(seeds.begin(), seeds.end(), *request.options.seed);
+  if (!has_one_seed(request.options)) std::iota(seeds.begin(), seeds.end(), *request.options.seed);
   return seeds;
 }
 
@@ -71,6 +81,7 @@ void check_output(const OutputPath& output, const Request& request) {
 void add(TextToImageResult batch, TextToImageResult& all) {
   const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   append(all.seeds, batch.seeds);
+  append(all.variation_seeds, batch.variation_seeds);
   for (const std::string& warning : batch.warnings)
     if (std::find(all.warnings.begin(), all.warnings.end(), warning) == all.warnings.end()) all.warnings.push_back(warning);
   all.timings.text_encoder += batch.timings.text_encoder;
@@ -95,28 +106,35 @@ int generate(const GenerateArguments& arguments) {
   const Request request = settle(arguments, model);
   if (arguments.batch_size < 0)
     throw Error(ErrorKind::invalid_argument, "--batch-size is " + std::to_string(arguments.batch_size) + ", allowed is 1 or more, and 0 for all");
+  if (arguments.grid_columns < 0)
+    throw Error(ErrorKind::invalid_argument, "--grid-columns is " + std::to_string(arguments.grid_columns) + ", allowed is 1 or more");
   const std::vector<Batch> batches = plan_batches(request.pictures, arguments.batch_size);
   check(request, batches, model);
   const OutputPath output(arguments.output, static_cast<int>(request.pictures.size()));
   check_output(output, request);
+  if (!output.is_file() && (arguments.grid || arguments.preview.every > 0))
+    throw Error(ErrorKind::invalid_argument, "--grid and --preview: they are files beside the pictures, but --output is none");
   if (!arguments.quiet) announce(request, model);
 
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());
-  Artist artist(arguments, path, request, progress);
+  Artist artist(arguments, path, request, output, progress);
   Saver saver(output, request, model, /*tell=*/!arguments.json);
   TextToImageResult all;
+  std::vector<Image> sheet;
   for (const Batch& batch : batches) {
     TextToImageResult result = artist.draw(batch, saver.names().size());
     progress.end();
     saver.save(batch, result);  // throws once all of the batch was tried
+    if (arguments.grid) sheet.insert(sheet.end(), result.images.begin(), result.images.end());
     add(std::move(result), all);
   }
+  if (sheet.size() > 1) saver.save_sheet(contact_sheet(sheet, arguments.grid_columns), all);
   times.load = artist.load_seconds();
   times.total = watch.seconds();
 
   for (const auto& warning : all.warnings) warn(warning);
   if (!arguments.quiet) summarize(all.timings, times);
-  if (arguments.json) print_json(report_json(saver.names(), request, all, model, times));
+  if (arguments.json) print_json(report_json({saver.names(), saver.sheet_name()}, request, all, model, times));
   return 0;
 }
 

@@ -1,6 +1,8 @@
 #include "cli/generate_arguments.h"
 
 #include <algorithm>
+#include <charconv>
+#include <string_view>
 
 #include "cli/arguments.h"
 #include "cli/machine_arguments.h"
@@ -33,7 +35,30 @@ void add_picture(CLI::App& app, GenerateArguments& a) {
   auto* size = add_integer(app, "--batch-size", a.batch_size,
                            "How many pictures are drawn at a time: fewer take less memory, and are the same pictures (default: all)");
   auto* shared = app.add_flag("--shared-generator", p.shared_generator, "Draw all noise from one stream, as diffusers does for one generator");
-  for (auto* option : {width, height, seed, count, size, shared}) option->group("Picture");
+  auto* strength = add_number(
+      app, "--variation-strength", p.variation_strength,
+      "Vary the picture of --seed: 0 to 1, how far to go towards another one's noise; picture k of several goes towards that of variation seed + k");
+  auto* varied = add_seed(app, "--variation-seed", p.variation_seed, "Where to go to (default: random, and told)");
+  auto* grid = app.add_flag("--grid", a.grid, "Write all pictures on one sheet, too: cat-grid.png");
+  auto* columns = add_integer(app, "--grid-columns", a.grid_columns, "Of that sheet (default: about square)");
+  columns->needs(grid);
+  for (auto* option : {width, height, seed, count, size, shared, strength, varied, grid, columns}) option->group("Picture");
+}
+
+/// "every=5" or "every=5,vae". Throws CLI::ValidationError.
+PreviewArguments parse_preview(const std::string& text) {
+  constexpr std::string_view kEvery = "every=";
+  PreviewArguments preview;
+  const std::string steps = text.substr(0, text.find(','));
+  const std::string method = steps.size() < text.size() ? text.substr(steps.size() + 1) : "linear";
+  const char* begin = steps.data() + std::min(kEvery.size(), steps.size());
+  const char* end = steps.data() + steps.size();
+  const auto [stop, error] = std::from_chars(begin, end, preview.every);
+  const bool understood =
+      steps.starts_with(kEvery) && error == std::errc() && stop == end && preview.every >= 1 && (method == "linear" || method == "vae");
+  if (!understood) throw CLI::ValidationError("--preview", "\"" + text + "\" is not understood; write it as every=5 or every=5,vae");
+  if (method == "vae") preview.method = PreviewMethod::vae;
+  return preview;
 }
 
 void add_sampling(CLI::App& app, GenerateArguments& a) {
@@ -69,9 +94,14 @@ void add_output(CLI::App& app, GenerateArguments& a) {
                      "A file (cat.png), a folder, or a pattern with %03d, {index} or {seed}; several pictures get numbers. A file that is named "
                      "is overwritten (default: impasto-SEED.png here, never overwriting)");
   output->type_name("PATH");
+  const auto take_preview = [&a](const std::string& text) { a.preview = parse_preview(text); };
+  auto* preview = app.add_option_function<std::string>(
+      "--preview", take_preview,
+      "Write what each picture is like after every N-th step, cat-step-05.png: every=N by a quick approximation, every=N,vae by the model's decoder");
+  preview->type_name("every=N");
   auto* quiet = app.add_flag("-q,--quiet", a.quiet, "No progress and no summary; only warnings, errors and the pictures' names");
   auto* json = app.add_flag("--json", a.json, "One JSON object on standard output at the end: pictures, settings, timings, warnings, or the error");
-  for (auto* option : {output, quiet, json}) option->group("Output");
+  for (auto* option : {output, preview, quiet, json}) option->group("Output");
 }
 
 }  // namespace

@@ -14,6 +14,12 @@
 
 namespace impasto::cli {
 
+/// "every=5,vae"
+struct PreviewArguments {
+  int every = 0;  ///< steps; 0: none
+  PreviewMethod method = PreviewMethod::linear;
+};
+
 struct GenerateArguments {
   ModelChoice model;
   LoadOptions load;
@@ -23,6 +29,9 @@ struct GenerateArguments {
   ControlArguments control;
   PromptArguments prompt;
   int batch_size = 0;  ///< pictures that are drawn together; 0: all
+  bool grid = false;
+  int grid_columns = 0;
+  PreviewArguments preview;
   std::string output;
   bool quiet = false, json = false;
 };

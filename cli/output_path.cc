@@ -53,15 +53,15 @@ std::string padded(int number, std::size_t digits) {
   return std::string(digits - std::min(digits, text.size()), '0') + text;
 }
 
-/// `pattern` with its fields filled in.
-std::string filled(const std::string& pattern, int index, std::uint64_t seed) {
+/// `pattern` with its fields filled in; a word may stand in for the number.
+std::string filled(const std::string& pattern, int index, std::uint64_t seed, const std::string& word = "") {
   std::string out;
   for (std::size_t at = 0; at < pattern.size();) {
     if (const NumberField field = number_field(pattern, at); field.length > 0) {
-      out += padded(index + 1, field.digits);
+      out += word.empty() ? padded(index + 1, field.digits) : word;
       at += field.length;
     } else if (pattern.compare(at, 7, "{index}") == 0) {
-      out += std::to_string(index + 1);
+      out += word.empty() ? std::to_string(index + 1) : word;
       at += 7;
     } else if (pattern.compare(at, 6, "{seed}") == 0) {
       out += std::to_string(seed);
@@ -89,6 +89,23 @@ std::string with_extension(const std::string& text) {
 std::string numbered(const std::string& text) {
   const fs::path path(text);
   return (path.parent_path() / (path.stem().string() + "-{index}" + path.extension().string())).string();
+}
+
+/// "cat-step-05.png" for "cat.png".
+std::string marked(const std::string& file, const std::string& mark) {
+  const fs::path path(file);
+  return (path.parent_path() / (path.stem().string() + mark + path.extension().string())).string();
+}
+
+std::string generated_base(const std::string& folder, std::uint64_t seed) {
+  return (fs::path(folder == "." ? "" : folder) / ("impasto-" + std::to_string(seed))).string();
+}
+
+/// `base`.png, or base-2.png, ... if that is taken.
+std::string free_of(const std::string& base) {
+  std::string name = base + ".png";
+  for (int n = 2; exists(name); ++n) name = base + "-" + std::to_string(n) + ".png";
+  return name;
 }
 
 std::string folder_of(const std::string& file) {
@@ -124,14 +141,9 @@ void check_space(const std::string& folder, std::int64_t bytes) {
 
 }  // namespace
 
-std::string free_name(const std::string& folder, std::uint64_t seed) {
-  const fs::path base = fs::path(folder == "." ? "" : folder) / ("impasto-" + std::to_string(seed));
-  std::string name = base.string() + ".png";
-  for (int n = 2; exists(name); ++n) name = base.string() + "-" + std::to_string(n) + ".png";
-  return name;
-}
+std::string free_name(const std::string& folder, std::uint64_t seed) { return free_of(generated_base(folder, seed)); }
 
-OutputPath::OutputPath(const std::string& text, int num_images) : pattern_(text) {
+OutputPath::OutputPath(const std::string& text, int num_images) : pattern_(text), several_(num_images > 1) {
   if (text.empty() || text.back() == '/' || is_folder(text)) {
     generated_ = true;
     pattern_ = text.empty() ? "." : text;
@@ -142,6 +154,20 @@ OutputPath::OutputPath(const std::string& text, int num_images) : pattern_(text)
 }
 
 std::string OutputPath::name(int index, std::uint64_t seed) const { return generated_ ? free_name(pattern_, seed) : filled(pattern_, index, seed); }
+
+std::string OutputPath::preview_name(int index, std::uint64_t seed, int step) const {
+  const std::string mark = "-step-" + padded(step, 2);
+  if (!generated_) return marked(filled(pattern_, index, seed), mark);
+  return generated_base(pattern_, seed) + (several_ ? "-" + std::to_string(index + 1) : "") + mark + ".png";
+}
+
+std::string OutputPath::sheet_name(std::uint64_t seed) const {
+  if (generated_) return free_of(generated_base(pattern_, seed) + "-grid");
+  const std::string name = filled(pattern_, 0, seed, "grid");
+  return name == filled(pattern_, 0, seed) ? marked(name, "-grid") : name;
+}
+
+bool OutputPath::is_file() const { return generated_ || !is_device_or_pipe(pattern_); }
 
 void OutputPath::check(const std::vector<std::uint64_t>& seeds, std::int64_t bytes) const {
   if (generated_) check_folder(pattern_);

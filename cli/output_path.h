@@ -23,6 +23,13 @@ class OutputPath {
   /// The file for picture `index` (from 0).
   std::string name(int index, std::uint64_t seed) const;
 
+  /// A file beside it, for what the picture is like at a step: cat-1-step-05.png. Overwritten where it is there.
+  std::string preview_name(int index, std::uint64_t seed, int step) const;
+  /// For all pictures on one sheet: cat-grid.png; `seed` is the first's.
+  std::string sheet_name(std::uint64_t seed) const;
+  /// Whether pictures go to a file, rather than to a device or a pipe.
+  bool is_file() const;
+
   /// Looks whether the pictures, each of `bytes` at least, can be written: before the minutes of drawing rather than after.
   /// Throws not_found for a missing folder, io for one that is read-only or full, invalid_argument for a folder in the place of a file
   /// or two pictures with one name.
@@ -31,6 +38,7 @@ class OutputPath {
  private:
   std::string pattern_;
   bool generated_ = false;  ///< the name is ours, so it must not hit a file
+  bool several_ = false;
 };
 
 /// `folder`/impasto-SEED.png, or impasto-SEED-2.png, ... if that is taken.

@@ -26,7 +26,7 @@ std::vector<PlannedPicture> plan_pictures(const PromptArguments& arguments, cons
   std::vector<PlannedPicture> pictures;
   for (const std::string& prompt : prompts) {
     for (std::size_t i = 0; i < each; ++i) {
-      const std::uint64_t seed = *options.seed + pictures.size();
+      const std::uint64_t seed = *options.seed + (options.variation_strength > 0 ? 0 : pictures.size());
       ChosenLoras chosen = choose_loras(loras, filled_in(prompt, arguments.wildcards, seed));
       pictures.push_back({std::move(chosen.recorded_prompt), std::move(chosen.drawn_prompt),
                           filled_in(options.negative_prompt, arguments.wildcards, seed), std::move(chosen.loras)});
@@ -61,8 +61,11 @@ InpaintOptions options_of(const InpaintOptions& options, const std::vector<Plann
     out.negative_prompts.push_back(pictures[i].negative_prompt);
   }
   out.num_images = 1;
-  if (!options.shared_generator) *out.seed += batch.first;
+  if (!has_one_seed(options)) *out.seed += batch.first;
+  if (options.variation_strength > 0) *out.variation_seed += batch.first;
   return out;
 }
+
+bool has_one_seed(const TextToImageOptions& options) { return options.shared_generator || options.variation_strength > 0; }
 
 }  // namespace impasto::cli

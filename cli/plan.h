@@ -17,7 +17,7 @@ struct PlannedPicture {
   std::vector<Lora> loras;
 };
 
-/// num_images pictures of each prompt, picture k with the wildcards that seed + k draws. `options` has its seed settled. Throws
+/// num_images pictures of each prompt, picture k with the wildcards that its seed draws. `options` has its seed settled. Throws
 /// invalid_argument for a number of pictures that is none, and what read_prompts(), expand_wildcards() and choose_loras() throw.
 std::vector<PlannedPicture> plan_pictures(const PromptArguments& prompts, const LoraArguments& loras, const TextToImageOptions& options);
 
@@ -30,6 +30,9 @@ struct Batch {
 std::vector<Batch> plan_batches(const std::vector<PlannedPicture>& pictures, int batch_size);
 
 bool same_loras(const std::vector<Lora>& a, const std::vector<Lora>& b);
+
+/// Whether all pictures are drawn from one seed: from one stream, or as variations.
+bool has_one_seed(const TextToImageOptions& options);
 
 /// The options with a batch's prompts, seed and number.
 InpaintOptions options_of(const InpaintOptions& options, const std::vector<PlannedPicture>& pictures, const Batch& batch);

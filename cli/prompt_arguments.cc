@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <sstream>
 #include <system_error>
@@ -68,8 +70,15 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
   syntax->type_name("NAME");
   auto* wildcards = app.add_option("--wildcards", a.wildcards, "Replace each __NAME__ in prompts by a line of DIR/NAME.txt, drawn by the seed");
   wildcards->type_name("DIR");
+  auto* embedding =
+      app.add_option("--embedding", a.embeddings,
+                     "A textual inversion: its file's name without extension, or WORD, stands for it in prompts; may be given several times");
+  embedding->type_name("FILE[=WORD]")->allow_extra_args(false);
+  auto* folder = app.add_option("--embeddings,--embd-dir", a.embeddings_folder,
+                                "Use the textual inversions of this folder whose names occur in the prompts (default: $IMPASTO_EMBEDDINGS)");
+  folder->type_name("DIR");
   prompt->excludes(file);
-  for (auto* option : {prompt, file, negative, syntax, wildcards}) option->group("Prompt");
+  for (auto* option : {prompt, file, negative, syntax, wildcards, embedding, folder}) option->group("Prompt");
 }
 
 std::vector<std::string> read_prompts(const PromptArguments& a) {
@@ -85,6 +94,21 @@ std::vector<std::string> read_prompts(const PromptArguments& a) {
   std::vector<std::string> prompts = lines_of(text);
   if (prompts.empty()) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + a.file + "\" has no line with a prompt");
   return prompts;
+}
+
+std::vector<Embedding> read_embeddings(const PromptArguments& a, const std::string& text) {
+  std::vector<Embedding> embeddings;
+  for (const std::string& given : a.embeddings) {
+    const auto equals = std::filesystem::exists(given) ? std::string::npos : given.rfind('=');
+    embeddings.push_back(read_embedding(given.substr(0, equals)));
+    if (equals != std::string::npos) embeddings.back().names = {given.substr(equals + 1)};
+    if (embeddings.back().names.front().empty()) throw Error(ErrorKind::invalid_argument, "--embedding " + given + ": no word behind the =");
+  }
+  const char* standing = std::getenv("IMPASTO_EMBEDDINGS");
+  const std::string folder = !a.embeddings_folder.empty() ? a.embeddings_folder : standing != nullptr ? standing : "";
+  if (folder.empty()) return embeddings;
+  for (const std::string& file : find_embeddings(folder, text)) embeddings.push_back(read_embedding(file));
+  return embeddings;
 }
 
 }  // namespace impasto::cli

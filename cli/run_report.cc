@@ -33,11 +33,18 @@ Json shared(const std::vector<PlannedPicture>& pictures, std::string PlannedPict
   return std::all_of(pictures.begin(), pictures.end(), same) ? Json(pictures.front().*field) : Json();
 }
 
+Json files_of(const std::vector<Embedding>& embeddings) {
+  Json files = Json::array();
+  for (const Embedding& embedding : embeddings) files.push_back(embedding.source);
+  return files;
+}
+
 Json settings_json(const Request& request, const TextToImageResult& r) {
   const TextToImageOptions& o = request.options;
   return {{"prompt", shared(request.pictures, &PlannedPicture::prompt)},
           {"negative_prompt", shared(request.pictures, &PlannedPicture::negative_prompt)},
           {"prompt_syntax", to_string(o.prompt_syntax)},
+          {"embeddings", files_of(o.embeddings)},
           {"num_inference_steps", o.num_inference_steps},
           {"guidance_scale", as_typed(o.guidance_scale)},
           {"guidance_rescale", as_typed(o.guidance_rescale)},
@@ -53,6 +60,7 @@ Json settings_json(const Request& request, const TextToImageResult& r) {
           {"width", r.width},
           {"height", r.height},
           {"seed", *o.seed},
+          {"variation_strength", as_typed(o.variation_strength)},
           {"num_images", o.num_images},
           {"shared_generator", o.shared_generator}};
 }
@@ -109,12 +117,13 @@ void announce(const Request& request, const ModelInfo& model) {
   const std::string schedule = o.schedule.empty() ? "" : " (" + o.schedule + ")";
   const std::size_t pictures = request.pictures.size();
   const std::string count = pictures == 1 ? "" : std::to_string(pictures) + " pictures";
+  const std::string varied = o.variation_strength > 0 ? ", varied by seed " + std::to_string(*o.variation_seed) : "";
   const std::string size = o.width == 0 && o.height == 0 ? "" : size_text(o.width, o.height);
   const std::string what = count + (count.empty() || size.empty() ? "" : " of ") + size;
-  std::fprintf(stderr, "%s: %s%s%s%s%s, %d steps, guidance %g, seed %llu\n", printable(model_name(model.path)).c_str(),
+  std::fprintf(stderr, "%s: %s%s%s%s%s, %d steps, guidance %g, seed %llu%s\n", printable(model_name(model.path)).c_str(),
                printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), printable(schedule).c_str(), what.empty() ? "" : ", ",
                what.c_str(), printable(origin_text(request)).c_str(), o.num_inference_steps, static_cast<double>(o.guidance_scale),
-               static_cast<unsigned long long>(*o.seed));
+               static_cast<unsigned long long>(*o.seed), varied.c_str());
 }
 
 void summarize(const Timings& stages, const RunTimes& run) {
@@ -123,23 +132,25 @@ void summarize(const Timings& stages, const RunTimes& run) {
                in_seconds(stages.vae_decoder).c_str(), in_seconds(run.total).c_str(), in_bytes(peak_memory()).c_str());
 }
 
-Json report_json(const std::vector<std::string>& names, const Request& request, const TextToImageResult& result, const ModelInfo& model,
-                 const RunTimes& run) {
+Json report_json(const WrittenFiles& files, const Request& request, const TextToImageResult& result, const ModelInfo& model, const RunTimes& run) {
   Json settings = settings_json(request, result);
   if (request.task != Task::text_to_image) settings.update(picture_json(request));
   Json images = Json::array();
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    images.push_back({{"path", names[i]}, {"seed", result.seeds.at(i)}});
+  for (std::size_t i = 0; i < files.names.size(); ++i) {
+    images.push_back({{"path", files.names[i]}, {"seed", result.seeds.at(i)}});
+    if (!result.variation_seeds.empty()) images.back()["variation_seed"] = result.variation_seeds.at(i);
     for (const char* field : {"prompt", "negative_prompt"})
       if (settings.at(field).is_null()) images.back()[field] = field[0] == 'p' ? request.pictures[i].prompt : request.pictures[i].negative_prompt;
   }
-  return {{"images", images},
-          {"model", model.path},
-          {"settings", settings},
-          {"warnings", result.warnings},
-          {"seconds", times_json(result.timings, run)},
-          {"peak_memory_bytes", peak_memory()},
-          {"version", version()}};
+  Json report = {{"images", images},
+                 {"model", model.path},
+                 {"settings", settings},
+                 {"warnings", result.warnings},
+                 {"seconds", times_json(result.timings, run)},
+                 {"peak_memory_bytes", peak_memory()},
+                 {"version", version()}};
+  if (!files.sheet.empty()) report["grid"] = files.sheet;
+  return report;
 }
 
 }  // namespace impasto::cli

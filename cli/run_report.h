@@ -30,8 +30,12 @@ void announce(const Request& request, const ModelInfo& model);
 /// The last message, on standard error: where the time went, and the largest memory.
 void summarize(const Timings& stages, const RunTimes& run);
 
-/// What --json prints. `names` are the files of the images, in order.
-Json report_json(const std::vector<std::string>& names, const Request& request, const TextToImageResult& result, const ModelInfo& model,
-                 const RunTimes& run);
+struct WrittenFiles {
+  const std::vector<std::string>& names;  ///< of the images, in order
+  std::string sheet;                      ///< empty where there is none
+};
+
+/// What --json prints.
+Json report_json(const WrittenFiles& files, const Request& request, const TextToImageResult& result, const ModelInfo& model, const RunTimes& run);
 
 }  // namespace impasto::cli

@@ -61,4 +61,11 @@ void Saver::save(const Batch& batch, const TextToImageResult& result) {
   if (failure) throw *failure;
 }
 
+void Saver::save_sheet(const Image& sheet, const TextToImageResult& all) {
+  const HoldInterrupts hold;
+  sheet_name_ = output_.sheet_name(all.seeds.front());
+  write(sheet_name_, sheet, text_of(request_, request_.pictures.front(), all, model_, 0), all.seeds.front());
+  if (tell_) print_line(::isatty(STDOUT_FILENO) == 1 ? printable(sheet_name_) : sheet_name_);
+}
+
 }  // namespace impasto::cli

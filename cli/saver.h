@@ -19,7 +19,10 @@ class Saver {
 
   /// Saves all pictures of a batch that can be saved; the first failure is thrown afterwards.
   void save(const Batch& batch, const TextToImageResult& result);
+  /// All pictures on one sheet, which says what the first says.
+  void save_sheet(const Image& sheet, const TextToImageResult& all);
   const std::vector<std::string>& names() const { return names_; }
+  const std::string& sheet_name() const { return sheet_name_; }  ///< empty where there is none
 
  private:
   const OutputPath& output_;
@@ -27,6 +30,7 @@ class Saver {
   const ModelInfo& model_;
   const bool tell_;
   std::vector<std::string> names_;
+  std::string sheet_name_;
 };
 
 }  // namespace impasto::cli

@@ -29,9 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::expect_error_or_result({ErrorKind::invalid_argument}, [&] {
     const std::string_view prompt = fuzz::text(data, size);
     const EditedPrompt edited(prompt, 5);
+    const PromptTokenizer words(tokenizer, {{"he", 1000, 3}, {"a-b", 1003, 9}});
     for (const int step : {1, 2, 5})
-      for (const Chunk& chunk : a1111_chunks(tokenizer, parse_a1111(edited.at(step)))) CHECK(chunk.ids.size() == 77 && chunk.weights.size() == 77);
-    for (const Chunk& chunk : comfyui_chunks(tokenizer, parse_comfyui(prompt))) CHECK(chunk.ids.size() == 77 && chunk.weights.size() == 77);
+      for (const Chunk& chunk : a1111_chunks(words, parse_a1111(edited.at(step)))) CHECK(chunk.ids.size() == 77 && chunk.weights.size() == 77);
+    for (const Chunk& chunk : comfyui_chunks(words, parse_comfyui(prompt))) CHECK(chunk.ids.size() == 77 && chunk.weights.size() == 77);
   });
   return 0;
 }

@@ -41,6 +41,8 @@ def main():
             adapters.add(store, models, out / "adapters")
         else:
             prompt_syntaxes.add_prompts(store, models)
+            prompt_syntaxes.add_embeddings(store, models, out / "embeddings")
+            networks.add_variations(store)
         store.write(keep_others=True)
         return
     for folder in [models / name for name in checkpoints.ALL] + [golden, pictures]:
@@ -54,6 +56,7 @@ def main():
     images.add_processing(store)
     networks.add_tokenizer(store, models)
     networks.add_noise(store)
+    networks.add_variations(store)
     networks.add_text(store, models)
     networks.add_unet(store, models)
     networks.add_vae(store, models)
@@ -63,6 +66,7 @@ def main():
     pipelines.add_image_to_image(store, models)
     pipelines.add_inpaint(store, models)
     prompt_syntaxes.add_prompts(store, models)
+    prompt_syntaxes.add_embeddings(store, models, out / "embeddings")
     adapters.add(store, models, out / "adapters")
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())

@@ -33,6 +33,11 @@ enum class ResizeFilter { nearest, bilinear, bicubic, lanczos };
 /// Exactly what Pillow's Image.resize gives. Throws invalid_argument for sides outside 1..65536.
 IMPASTO_API Image resize(const Image& image, int width, int height, ResizeFilter filter = ResizeFilter::lanczos);
 
+/// Pictures beside and below each other, from left to right and top to bottom, without gaps; cells are as large as the largest picture, and what is
+/// left of them is black. columns 0: as many rows as the rounded square root of their number, as A1111's grids. Throws invalid_argument for no
+/// picture, columns below 0, and a sheet with a side beyond 65536.
+IMPASTO_API Image contact_sheet(const std::vector<Image>& images, int columns = 0);
+
 /// Keyword and value of a PNG text chunk: tEXt when the value is Latin-1, iTXt when it needs UTF-8.
 using TextChunk = std::pair<std::string, std::string>;
 

@@ -4,6 +4,7 @@
 #include "impasto/benchmark.h"
 #include "impasto/components.h"
 #include "impasto/convert.h"
+#include "impasto/embedding.h"
 #include "impasto/error.h"
 #include "impasto/hub.h"
 #include "impasto/image.h"

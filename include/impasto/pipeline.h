@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "impasto/api.h"
+#include "impasto/embedding.h"
 #include "impasto/image.h"
 #include "impasto/lora.h"
 
@@ -57,6 +58,12 @@ struct LoadOptions {
   std::function<bool()> should_stop = {};
 };
 
+/// How latents become a picture before they are done.
+enum class PreviewMethod {
+  linear,  ///< a colour for each latent, by the affine map that fits the model's own decoder best, enlarged: rough, and hardly any work
+  vae,     ///< the model's decoder: as the final pictures, at their price
+};
+
 /// What a hook sees after a step.
 struct StepInfo {
   int step = 0;       ///< 0-based index of the step just done
@@ -64,6 +71,9 @@ struct StepInfo {
   double timestep = 0;
   /// The latents after the step, [num_images, channels, height / 8, width / 8]; copied on call, so free when not called.
   std::function<HostTensor()> latents;
+  /// What each picture looks like so far: the clean latents that the UNet saw in the last ones, as a picture of the size that is drawn. Nothing is
+  /// computed when it is not called.
+  std::function<std::vector<Image>(PreviewMethod)> preview;
 };
 
 enum class StepAction { proceed, cancel };
@@ -97,6 +107,8 @@ struct TextToImageOptions {
   /// [n, tokens, c], any number of tokens; c is the UNet's cross_attention_dim. Without negative_prompt_embeds the negative prompt is encoded.
   std::optional<HostTensor> prompt_embeds, negative_prompt_embeds;
   PromptSyntax prompt_syntax = PromptSyntax::plain;
+  /// Words beside those that the text encoder knows (embedding.h). Throws invalid_argument for one that was made for another text encoder.
+  std::vector<Embedding> embeddings;
   int num_inference_steps = 50;
   float guidance_scale = 7.5f;   ///< classifier-free guidance (Ho and Salimans, 2022); on when > 1
   float guidance_rescale = 0.f;  ///< 0..1, section 3.4 of Lin et al., 2023, against over-exposure
@@ -119,6 +131,10 @@ struct TextToImageOptions {
   /// Draws the noise of all images from one stream, as diffusers does when it is given a single generator: image 0 is the
   /// same either way, the others are not.
   bool shared_generator = false;
+  /// Above 0, up to 1: all pictures are drawn from `seed`, and their first noise is led this far towards that of variation_seed + k for picture k,
+  /// along a great circle: A1111's variations. Unset, variation_seed is random.
+  float variation_strength = 0.f;
+  std::optional<std::uint64_t> variation_seed;
   /// Text encoder layers left out at the end; 1 is A1111's "Clip skip: 2". In plain syntax for the prompt alone, as in diffusers; in the others for
   /// both prompts, as there.
   int clip_skip = 0;
@@ -197,13 +213,14 @@ struct Timings {
 
 struct TextToImageResult {
   std::vector<Image> images;
-  HostTensor latents;                 ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
-  std::vector<std::uint64_t> seeds;   ///< one per image
-  std::string scheduler;              ///< class name of the scheduler used
-  bool karras_sigmas = false;         ///< whether its noise levels were spread so: asked for, and known to this scheduler
-  std::string schedule;               ///< how they were spread, as TextToImageOptions::schedule; empty: as trained
-  int height = 0, width = 0;          ///< that was drawn at; an inpainted picture may have another size
-  std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
+  HostTensor latents;                ///< final latents, [num_images, channels, height / 8, width / 8], as diffusers' output_type="latent"
+  std::vector<std::uint64_t> seeds;  ///< one per image
+  std::vector<std::uint64_t> variation_seeds = {};  ///< one per image where they are variations, else empty
+  std::string scheduler;                            ///< class name of the scheduler used
+  bool karras_sigmas = false;                       ///< whether its noise levels were spread so: asked for, and known to this scheduler
+  std::string schedule;                             ///< how they were spread, as TextToImageOptions::schedule; empty: as trained
+  int height = 0, width = 0;                        ///< that was drawn at; an inpainted picture may have another size
+  std::vector<std::string> warnings;                ///< for the user: a prompt that was cut, and where
   Timings timings;
 };
 

@@ -78,7 +78,7 @@ TaskFields fields_of(const InpaintOptions& options, const ModelInfo& model) {
 }
 
 /// The order is A1111's. The model's hash is left out: A1111 means the SHA-256 of a single file, which a folder does not have.
-std::string settings_line(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, std::uint64_t seed,
+std::string settings_line(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, std::size_t index,
                           const TaskFields& task) {
   const Sampler sampler = sampler_of(options, result);
   Fields fields;
@@ -86,9 +86,13 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   fields.add("Sampler", std::string(sampler.name));
   if (const std::string schedule = schedule_of(sampler, result); !schedule.empty()) fields.add("Schedule type", schedule);
   fields.add("CFG scale", number(options.guidance_scale));
-  fields.add("Seed", std::to_string(seed));
+  fields.add("Seed", std::to_string(result.seeds[index]));
   fields.add("Size", concat(result.width, 'x', result.height));
   if (const std::string name = model_name(model.path); !name.empty()) fields.add("Model", name);
+  if (!result.variation_seeds.empty()) {
+    fields.add("Variation seed", std::to_string(result.variation_seeds.at(index)));
+    fields.add("Variation seed strength", number(options.variation_strength));
+  }
   for (const auto& [key, value] : task.strength) fields.add(key, value);
   if (options.clip_skip > 0) fields.add("Clip skip", std::to_string(options.clip_skip + 1));
   if (options.prompt_syntax != PromptSyntax::plain) fields.add("Prompt syntax", to_string(options.prompt_syntax));
@@ -125,7 +129,7 @@ std::string write(const TextToImageOptions& options, const TextToImageResult& re
     std::string text = prompt_of(options, options.prompts, options.prompt, index);
     const std::string negative = prompt_of(options, options.negative_prompts, options.negative_prompt, index);
     if (!negative.empty()) text += "\nNegative prompt: " + negative;
-    return trimmed(text + "\n" + settings_line(options, result, model, result.seeds[static_cast<std::size_t>(index)], task));
+    return trimmed(text + "\n" + settings_line(options, result, model, static_cast<std::size_t>(index), task));
   });
 }
 

@@ -104,6 +104,8 @@ class Applier {
     read("Steps", [&](const std::string& value) { return number(value, o_.num_inference_steps); });
     read("CFG scale", [&](const std::string& value) { return number(value, o_.guidance_scale); });
     read("Seed", [&](const std::string& value) { return number(value, o_.seed.emplace()); });
+    read("Variation seed", [&](const std::string& value) { return number(value, o_.variation_seed.emplace()); });
+    read("Variation seed strength", [&](const std::string& value) { return number(value, o_.variation_strength); });
     read("Size", [&](const std::string& value) { return size(value); });
     read("Sampler", [&](const std::string& value) { return sampler(value); });
     read("Schedule type", [&](const std::string& value) { return schedule(value); });

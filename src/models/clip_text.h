@@ -31,10 +31,13 @@ class ClipText {
   const ClipTextConfig& config() const { return config_; }
 
   /// ids of n prompts, one after the other, n * tokens in all (tokens <= max_positions); result [n, tokens, hidden_size], after the final
-  /// norm. clip_skip leaves out that many layers at the end.
-  Tensor forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip = 0) const;
+  /// norm. clip_skip leaves out that many layers at the end. Ids from vocabulary_size on are rows of `new_vectors` [k, hidden_size]: embeddings of
+  /// words that it did not know.
+  Tensor forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip = 0, std::span<const float> new_vectors = {}) const;
 
  private:
+  Tensor embed(std::span<const std::int32_t> ids, std::span<const float> new_vectors) const;
+
   struct Layer;
   struct Layers;
   ClipTextConfig config_;

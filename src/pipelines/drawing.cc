@@ -28,6 +28,7 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
     : net_(unchanged(net)),
       options_(checked(given, net.checkpoint, result_)),
       scheduler_(scheduler_for(options_, net.checkpoint, result_)),
+      prediction_type_(read_prediction_type(net.checkpoint.scheduler)),
       noise_(net.backend, result_.seeds, options_.shared_generator) {
   result_.warnings.insert(result_.warnings.end(), net_.warnings.begin(), net_.warnings.end());
   std::vector<ImageTexts> texts = encode_prompts(net_, options_, result_.warnings);
@@ -42,7 +43,12 @@ Shape Drawing::latent_shape() const {
 
 Tensor Drawing::first_noise() {
   const Shape shape = latent_shape();
-  if (!options_.latents) return noise_.draw(shape);
+  if (!options_.latents) {
+    const Tensor noise = noise_.draw(shape);
+    if (result_.variation_seeds.empty()) return noise;
+    LatentNoise other(net_.backend, result_.variation_seeds, /*shared=*/false);
+    return spherical_mix(noise, other.draw(shape), options_.variation_strength);
+  }
   return ops::nchw_to_nhwc(Tensor::from_host(net_.backend, {shape[0], shape[3], shape[1], shape[2]}, options_.latents->values.data()));
 }
 
@@ -53,35 +59,51 @@ Tensor Drawing::denoise(const Walk& walk) {
     Tensor input = scheduler_->scale_model_input(latents, i);
     if (walk.more_input) input = ops::concat_columns(input, walk.more_input);
     const Tensor output = unet_->predict(input, scheduler_->timesteps()[static_cast<std::size_t>(i)], i, num_steps);  // [n, h, w, 4]
+    const Tensor before = latents;
     latents = scheduler_->step(output, i, latents, [&](const Shape& s) { return noise_.draw(s); }, {.eta = options_.eta});
     require_finite(latents, i, net_.checkpoint);
     if (walk.after_step) latents = walk.after_step(latents, i);
-    report_step(i, walk, latents);
+    report_step(i, walk, latents, [&] { return scheduler_->predicted_clean(prediction_type_, output, i, before); });
     result_.timings.steps.push_back(watch_.lap());
   }
   return latents;
 }
 
-void Drawing::report_step(int step, const Walk& walk, const Tensor& latents) const {
+void Drawing::report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean) {
   if (!options_.on_step) return;
   const StepInfo info{.step = step - walk.first_step,
                       .num_steps = static_cast<int>(scheduler_->timesteps().size()) - walk.first_step,
                       .timestep = scheduler_->timesteps()[static_cast<std::size_t>(step)],
-                      .latents = [&] { return to_host_nchw(latents); }};
+                      .latents = [&] { return to_host_nchw(latents); },
+                      .preview = [&](PreviewMethod method) { return preview(clean(), method); }};
   if (options_.on_step(info) == StepAction::cancel) fail(ErrorKind::cancelled, "cancelled after step ", info.step + 1, " of ", info.num_steps);
+}
+
+std::vector<Image> Drawing::preview(const Tensor& clean, PreviewMethod method) {
+  std::vector<Image> images;
+  const auto decoder = net_.vae_decoder.get();
+  if (method == PreviewMethod::linear && !linear_) linear_.emplace(*decoder, net_.checkpoint.vae, net_.backend);
+  for (std::int64_t i = 0; i < options_.num_images; ++i) {
+    const Tensor latents = clean.slice(i, 1);
+    images.push_back(method == PreviewMethod::vae ? decode(*decoder, latents) : resize(linear_->decode(latents), options_.width, options_.height));
+  }
+  net_.backend.release_cached_memory();  // the UNet's shapes are others
+  return images;
+}
+
+/// latents [1, h, w, 4]
+Image Drawing::decode(const VaeDecoder& decoder, const Tensor& latents) const {
+  const Tensor z = ops::combine({{1 / net_.checkpoint.vae.scaling_factor, latents}});
+  return to_image(options_.vae_tiling ? decode_in_tiles(decoder, net_.checkpoint.vae, z) : decoder.forward(z));
 }
 
 TextToImageResult Drawing::finish(const Tensor& latents) {
   result_.latents = to_host_nchw(latents);
   unet_.reset();
   net_.backend.release_cached_memory();  // the decoder's shapes are others
-  const double unscale = 1 / net_.checkpoint.vae.scaling_factor;
   if (options_.decode) {
     const auto decoder = net_.vae_decoder.get();
-    for (std::int64_t i = 0; i < options_.num_images; ++i) {
-      const Tensor z = ops::combine({{unscale, latents.slice(i, 1)}});
-      result_.images.push_back(to_image(options_.vae_tiling ? decode_in_tiles(*decoder, net_.checkpoint.vae, z) : decoder->forward(z)));
-    }
+    for (std::int64_t i = 0; i < options_.num_images; ++i) result_.images.push_back(decode(*decoder, latents.slice(i, 1)));
   }
   net_.backend.release_cached_memory();
   result_.timings.vae_decoder = watch_.lap();

@@ -9,6 +9,7 @@
 #include "core/flush_denormals.h"
 #include "impasto/pipeline.h"
 #include "pipelines/guided_unet.h"
+#include "pipelines/linear_decoder.h"
 #include "pipelines/networks.h"
 #include "pipelines/noise.h"
 #include "schedulers/scheduler.h"
@@ -60,7 +61,9 @@ class Drawing {
   TextToImageResult finish(const Tensor& latents);
 
  private:
-  void report_step(int step, const Walk& walk, const Tensor& latents) const;
+  void report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean);
+  std::vector<Image> preview(const Tensor& clean, PreviewMethod method);
+  Image decode(const VaeDecoder& decoder, const Tensor& latents) const;
 
   const FlushDenormals flush_;
   const Networks& net_;
@@ -68,8 +71,10 @@ class Drawing {
   TextToImageResult result_;
   const TextToImageOptions options_;
   const std::unique_ptr<Scheduler> scheduler_;
+  const PredictionType prediction_type_;
   LatentNoise noise_;
-  std::optional<GuidedUNet> unet_;  // until the pictures are decoded
+  std::optional<GuidedUNet> unet_;       // until the pictures are decoded
+  std::optional<LinearDecoder> linear_;  // from the first preview on that wants it
 };
 
 }  // namespace impasto

@@ -15,10 +15,10 @@ bool weighted(const Chunk& chunk) {
 }
 
 /// The chunks one after the other, [1, chunks * 77, c] as [chunks, 77, c].
-Tensor encode_chunks(const ClipText& encoder, const std::vector<Chunk>& chunks, int clip_skip) {
+Tensor encode_chunks(const TextReader& reader, const std::vector<Chunk>& chunks, int clip_skip) {
   std::vector<std::int32_t> ids;
   for (const Chunk& chunk : chunks) ids.insert(ids.end(), chunk.ids.begin(), chunk.ids.end());
-  return encoder.forward(ids, static_cast<std::int64_t>(chunks.size()), clip_skip);
+  return reader.encoder.forward(ids, static_cast<std::int64_t>(chunks.size()), clip_skip, reader.new_vectors);
 }
 
 double mean(std::span<const float> values) { return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size()); }
@@ -43,10 +43,10 @@ void interpolate(std::span<float> states, const std::vector<float>& weights, std
 /// All chunks in a row, [1, chunks * 77, c].
 Tensor in_a_row(const Tensor& states, std::int64_t chunks) { return states.slice(0, chunks).reshape({1, chunks * states.dim(1), states.dim(2)}); }
 
-Tensor encode_a1111(const ClipTokenizer& tokenizer, const ClipText& encoder, const std::string& text, int clip_skip) {
-  const std::vector<Chunk> chunks = a1111_chunks(tokenizer, parse_a1111(text));
+Tensor encode_a1111(const TextReader& reader, const std::string& text, int clip_skip) {
+  const std::vector<Chunk> chunks = a1111_chunks(reader.tokenizer, parse_a1111(text));
   const auto n = static_cast<std::int64_t>(chunks.size());
-  const Tensor states = encode_chunks(encoder, chunks, clip_skip);
+  const Tensor states = encode_chunks(reader, chunks, clip_skip);
   if (std::none_of(chunks.begin(), chunks.end(), weighted)) return in_a_row(states, n);
   std::vector<float> values = states.to_host();
   const std::size_t each = values.size() / chunks.size();
@@ -55,12 +55,12 @@ Tensor encode_a1111(const ClipTokenizer& tokenizer, const ClipText& encoder, con
   return in_a_row(Tensor::from_host(states.backend(), states.shape(), values.data()), n);
 }
 
-Tensor encode_comfyui(const ClipTokenizer& tokenizer, const ClipText& encoder, const std::string& text, int clip_skip) {
-  std::vector<Chunk> chunks = comfyui_chunks(tokenizer, parse_comfyui(text));
+Tensor encode_comfyui(const TextReader& reader, const std::string& text, int clip_skip) {
+  std::vector<Chunk> chunks = comfyui_chunks(reader.tokenizer, parse_comfyui(text));
   const auto n = static_cast<std::int64_t>(chunks.size());
   const bool none = std::none_of(chunks.begin(), chunks.end(), weighted);
-  if (!none) chunks.push_back(comfyui_chunks(tokenizer, {}).front());  // the empty prompt
-  const Tensor states = encode_chunks(encoder, chunks, clip_skip);
+  if (!none) chunks.push_back(comfyui_chunks(reader.tokenizer, {}).front());  // the empty prompt
+  const Tensor states = encode_chunks(reader, chunks, clip_skip);
   if (none) return in_a_row(states, n);
   std::vector<float> values = states.to_host();
   const std::size_t each = values.size() / chunks.size();
@@ -71,14 +71,14 @@ Tensor encode_comfyui(const ClipTokenizer& tokenizer, const ClipText& encoder, c
 
 }  // namespace
 
-EncodedText encode_text(const ClipTokenizer& tokenizer, const ClipText& encoder, const std::string& text, PromptSyntax syntax, int clip_skip) {
+EncodedText encode_text(const TextReader& reader, const std::string& text, PromptSyntax syntax, int clip_skip) {
   switch (syntax) {
-    case PromptSyntax::a1111: return {encode_a1111(tokenizer, encoder, text, clip_skip), {}};
-    case PromptSyntax::comfyui: return {encode_comfyui(tokenizer, encoder, text, clip_skip), {}};
+    case PromptSyntax::a1111: return {encode_a1111(reader, text, clip_skip), {}};
+    case PromptSyntax::comfyui: return {encode_comfyui(reader, text, clip_skip), {}};
     default: break;
   }
-  Encoding encoding = tokenizer.encode_padded(text);
-  return {encoder.forward(encoding.ids, 1, clip_skip), std::move(encoding.cut)};
+  Encoding encoding = reader.tokenizer.encode_padded(text);
+  return {reader.encoder.forward(encoding.ids, 1, clip_skip, reader.new_vectors), std::move(encoding.cut)};
 }
 
 }  // namespace impasto

@@ -1,12 +1,13 @@
 // From one text to the context that the UNet is led by.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "impasto/pipeline.h"
 #include "models/clip_text.h"
 #include "ops/tensor.h"
-#include "tokenizers/clip_tokenizer.h"
+#include "prompts/new_words.h"
 
 namespace impasto {
 
@@ -16,12 +17,19 @@ struct EncodedText {
   std::string cut;  ///< plain: the part of the text that did not fit
 };
 
+/// What reads texts: embeddings' words are in the tokenizer, their vectors [k, c] beside the text encoder.
+struct TextReader {
+  const PromptTokenizer& tokenizer;
+  const ClipText& encoder;
+  std::span<const float> new_vectors = {};
+};
+
 /// Encodes `text` by the rules of `syntax`, clip_skip layers of the text encoder left out at the end:
 /// - plain: one window of 77 tokens, as diffusers.
 /// - a1111: each chunk's hidden states are multiplied by their tokens' weights, then all of the chunk by one number that restores its mean
 ///   ("Original" among A1111's emphasis modes).
 /// - comfyui: each hidden state is moved away from the empty prompt's at its place, or towards it: empty + weight * (state - empty).
 /// Throws invalid_argument for what is no text and for a text that is too long.
-EncodedText encode_text(const ClipTokenizer& tokenizer, const ClipText& encoder, const std::string& text, PromptSyntax syntax, int clip_skip);
+EncodedText encode_text(const TextReader& reader, const std::string& text, PromptSyntax syntax, int clip_skip);
 
 }  // namespace impasto

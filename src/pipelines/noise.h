@@ -25,6 +25,10 @@ class LatentNoise {
   std::vector<TorchGenerator> generators_;
 };
 
+/// `noise` led towards `other` (both [n, h, w, c]) by `share`, 0..1: spherical interpolation (Shoemake, 1985), for each image, channel and column
+/// over its rows, as A1111 takes it for variations.
+Tensor spherical_mix(const Tensor& noise, const Tensor& other, float share);
+
 /// A seed from the system, below 2^32 so that every tool can hold it.
 std::uint64_t random_seed();
 

@@ -1,12 +1,14 @@
 #include "pipelines/options.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/memory.h"
 #include "pipelines/controllers.h"
 #include "pipelines/memory_estimate.h"
+#include "pipelines/new_words.h"
 #include "pipelines/noise.h"
 #include "schedulers/schedule.h"
 
@@ -95,15 +97,23 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   require_range("guidance_start", o.guidance_start, 0, o.guidance_stop);
   require_range("deep_cache_interval", o.deep_cache_interval, 1, 100);
   require_range("eta", o.eta, 0, 1);
+  require_range("variation_strength", o.variation_strength, 0, 1);
   require_range("clip_skip", o.clip_skip, 0, c.text_encoder.layers - 1);
   settle_prompts(o, c);
+  new_vocabulary(o.embeddings, o.prompt_syntax, c.text_encoder.hidden_size, c.text_encoder.vocabulary_size);  // throws
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
   check_controls(o);
   require_memory(o, c);
 
   const std::uint64_t first = o.seed.value_or(random_seed());
-  for (int k = 0; k < o.num_images; ++k) result.seeds.push_back(o.shared_generator ? first : first + static_cast<std::uint64_t>(k));
+  const bool varied = o.variation_strength > 0;
+  if (varied && o.latents) fail(ErrorKind::invalid_argument, "latents and variation_strength are both set: there is no noise to vary");
+  for (int k = 0; k < o.num_images; ++k) result.seeds.push_back(o.shared_generator || varied ? first : first + static_cast<std::uint64_t>(k));
+  if (varied) {
+    result.variation_seeds.resize(result.seeds.size());
+    std::iota(result.variation_seeds.begin(), result.variation_seeds.end(), o.variation_seed.value_or(random_seed()));
+  }
   result.height = o.height;
   result.width = o.width;
   for (const auto& warning : c.warnings) result.warnings.push_back(warning);

@@ -4,6 +4,7 @@
 
 #include "core/fail.h"
 #include "pipelines/encode_text.h"
+#include "pipelines/new_words.h"
 #include "prompts/edited_prompt.h"
 
 namespace impasto {
@@ -16,7 +17,12 @@ constexpr std::int64_t kMostTokens = 77 * 512;
 class Encoder {
  public:
   Encoder(const Networks& net, const TextToImageOptions& options, std::vector<std::string>& warnings)
-      : net_(net), options_(options), warnings_(warnings) {}
+      : net_(net),
+        options_(options),
+        warnings_(warnings),
+        new_(new_vocabulary(options.embeddings, options.prompt_syntax, net.checkpoint.text_encoder.hidden_size,
+                            net.checkpoint.text_encoder.vocabulary_size)),
+        tokenizer_(net.tokenizer, new_.words) {}
 
   /// What is known of the prompt already, where it is.
   std::shared_ptr<const EncodedPrompt> encode(const char* field, const std::string& prompt, int clip_skip) {
@@ -54,7 +60,7 @@ class Encoder {
   }
 
   Tensor encode_text(const char* field, const std::string& text, int clip_skip) {
-    EncodedText encoded = impasto::encode_text(net_.tokenizer, *text_encoder_, text, options_.prompt_syntax, clip_skip);
+    EncodedText encoded = impasto::encode_text({tokenizer_, *text_encoder_, new_.vectors}, text, options_.prompt_syntax, clip_skip);
     if (!encoded.cut.empty())
       warnings_.push_back(concat(field, " is longer than ", net_.tokenizer.max_length(), " tokens: this part was cut: \"", encoded.cut,
                                  "\"; prompt_syntax a1111 or comfyui reads all of it"));
@@ -64,6 +70,8 @@ class Encoder {
   const Networks& net_;
   const TextToImageOptions& options_;
   std::vector<std::string>& warnings_;
+  const NewVocabulary new_;
+  const PromptTokenizer tokenizer_;
   std::shared_ptr<const ClipText> text_encoder_;  // once it is needed
   std::map<std::pair<std::string, int>, std::shared_ptr<const EncodedPrompt>> known_;
 };

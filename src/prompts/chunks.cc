@@ -9,12 +9,6 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-/// The ids of a text alone, without start and end.
-Ids tokens_of(const ClipTokenizer& tokenizer, const std::string& text) {
-  const Ids ids = tokenizer.encode(text);
-  return {ids.begin() + 1, ids.end() - 1};
-}
-
 /// Chunks being filled.
 class Filler {
  public:
@@ -64,40 +58,50 @@ class Filler {
 
 }  // namespace
 
-std::vector<Chunk> a1111_chunks(const ClipTokenizer& tokenizer, const std::vector<WeightedText>& parts) {
+std::vector<Chunk> a1111_chunks(const PromptTokenizer& tokenizer, const std::vector<WeightedText>& parts) {
   constexpr std::size_t kNone = static_cast<std::size_t>(-1), kFarthest = 20;
-  const Ids comma = tokens_of(tokenizer, ",");
-  Filler filler(tokenizer);
+  const Ids comma = tokenizer.clip().encode(",");  // between start and end
+  Filler filler(tokenizer.clip());
   std::size_t last_comma = kNone;  // its place in the chunk
   const auto next = [&](std::size_t kept) {
     filler.next(kept);
     last_comma = kNone;
+  };
+  /// Before a token: makes room where the chunk is full.
+  const auto make_room = [&](bool is_comma) {
+    if (is_comma) last_comma = filler.filled();
+    const bool near = !is_comma && last_comma != kNone && filler.filled() - last_comma <= kFarthest;
+    if (filler.room() == 0) next(near ? last_comma + 1 : filler.filled());
   };
   for (const WeightedText& part : parts) {
     if (part.starts_chunk) {
       next(filler.filled());
       continue;
     }
-    for (const std::int32_t id : tokens_of(tokenizer, part.text)) {
-      const bool is_comma = comma.size() == 1 && id == comma[0], full = filler.room() == 0;
-      if (is_comma) last_comma = filler.filled();
-      const bool near = !is_comma && last_comma != kNone && filler.filled() - last_comma <= kFarthest;
-      if (full) next(near ? last_comma + 1 : filler.filled());
-      filler.add(id, part.weight);
+    for (const PromptTokenizer::Piece& piece : tokenizer.pieces(part.text)) {
+      if (piece.is_new_word) {
+        make_room(/*is_comma=*/false);
+        if (filler.room() < piece.ids.size()) next(filler.filled());
+      }
+      for (const std::int32_t id : piece.ids) {
+        if (!piece.is_new_word) make_room(comma.size() == 3 && id == comma[1]);
+        filler.add(id, part.weight);
+      }
     }
   }
   return filler.finish();
 }
 
-std::vector<Chunk> comfyui_chunks(const ClipTokenizer& tokenizer, const std::vector<WeightedText>& parts) {
+std::vector<Chunk> comfyui_chunks(const PromptTokenizer& tokenizer, const std::vector<WeightedText>& parts) {
   constexpr std::size_t kFewestToCut = 8;
-  Filler filler(tokenizer);
+  Filler filler(tokenizer.clip());
   for (const WeightedText& part : parts) {
-    const Ids ids = tokens_of(tokenizer, part.text);
-    if (ids.size() < kFewestToCut && ids.size() > filler.room()) filler.next();
-    for (const std::int32_t id : ids) {
-      if (filler.room() == 0) filler.next();
-      filler.add(id, part.weight);
+    for (const PromptTokenizer::Piece& piece : tokenizer.pieces(part.text)) {
+      if (piece.ids.size() < kFewestToCut && piece.ids.size() > filler.room()) filler.next();
+      for (const std::int32_t id : piece.ids) {
+        if (filler.room() == 0) filler.next();
+        filler.add(id, part.weight);
+      }
     }
   }
   return filler.finish();

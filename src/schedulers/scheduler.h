@@ -11,6 +11,7 @@
 #include "impasto/pipeline.h"
 #include "ops/tensor.h"
 #include "schedulers/noise_level.h"
+#include "schedulers/prediction.h"
 #include "schedulers/sigmas.h"
 
 namespace impasto {
@@ -47,6 +48,10 @@ class Scheduler {
   virtual Tensor scale_model_input(const Tensor& sample, int step) const { return scale_to_unit(level(step), sample); }
   /// The latents after step i, from the UNet's output at timesteps()[i].
   virtual Tensor step(const Tensor& model_output, int step, const Tensor& sample, const NoiseSource& noise, const StepOptions& options) = 0;
+  /// What the network's output at step i takes the latents to be without noise; no limits of the config's are applied.
+  Tensor predicted_clean(PredictionType type, const Tensor& model_output, int step, const Tensor& sample) const {
+    return predict_clean(type, level(step), model_output, sample);
+  }
   /// Clean latents brought to the noise level of step i (img2img).
   Tensor add_noise(const Tensor& clean, const Tensor& noise, int step) const { return impasto::add_noise(level(step), clean, noise); }
   /// Noise levels as sigma / alpha, where the algorithm works with them (Karras et al., 2022), with the last after them; empty otherwise.

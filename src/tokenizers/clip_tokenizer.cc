@@ -177,7 +177,7 @@ Encoding ClipTokenizer::encode_padded(std::string_view prompt) const {
   Encoding encoding{encode(prompt), {}};
   std::vector<std::int32_t>& ids = encoding.ids;
   if (ids.size() > length) {
-    encoding.cut = text_of(ids.data() + length - 1, ids.data() + ids.size() - 1);
+    encoding.cut = text_of(std::span(ids).subspan(length - 1, ids.size() - length));
     ids[length - 1] = impl_->end;
   }
   ids.resize(length, impl_->pad);
@@ -185,11 +185,11 @@ Encoding ClipTokenizer::encode_padded(std::string_view prompt) const {
 }
 
 // Words end in "</w>", which reads as the space between them.
-std::string ClipTokenizer::text_of(const std::int32_t* first, const std::int32_t* last) const {
+std::string ClipTokenizer::text_of(std::span<const std::int32_t> ids) const {
   constexpr std::string_view kWordEnd = "</w>";
   std::string text;
-  for (; first != last; ++first) {
-    text += impl_->decode(*first);
+  for (const std::int32_t id : ids) {
+    text += impl_->decode(id);
     if (text.ends_with(kWordEnd)) text.replace(text.size() - kWordEnd.size(), kWordEnd.size(), " ");
   }
   if (text.ends_with(' ')) text.pop_back();

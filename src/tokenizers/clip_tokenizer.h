@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,9 @@ class ClipTokenizer {
   /// As encode, cut and padded to max_length (77).
   Encoding encode_padded(std::string_view prompt) const;
 
+  /// What ids within the vocabulary read, as text.
+  std::string text_of(std::span<const std::int32_t> ids) const;
+
   int max_length() const;
   int vocabulary_size() const;
   std::int32_t start_id() const;
@@ -36,8 +40,6 @@ class ClipTokenizer {
 
  private:
   struct Impl;
-  std::string text_of(const std::int32_t* first, const std::int32_t* last) const;
-
   std::shared_ptr<const Impl> impl_;
 };
 

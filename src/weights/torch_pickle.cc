@@ -170,8 +170,12 @@ TorchContent read_torch_content(const Pickle& pickle, const std::string& where) 
   const PickleValue& root = pickle.top();
   if (root.kind != PickleKind::dict)
     fail(ErrorKind::bad_file, where, ": its pickle is no dict of tensors", root.kind == PickleKind::tensor ? " but a single tensor" : "");
-  const PickleValue* inner = find_item(pickle, root, "state_dict");
-  if (inner != nullptr && inner->kind != PickleKind::dict) fail(ErrorKind::bad_file, where, ": its \"state_dict\" is no dict");
+  const PickleValue* inner = nullptr;
+  for (const char* key : {"string_to_param", "state_dict"}) {
+    const PickleValue* found = find_item(pickle, root, key);
+    if (found != nullptr && found->kind != PickleKind::dict) fail(ErrorKind::bad_file, where, ": its \"", key, "\" is no dict");
+    if (found != nullptr) inner = found;
+  }
   const PickleValue& dict = inner != nullptr ? *inner : root;
   TorchContent content;
   add_metadata(pickle, root, content);

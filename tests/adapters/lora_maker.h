@@ -18,15 +18,20 @@ struct Values {
 };
 
 /// Writes the tensors as a safetensors file and returns its path.
-inline std::string write_lora(const TemporaryFolder& folder, const std::map<std::string, Values>& tensors) {
+inline std::string write_tensors(const TemporaryFolder& folder, const std::string& name_of_file, const std::map<std::string, Values>& tensors) {
   std::string header, data;
   for (const auto& [name, tensor] : tensors) {
     const std::size_t begin = data.size(), bytes = tensor.values.size() * sizeof(float);
     data.resize(begin + bytes);
     std::memcpy(data.data() + begin, tensor.values.data(), bytes);
-    header += (header.empty() ? "{" : ",") + record(name, "F32", tensor.shape.to_string(), begin, begin + bytes);
+    header += header.empty() ? '{' : ',';
+    header += record(name, "F32", tensor.shape.to_string(), begin, begin + bytes);
   }
-  return folder.write("lora.safetensors", make_safetensors(header + "}", data));
+  return folder.write(name_of_file, make_safetensors((header.empty() ? "{" : header) + "}", data));
+}
+
+inline std::string write_lora(const TemporaryFolder& folder, const std::map<std::string, Values>& tensors) {
+  return write_tensors(folder, "lora.safetensors", tensors);
 }
 
 }  // namespace impasto::test

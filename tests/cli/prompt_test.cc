@@ -155,6 +155,28 @@ TEST_F(GenerateFromPrompt, WildcardsAreDrawnByThePicturesSeed) {
   EXPECT_EQ(text().rfind("a __animal__\n", 0), 0u) << "without --wildcards it is text";
 }
 
+TEST_F(GenerateFromPrompt, EmbeddingsAreWordsByNameOrByWord) {
+  const std::string embeddings = IMPASTO_TEST_DATA "/embeddings", file = embeddings + "/inkwash.safetensors";
+  const auto without = pixels({"-p", "a cat in InkWash"});
+  const auto with = pixels({"-p", "a cat in InkWash", "--embedding", file});
+  EXPECT_NE(with, without);
+  EXPECT_EQ(pixels({"-p", "a cat in InkWash", "--embeddings", embeddings}), with);
+  EXPECT_EQ(pixels({"-p", "a cat in <style>", "--embedding", file + "=<style>"}), with);
+  EXPECT_EQ(pixels({"-p", "a cat in embedding:inkwash", "--embedding", file, "--prompt-syntax", "comfyui"}), with);
+  EXPECT_NE(pixels({"-p", "a cat", "-n", "bad-hands", "--embeddings", embeddings}), pixels({"-p", "a cat", "-n", "bad-hands"})) << "a .pt file";
+  const json report = json::parse(run({"-p", "inkwash", "--embeddings", embeddings, "--json"}).out);
+  EXPECT_EQ(report.at("settings").at("embeddings"), json{file}) << "and no other";
+}
+
+TEST_F(GenerateFromPrompt, RefusesWhatIsNoEmbedding) {
+  folder_.write("x.safetensors", "not one");
+  expect_refused({"-p", "a", "--embedding", "x.safetensors"}, {"x.safetensors"});
+  expect_refused({"-p", "a", "--embedding", "none.pt"}, {"none.pt"});
+  expect_refused({"-p", "a", "--embedding", kModel + "/unet/diffusion_pytorch_model.safetensors"}, {"not an embedding"});
+  expect_refused({"-p", "a", "--embedding", std::string(IMPASTO_TEST_DATA) + "/embeddings/inkwash.safetensors="}, {"no word"});
+  expect_refused({"-p", "a", "--embeddings", "none"}, {"none"});
+}
+
 TEST_F(GenerateFromPrompt, RefusesFilesWithoutPromptsAndListsThatAreNotThere) {
   folder_.write("empty.txt", " \n\n");
   expect_refused({"--prompt-file", "empty.txt"}, {"empty.txt", "no line"});

@@ -92,6 +92,18 @@ TEST(Infotext, SyntaxIsSaidWhereItIsNotPlain) {
   EXPECT_NE(d.text().find("Model: v1-5-pruned, Prompt syntax: a1111, RNG: CPU"), std::string::npos) << d.text();
 }
 
+TEST(Infotext, VariationsAreSaidWhereA1111SaysThem) {
+  Drawn d;
+  d.result.seeds = {1, 1};
+  d.result.variation_seeds = {7, 8};
+  d.options.variation_strength = 0.3F;
+  EXPECT_NE(d.text(1).find("Model: v1-5-pruned, Variation seed: 8, Variation seed strength: 0.3, RNG: CPU"), std::string::npos) << d.text(1);
+  InpaintOptions after;
+  EXPECT_TRUE(apply_infotext(parse_infotext(d.text(1)), after).empty());
+  EXPECT_EQ(after.variation_seed, 8u);
+  EXPECT_EQ(after.variation_strength, 0.3F);
+}
+
 TEST(Infotext, EtaIsLeftOutWhereItDoesNothing) {
   Drawn d;
   d.options.eta = 1;

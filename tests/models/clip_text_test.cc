@@ -2,6 +2,7 @@
 
 #include "support/expect_error.h"
 #include "support/networks.h"
+#include "weights/widened.h"
 
 namespace impasto::test {
 namespace {
@@ -35,6 +36,23 @@ TEST(ClipText, RefusesMoreSkippedLayersThanThereAre) {
   const std::vector<std::int32_t> ids(4, 0);
   EXPECT_ERROR(encoder.forward(ids, 1, encoder.config().layers), invalid_argument, "clip_skip");
   EXPECT_ERROR(encoder.forward(ids, 1, -1), invalid_argument, "clip_skip");
+}
+
+TEST(ClipText, NewVectorsStandForIdsBehindTheVocabulary) {
+  const GoldenCase golden = golden_cases("text").front();
+  const ClipText encoder = encoder_of(golden, backend_for("cpu"));
+  const auto vocabulary = static_cast<std::int32_t>(encoder.config().vocabulary_size);
+  const auto width = static_cast<std::size_t>(encoder.config().hidden_size);
+  // The table's own rows for ids 7 and 9, as new ones.
+  const auto weights = component_weights(golden.checkpoint(), "text_encoder");
+  const std::string name =
+      weights->describe("embeddings.token_embedding.weight") ? "embeddings.token_embedding.weight" : "text_model.embeddings.token_embedding.weight";
+  const std::vector<float> table = widened(*weights, name);
+  std::vector<float> vectors(table.begin() + static_cast<std::ptrdiff_t>(7 * width), table.begin() + static_cast<std::ptrdiff_t>(8 * width));
+  vectors.insert(vectors.end(), table.begin() + static_cast<std::ptrdiff_t>(9 * width), table.begin() + static_cast<std::ptrdiff_t>(10 * width));
+  const std::vector<std::int32_t> known{1, 7, 9, 3, 2, 9, 7, 5}, replaced{1, vocabulary, vocabulary + 1, 3, 2, vocabulary + 1, vocabulary, 5};
+  EXPECT_EQ(encoder.forward(replaced, 2, 1, vectors).to_host(), encoder.forward(known, 2, 1).to_host());
+  EXPECT_ERROR(encoder.forward(std::vector<std::int32_t>{vocabulary + 2}, 1, 0, vectors), invalid_argument, "vocabulary");
 }
 
 TEST(ClipText, RefusesTokensBeyondItsPositionsAndVocabulary) {

@@ -18,7 +18,7 @@ struct Encoder {
         model(ClipTextConfig::parse(component_config(checkpoint, "text_encoder")), component_weights(checkpoint, "text_encoder"),
               backend_for("cpu")) {}
   EncodedText encode(const std::string& text, PromptSyntax syntax, int clip_skip = 0) const {
-    return encode_text(tokenizer, model, text, syntax, clip_skip);
+    return encode_text({PromptTokenizer(tokenizer), model}, text, syntax, clip_skip);
   }
   std::vector<float> values(const std::string& text, PromptSyntax syntax) const { return encode(text, syntax).context.to_host(); }
 };

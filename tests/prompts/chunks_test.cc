@@ -15,7 +15,8 @@ TEST(Chunks, EqualThoseOfTheReference) {
     const std::string folder = c.checkpoint() + "/tokenizer", text = c.record().at("text");
     const ClipTokenizer& tokenizer = tokenizers.try_emplace(folder, ClipTokenizer::load(folder)).first->second;
     const bool a1111 = c.settings().at("syntax") == "a1111";
-    const auto chunks = a1111 ? a1111_chunks(tokenizer, parse_a1111(text)) : comfyui_chunks(tokenizer, parse_comfyui(text));
+    const auto chunks =
+        a1111 ? a1111_chunks(PromptTokenizer(tokenizer), parse_a1111(text)) : comfyui_chunks(PromptTokenizer(tokenizer), parse_comfyui(text));
     std::vector<std::int32_t> ids;
     std::vector<float> weights;
     for (const Chunk& chunk : chunks) {
@@ -51,8 +52,8 @@ class ChunksOf : public ::testing::Test {
     }
     return out;
   }
-  std::vector<int> a1111(const std::string& text) const { return lengths(a1111_chunks(tokenizer_, parse_a1111(text))); }
-  std::vector<int> comfyui(const std::string& text) const { return lengths(comfyui_chunks(tokenizer_, parse_comfyui(text))); }
+  std::vector<int> a1111(const std::string& text) const { return lengths(a1111_chunks(PromptTokenizer(tokenizer_), parse_a1111(text))); }
+  std::vector<int> comfyui(const std::string& text) const { return lengths(comfyui_chunks(PromptTokenizer(tokenizer_), parse_comfyui(text))); }
 
   ClipTokenizer tokenizer_ = ClipTokenizer::load(test_checkpoint("tiny-sd15") + "/tokenizer");
 };

@@ -91,6 +91,7 @@ const Hostile kPickles[] = {
     {"AttributesOfATensor", one(tensor(kStorage, 0, {4}, {1}) + "}b"), ErrorKind::bad_file, "sets attributes"},
     {"RootIsATensor", whole(tensor(kStorage, 0, {4}, {1})), ErrorKind::bad_file, "a single tensor"},
     {"RootIsAList", whole("]"), ErrorKind::bad_file, "no dict of tensors"},
+    {"StringToParamIsAList", whole(dict(text("string_to_param") + "]")), ErrorKind::bad_file, "\"string_to_param\" is no dict"},
     {"StateDictIsAList", whole(dict(text("state_dict") + "]")), ErrorKind::bad_file, "\"state_dict\" is no dict"},
     {"TrailingBytes", whole("}") + "x", ErrorKind::bad_file, "ends before data.pkl does"},
     // --- tensors

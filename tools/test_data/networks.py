@@ -31,6 +31,17 @@ def add_noise(store):
                   tolerance={draw: {"atol": 2e-6} for draw in draws})
 
 
+def add_variations(store):
+    """Noise led towards another seed's along great circles over the rows of each image, as A1111's slerp does with tensors [c, h, w]."""
+    for share in (0.1, 0.5, 1.0):
+        for shape in ((4, 12, 7), (4, 8, 8)):
+            a, b = (seeded((1, *shape), seed)[0] for seed in (5, 9))
+            angle = torch.acos((a / a.norm(dim=1, keepdim=True) * (b / b.norm(dim=1, keepdim=True))).sum(dim=1, keepdim=True))
+            mixed = (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
+            store.add(f"variations/{share}_{'x'.join(map(str, shape))}", {"share": share, "seeds": [5, 9]}, outputs={"noise": mixed[None]},
+                      tolerance={"noise": {"atol": 1e-5}})
+
+
 def in_both_precisions(model, call):
     """call(model, cast) in float32 and in float64; the float32 results and the tolerances that their distance gives."""
     with torch.no_grad():

@@ -4,9 +4,11 @@ import copy
 import re
 
 import torch
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .store import tolerance
+from .store import seeded, tolerance
 
 WINDOW = 77
 LONG = "a quiet harbour at dawn, grey boats on green water, a painter with a brush, " * 4
@@ -150,10 +152,115 @@ def context(model, syntax, ids, weights, empty, clip_skip):
     if syntax == "a1111":
         weighed = z * w
         z = weighed * (z.mean(dim=(1, 2), keepdim=True) / weighed.mean(dim=(1, 2), keepdim=True))
-    elif (weights != 1).any():
+    elif syntax == "comfyui" and (weights != 1).any():
         nothing = states(model, empty, clip_skip)
         z = nothing + (z - nothing) * w
     return z.reshape(1, -1, z.shape[-1])
+
+
+# Word -> its vectors: one, several, and one whose word is not its file's name.
+EMBEDDINGS = {"inkwash": 1, "<sea-light>": 3, "bad-hands": 2}
+EMBEDDED = {
+    "embedding_plain": ("plain", "a boat in inkwash, <sea-light>. and (inkwash) and Bad-Hands, inkwashed"),
+    "embedding_plain_long": ("plain", "boats and " * 37 + "<sea-light> and a wall"),
+    "embedding_a1111": ("a1111", "a (boat in InkWash:1.3), [<sea-light>]bad-hands BREAK inkwash"),
+    "embedding_a1111_edge": ("a1111", "boats and " * 30 + ", " + "boats and " * 6 + "<sea-light> and a wall"),
+    "embedding_comfyui": ("comfyui", "a (boat in embedding:inkwash:1.3), embedding:bad-hands.safetensors, inkwash (embedding:<sea-light>)"),
+}
+
+
+def write_embeddings(folder, width):
+    """As A1111, diffusers and A1111 before safetensors write them. Returns word -> vectors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vectors = {word: seeded((n, width), 70 + n) * 0.5 for word, n in EMBEDDINGS.items()}
+    save_file({"emb_params": vectors["inkwash"]}, folder / "inkwash.safetensors")
+    save_file({"<sea-light>": vectors["<sea-light>"]}, folder / "learned.safetensors")
+    hands = torch.nn.Parameter(vectors["bad-hands"])
+    torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": hands}, "name": "bad-hands", "step": 100, "sd_checkpoint": None}, folder / "bad-hands.pt")
+    torch.save({"<sea-light>": vectors["<sea-light>"][0]}, folder / "single.bin")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    return vectors
+
+
+def with_words(tokenizer, model, vectors):
+    """Ids of a text in which the words stand for vectors, which the model gets as further rows of its table; the tokenizer stays as it is."""
+    table = model.embeddings.token_embedding
+    first = {}
+    rows = [table.weight.data]
+    for word, vector in vectors.items():
+        first[word] = sum(len(r) for r in rows)
+        rows.append(vector)
+    table.weight.data = torch.cat(rows)
+
+    def ids(text, prefix=""):
+        words = "|".join(rf"(?<!\w){re.escape(prefix + w)}(?:\.safetensors)?(?!\w)" if prefix or w[0] != "<" else re.escape(w) for w in first)
+        pieces = re.split(f"({words})", text, flags=re.IGNORECASE)
+        out = []
+        for i, piece in enumerate(pieces):
+            word = piece.lower().removeprefix(prefix).removesuffix(".safetensors")
+            new = i % 2 == 1
+            out.append((list(range(first[word], first[word] + len(vectors[word]))) if new else tokenizer(piece, add_special_tokens=False).input_ids, new))
+        return out
+
+    return ids
+
+
+def embedded_chunks(syntax, tokenizer, ids, prompt):
+    """The rules for chunks once more, for words that are to stay whole."""
+    if syntax == "plain":
+        flat = [(t, 1.0) for tokens, _ in ids(prompt) for t in tokens]
+        return [flat[: WINDOW - 2]]
+    if syntax == "comfyui":
+        groups = [[(t, weight) for t in tokens] for text, weight in comfyui_parts(prompt) for tokens, _ in ids(text, "embedding:")]
+        assert sum(map(len, groups)) <= WINDOW - 2
+        return [sum(groups, [])]
+    comma, full, chunk = tokenizer.convert_tokens_to_ids(",</w>"), [], []
+    for text, weight in a1111_parts(prompt):
+        if text is None:
+            full, chunk = full + [chunk], []
+            continue
+        for tokens, new in ids(text):
+            for group in [tokens] if new else [[t] for t in tokens]:
+                if len(chunk) == WINDOW - 2:
+                    commas = [i for i, (t, _) in enumerate(chunk) if t == comma]
+                    cut = commas[-1] + 1 if commas and group[0] != comma and len(chunk) - commas[-1] <= 20 else len(chunk)
+                    full, chunk = full + [chunk[:cut]], chunk[cut:]
+                if len(chunk) + len(group) > WINDOW - 2:
+                    full, chunk = full + [chunk], []
+                chunk += [(t, weight) for t in group]
+    return full + [chunk]
+
+
+def add_embeddings(store, folder, files):
+    checkpoint = "tiny-sd15"
+    tokenizer = CLIPTokenizer.from_pretrained(folder / checkpoint / "tokenizer")
+    width = CLIPTextModel.from_pretrained(folder / checkpoint / "text_encoder").config.hidden_size
+    vectors = write_embeddings(files, width)
+    for label, (syntax, prompt) in EMBEDDED.items():
+        model = CLIPTextModel.from_pretrained(folder / checkpoint / "text_encoder", torch_dtype=torch.float32).eval()
+        ids_of = with_words(tokenizer, model, vectors)
+        ids, weights = padded(tokenizer, embedded_chunks(syntax, tokenizer, ids_of, prompt))
+        empty, _ = padded(tokenizer, [[]])
+        with torch.no_grad():
+            single = context(model, syntax, ids, weights, empty, 0)
+            double = context(copy.deepcopy(model).double(), syntax, ids, weights, empty, 0)
+        store.add(f"embeddings/{label}", {"syntax": syntax}, outputs={"context": single}, tolerance={"context": tolerance(single, [double])}, text=prompt,
+                  checkpoint=checkpoint)
+    check_plain_with_diffusers(folder / checkpoint, files, store)
+
+
+def check_plain_with_diffusers(checkpoint, files, store):
+    """diffusers' own loader on the case that it can read: words as it adds them to the tokenizer."""
+    pipe = StableDiffusionPipeline.from_pretrained(checkpoint, torch_dtype=torch.float32, safety_checker=None, feature_extractor=None)
+    pipe.load_textual_inversion(files / "inkwash.safetensors", token="inkwash")
+    pipe.load_textual_inversion(files / "learned.safetensors")
+    prompt = "a boat in inkwash, <sea-light>. and (inkwash)"
+    with torch.no_grad():
+        embeds = pipe.encode_prompt(prompt, "cpu", 1, False)[0]
+        double = copy.deepcopy(pipe.text_encoder).double()(pipe.tokenizer(pipe.maybe_convert_prompt(prompt, pipe.tokenizer), padding="max_length", max_length=WINDOW, return_tensors="pt").input_ids)[0]
+    store.add("embeddings/diffusers", {"syntax": "plain"}, outputs={"context": embeds}, tolerance={"context": tolerance(embeds, [double])}, text=prompt,
+              checkpoint=checkpoint.name)
 
 
 def add_prompts(store, folder):

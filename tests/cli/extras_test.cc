@@ -1,0 +1,104 @@
+// `impasto generate`: contact sheets, previews, variations.
+#include <fstream>
+#include <iterator>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/process.h"
+#include "image/png_reader.h"
+#include "support/temporary_folder.h"
+
+namespace impasto::cli {
+namespace {
+
+using nlohmann::json;
+using test::Ran;
+using Names = std::vector<std::string>;
+
+const std::string kModel = IMPASTO_TEST_DATA "/checkpoints/tiny-sd15";
+
+class GenerateExtras : public ::testing::Test {
+ protected:
+  /// `impasto generate "a cat" --model ... -s 5 -q -W 64 -H 48 more...` in the test's own folder.
+  Ran run(const std::vector<std::string>& more) const {
+    std::vector<std::string> all = {"generate", "a cat", "--model", kModel, "-s", "5", "-q", "-W", "64", "-H", "48"};
+    all.insert(all.end(), more.begin(), more.end());
+    return test::run(all, {.folder = folder_.path()});
+  }
+  ::impasto::test::Decoded read(const std::string& name) const {
+    std::ifstream file(folder_ / name, std::ios::binary);
+    return ::impasto::test::decode({std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()});
+  }
+  void expect_refused(const std::vector<std::string>& arguments, const std::vector<std::string>& parts) const {
+    const Ran ran = run(arguments);
+    EXPECT_EQ(ran.code, 2) << ran.err;
+    for (const std::string& part : parts) EXPECT_NE(ran.err.find(part), std::string::npos) << part << " in " << ran.err;
+    EXPECT_EQ(folder_.names(), Names{});
+  }
+
+  ::impasto::test::TemporaryFolder folder_;
+};
+
+TEST_F(GenerateExtras, GridHoldsAllPicturesAndTheFirstsSettings) {
+  const Ran ran = run({"--steps", "2", "-b", "3", "--batch-size", "2", "--grid", "-o", "cat.png"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "cat-1.png\ncat-2.png\ncat-3.png\ncat-grid.png\n");
+  const auto sheet = read("cat-grid.png");
+  EXPECT_EQ(std::pair(sheet.image.width, sheet.image.height), std::pair(128, 96));
+  EXPECT_EQ(sheet.text.at(0).value, read("cat-1.png").text.at(0).value);
+  const auto third = read("cat-3.png").image.pixels;
+  for (std::size_t y = 0; y < 48; ++y)
+    for (std::size_t x = 0; x < 3 * 64; ++x) ASSERT_EQ(sheet.image.pixels[(48 + y) * 3 * 128 + x], third[y * 3 * 64 + x]);
+  const json report = json::parse(run({"--steps", "1", "-b", "3", "--grid", "--grid-columns", "3", "--json"}).out);
+  EXPECT_EQ(report.at("grid"), "impasto-5-grid.png");
+  EXPECT_EQ(read("impasto-5-grid.png").image.width, 192);
+}
+
+TEST_F(GenerateExtras, AGridOfOnePictureIsNotWritten) {
+  ASSERT_EQ(run({"--steps", "1", "--grid", "-o", "cat.png"}).code, 0);
+  EXPECT_EQ(folder_.names(), Names{"cat.png"});
+}
+
+TEST_F(GenerateExtras, PreviewsAreWrittenAfterTheirSteps) {
+  ASSERT_EQ(run({"--steps", "6", "--scheduler", "euler", "-b", "2", "--preview", "every=2", "-o", "cat.png"}).code, 0);
+  EXPECT_EQ(folder_.names(), (Names{"cat-1-step-02.png", "cat-1-step-04.png", "cat-1.png", "cat-2-step-02.png", "cat-2-step-04.png", "cat-2.png"}));
+  const auto preview = read("cat-2-step-04.png").image;
+  EXPECT_EQ(std::pair(preview.width, preview.height), std::pair(64, 48));
+  const auto linear = preview.pixels, picture = read("cat-2.png").image.pixels;
+  ASSERT_EQ(run({"--steps", "6", "--scheduler", "euler", "-b", "2", "--preview", "every=4,vae", "-o", "cat.png"}).code, 0);
+  EXPECT_NE(read("cat-2-step-04.png").image.pixels, linear);
+  EXPECT_EQ(read("cat-2.png").image.pixels, picture) << "looking changes nothing";
+  ASSERT_EQ(run({"--steps", "3", "--scheduler", "euler", "--preview", "every=2", "-o", "pics/"}).code, 2);
+}
+
+TEST_F(GenerateExtras, VariationsAreDrawnAgainFromTheirSettings) {
+  ASSERT_EQ(run({"--steps", "2", "-o", "plain.png"}).code, 0);
+  ASSERT_EQ(run({"--steps", "2", "--variation-strength", "0.2", "--variation-seed", "40", "-b", "3", "--batch-size", "2", "-o", "v.png"}).code, 0);
+  for (const std::string k : {"1", "2", "3"}) {
+    const std::string name = "v-" + k + ".png", text = read(name).text.at(0).value;
+    EXPECT_NE(
+        text.find("Seed: 5, Size: 64x48, Model: tiny-sd15, Variation seed: 4" + std::to_string(std::stoi(k) - 1) + ", Variation seed strength: 0.2"),
+        std::string::npos)
+        << text;
+    EXPECT_NE(read(name).image.pixels, read("plain.png").image.pixels);
+    ASSERT_EQ(run({"--from", name, "-o", "again.png"}).code, 0);
+    EXPECT_EQ(read("again.png").image.pixels, read(name).image.pixels);
+  }
+  const json report = json::parse(run({"--steps", "1", "--variation-strength", "0.2", "--variation-seed", "40", "-b", "2", "--json"}).out);
+  EXPECT_EQ(report.at("images")[1].at("variation_seed"), 41);
+  EXPECT_EQ(report.at("images")[1].at("path"), "impasto-5-2.png") << "one seed, two names";
+}
+
+TEST_F(GenerateExtras, RefusesWhatCannotBe) {
+  expect_refused({"--variation-seed", "3"}, {"--variation-strength"});
+  expect_refused({"--variation-strength", "2"}, {"variation_strength"});
+  for (const std::string text : {"5", "every=0", "every=x", "every=5,tae", "every=", "every=-1", ""})
+    expect_refused({"--preview", text}, {"--preview", "every=5"});
+  expect_refused({"--grid-columns", "2"}, {"--grid"});
+  expect_refused({"--grid", "--grid-columns", "-2", "-b", "2"}, {"--grid-columns"});
+  expect_refused({"--grid", "-b", "2", "-o", "/dev/null"}, {"--grid", "--output"});
+}
+
+}  // namespace
+}  // namespace impasto::cli
