@@ -260,7 +260,12 @@ TEST(HostileTorch, BombsTakeLittleMemory) {
     } catch (const Error&) {
     }
   }
-  EXPECT_LT(peak_resident_memory() - before, 100 << 20);
+#if defined(__SANITIZE_ADDRESS__)
+  const std::int64_t kept = 256 << 20;  // AddressSanitizer holds back what was freed, up to its quarantine's size
+#else
+  const std::int64_t kept = 0;
+#endif
+  EXPECT_LT(peak_resident_memory() - before, (100 << 20) + kept);
 }
 
 std::string legacy(const std::string& object, const std::string& keys, const std::string& storages) {

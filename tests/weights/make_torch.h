@@ -54,7 +54,7 @@ struct ZipPart {
   std::int64_t size = -1;            ///< as both headers claim it; -1: as it is
   std::int64_t directory_size = -1;  ///< as the directory claims it
   std::int64_t header_shift = 0;     ///< the directory points so far beside the header
-  std::string local_name;            ///< in the entry's own header; empty: the same
+  std::string local_name = {};       ///< in the entry's own header; empty: the same
   std::int64_t crc = -1;
 };
 
