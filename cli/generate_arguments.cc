@@ -81,11 +81,14 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
       add_number(app, "--guidance-stop", p.guidance_stop, "Guidance up to this share of the steps; a step without takes half the time (default 1)");
   auto* cache = add_integer(app, "--deep-cache-interval", p.deep_cache_interval,
                             "Run the whole UNet only at every n-th step, its outer layers in between (DeepCache): faster, another picture");
+  auto* merging = add_number(app, "--token-merging-ratio", p.token_merging_ratio,
+                             "Let this share of the tokens, 0 to 0.75, join others that look alike in self-attention: faster, another picture");
   auto* tiling = app.add_flag("--vae-tiling", p.vae_tiling,
                               "Decode a large picture in squares that fade into each other: less memory, a slightly other picture");
   auto* eta = add_number(app, "--eta", p.eta, "Noise that DDIM adds on the way, 0 to 1 (default 0)");
   auto* skip = add_integer(app, "--clip-skip", p.clip_skip, "Layers of the text encoder to leave out; 1 is A1111's \"Clip skip: 2\" (default 0)");
-  for (auto* option : {steps, guidance, scheduler, schedule, sigmas, rescale, start, stop, cache, tiling, eta, skip}) option->group("Sampling");
+  for (auto* option : {steps, guidance, scheduler, schedule, sigmas, rescale, start, stop, cache, merging, tiling, eta, skip})
+    option->group("Sampling");
 }
 
 void add_output(CLI::App& app, GenerateArguments& a) {

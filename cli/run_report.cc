@@ -51,6 +51,7 @@ Json settings_json(const Request& request, const TextToImageResult& r) {
           {"guidance_start", as_typed(o.guidance_start)},
           {"guidance_stop", as_typed(o.guidance_stop)},
           {"deep_cache_interval", o.deep_cache_interval},
+          {"token_merging_ratio", as_typed(o.token_merging_ratio)},
           {"vae_tiling", o.vae_tiling},
           {"eta", as_typed(o.eta)},
           {"clip_skip", o.clip_skip},

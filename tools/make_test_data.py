@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes tests/data again: three small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
-Usage: tools/make_test_data.py [OUT] [--only GROUP]       (default: tests/data, everything; or adapters or prompts, made anew beside the others)
-Needs: torch, diffusers, transformers, peft, safetensors, scipy, torchsde, gguf and Pillow. The tests need none of them: what this writes is committed.
+Usage: tools/make_test_data.py [OUT] [--only GROUP]       (default: tests/data, everything; or a group, made anew beside the others)
+Needs: torch, diffusers, transformers, peft, tomesd, safetensors, scipy, torchsde, gguf and Pillow. The tests need none of them: what this writes is committed.
 
 The same versions on the same kind of machine write the same bytes; others move results by roundings, within the tolerances that the
 manifest carries. docs/testing.md describes the format.
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "prompts"])
+    parser.add_argument("--only", choices=["adapters", "prompts", "token_merging"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -39,6 +39,8 @@ def main():
         store = Store(golden)
         if arguments.only == "adapters":
             adapters.add(store, models, out / "adapters")
+        elif arguments.only == "token_merging":
+            networks.add_token_merging(store, models)
         else:
             prompt_syntaxes.add_prompts(store, models)
             prompt_syntaxes.add_embeddings(store, models, out / "embeddings")
@@ -59,6 +61,7 @@ def main():
     networks.add_variations(store)
     networks.add_text(store, models)
     networks.add_unet(store, models)
+    networks.add_token_merging(store, models)
     networks.add_vae(store, models)
     networks.add_vae_tiling(store, models)
     schedulers.add_schedulers(store)

@@ -119,6 +119,9 @@ struct TextToImageOptions {
   /// 1: the whole UNet at every step. n: only at every n-th, its outermost layers alone in between (DeepCache, Ma et al., 2024): faster, with
   /// another picture. docs/benchmarks.md says how much of both.
   int deep_cache_interval = 1;
+  /// 0..0.75: this share of the tokens at the latents' own size disappears in self-attention, each into one that looks like it (Bolya and Hoffman,
+  /// 2023; as tomesd with use_rand=False): faster where pictures are large, with another picture. docs/benchmarks.md says how much of both.
+  float token_merging_ratio = 0.f;
   /// Lets the VAE see a picture larger than its own sample size in squares that overlap and fade into each other, as diffusers'
   /// enable_vae_tiling: memory for one square, and a picture that differs a little.
   bool vae_tiling = false;

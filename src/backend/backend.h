@@ -127,6 +127,16 @@ class Backend {
   /// Any stored float type to float32, same shape, contiguous.
   virtual void widen(const TensorView& x, const TensorView& out) = 0;
 
+  // --- rows chosen by the host (token merging)
+  /// For each image of x [n, t, c] and each of the rows `sources`, the place in `targets` of the row that points most nearly the same way (the first
+  /// of several), and the cosine of the angle; both [n * sources]. A row of zeros has cosine 0 to all.
+  virtual void match_rows(const TensorView& x, std::span<const std::int32_t> sources, std::span<const std::int32_t> targets,
+                          std::span<std::int32_t> matches, std::span<float> cosines) = 0;
+  /// Row s of image i of out [n, m, c] is the mean of the rows of x [n, t, c] whose entry in slots [n * t] is s; each s has at least one.
+  virtual void mean_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& out) = 0;
+  /// Row r of image i of out [n, t, c] is row slots[i * t + r] of x [n, m, c] plus residual's row r.
+  virtual void spread_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& residual, const TensorView& out) = 0;
+
   // --- questions about a tensor, answered on the host
   virtual bool is_finite(const TensorView& x) = 0;
   /// Standard deviation (n - 1 below the line, as torch.std) of each image's values, x [n, ...].

@@ -110,6 +110,19 @@ void ProfilingBackend::nhwc_to_nchw(const TensorView& x, const TensorView& out) 
   timed(OpFamily::other, 0, [&] { inner_.nhwc_to_nchw(x, out); });
 }
 
+void ProfilingBackend::match_rows(const TensorView& x, std::span<const std::int32_t> sources, std::span<const std::int32_t> targets,
+                                  std::span<std::int32_t> matches, std::span<float> cosines) {
+  timed(OpFamily::other, 0, [&] { inner_.match_rows(x, sources, targets, matches, cosines); });
+}
+
+void ProfilingBackend::mean_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& out) {
+  timed(OpFamily::other, 0, [&] { inner_.mean_rows(x, slots, out); });
+}
+
+void ProfilingBackend::spread_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& residual, const TensorView& out) {
+  timed(OpFamily::other, 0, [&] { inner_.spread_rows(x, slots, residual, out); });
+}
+
 void ProfilingBackend::widen(const TensorView& x, const TensorView& out) {
   timed(OpFamily::other, 0, [&] { inner_.widen(x, out); });
 }

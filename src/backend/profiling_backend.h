@@ -52,6 +52,10 @@ class ProfilingBackend final : public Backend {
   void embed(std::span<const std::int32_t> ids, const TensorView& table, const TensorView& out) override;
   void nchw_to_nhwc(const TensorView& x, const TensorView& out) override;
   void nhwc_to_nchw(const TensorView& x, const TensorView& out) override;
+  void match_rows(const TensorView& x, std::span<const std::int32_t> sources, std::span<const std::int32_t> targets, std::span<std::int32_t> matches,
+                  std::span<float> cosines) override;
+  void mean_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& out) override;
+  void spread_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& residual, const TensorView& out) override;
   void widen(const TensorView& x, const TensorView& out) override;
   bool is_finite(const TensorView& x) override;
   std::vector<float> standard_deviation(const TensorView& x) override;

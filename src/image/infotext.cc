@@ -103,6 +103,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (options.guidance_stop != 1) fields.add("Guidance stop", number(options.guidance_stop));
   if (options.vae_tiling) fields.add("VAE tiling", "true");
   if (options.deep_cache_interval != 1) fields.add("Deep cache interval", std::to_string(options.deep_cache_interval));
+  if (options.token_merging_ratio != 0) fields.add("Token merging ratio", number(options.token_merging_ratio));
   for (const auto& [key, value] : task.extras) fields.add(key, value);
   fields.add("Version", "impasto " + version());
   return fields.text();

@@ -113,6 +113,11 @@ class Applier {
     prompt_syntax();
     read("Eta DDIM", [&](const std::string& value) { return number(value, o_.eta); });
     read("CFG Rescale", [&](const std::string& value) { return number(value, o_.guidance_rescale); });
+    read("Guidance start", [&](const std::string& value) { return number(value, o_.guidance_start); });
+    read("Guidance stop", [&](const std::string& value) { return number(value, o_.guidance_stop); });
+    read("Deep cache interval", [&](const std::string& value) { return number(value, o_.deep_cache_interval); });
+    read("Token merging ratio", [&](const std::string& value) { return number(value, o_.token_merging_ratio); });
+    if (text_.value("VAE tiling") == "true") o_.vae_tiling = true;
     read("Denoising strength", [&](const std::string& value) { return number(value, o_.strength); });
     read("Mask blur", [&](const std::string& value) { return number(value, o_.mask_blur); });
     read("Masked area padding", [&](const std::string& value) { return number(value, o_.inpaint_padding); });

@@ -61,15 +61,16 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
   Tensor h = seen("conv_in", net.conv_in(sample));  // [n, h, w, c0]
   std::vector<Tensor> skips{h};
   for (std::size_t i = 0; i < net.down_blocks.size(); ++i)
-    h = seen("down_blocks." + std::to_string(i), net.down_blocks[i](h, silu_time, context, skips));
+    h = seen("down_blocks." + std::to_string(i), net.down_blocks[i](h, silu_time, context, skips, i == 0 ? more.token_merging_ratio : 0));
   h = seen("mid_block", net.mid_block(h, silu_time, context));
   if (more.control != nullptr) {
     for (std::size_t i = 0; i < skips.size(); ++i) skips[i] = ops::add(ops::tile_images(skips[i], h.dim(0)), more.control->skips[i]);
     h = ops::add(h, more.control->mid);
   }
   for (std::size_t i = 0; i < net.up_blocks.size(); ++i) {
-    Tensor* const asked = i + 1 == net.up_blocks.size() ? more.deep : nullptr;
-    h = seen("up_blocks." + std::to_string(i), net.up_blocks[i](h, silu_time, context, skips, asked));
+    const bool last = i + 1 == net.up_blocks.size();
+    h = seen("up_blocks." + std::to_string(i),
+             net.up_blocks[i](h, silu_time, context, skips, last ? more.token_merging_ratio : 0, last ? more.deep : nullptr));
   }
 
   return seen("conv_out", net.conv_out(h, net.conv_norm_out.then(h, Activation::silu)));  // [n, h, w, out_channels]
@@ -79,19 +80,20 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
   return forward(sample, timestep, conditioning, {});
 }
 
-Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Conditioning& conditioning, const Tensor& deep) const {
+Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Conditioning& conditioning, const Tensor& deep,
+                             float token_merging_ratio) const {
   const Layers& net = *layers_;
   const UNetUpBlock& last = net.up_blocks.back();
   const Tensor silu_time = ops::activate(net.time_embedding(timestep), Activation::silu);
 
   std::vector<Tensor> skips{net.conv_in(sample)};  // [n, h, w, c0]
   const KeyValue* context = conditioning.data();
-  skips.push_back(net.down_blocks.front().layer(0, skips.back(), silu_time, context));
+  skips.push_back(net.down_blocks.front().layer(0, skips.back(), silu_time, context, token_merging_ratio));
 
   Tensor h = deep;  // [m, h, w, c]
   const std::size_t layers = last.resnets.size();
   context = conditioning.data() + conditioning.size() - (last.attentions.empty() ? 0 : 2 * config_.levels[0].transformer_layers);
-  for (std::size_t j = layers - 2; j < layers; ++j) h = last.layer(j, h, silu_time, context, skips);
+  for (std::size_t j = layers - 2; j < layers; ++j) h = last.layer(j, h, silu_time, context, skips, token_merging_ratio);
   return net.conv_out(h, net.conv_norm_out.then(h, Activation::silu));
 }
 

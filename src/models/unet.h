@@ -58,6 +58,7 @@ class UNet {
     Observer observe = {};
     Tensor* deep = nullptr;  ///< gets what forward_shallow() wants
     const Control* control = nullptr;
+    float token_merging_ratio = 0;  ///< of the self-attentions at the latents' own size (nn::TokenMerging), as tomesd's max_downsample=1
   };
 
   UNet(const UNetConfig& config, std::shared_ptr<const WeightReader> weights, Backend& backend);
@@ -75,7 +76,7 @@ class UNet {
 
   /// The same by the first level's outermost layers alone, what comes from below being left from an earlier timestep (DeepCache, Ma et al.,
   /// 2024). `deep` is forward()'s, for as many images; equal to forward() at that call's own sample and timestep.
-  Tensor forward_shallow(const Tensor& sample, double timestep, const Conditioning& context, const Tensor& deep) const;
+  Tensor forward_shallow(const Tensor& sample, double timestep, const Conditioning& context, const Tensor& deep, float token_merging_ratio = 0) const;
 
  private:
   struct Layers;

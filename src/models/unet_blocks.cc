@@ -62,13 +62,13 @@ UNetDownBlock::UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::siz
   if (i + 1 < c.levels.size()) downsampler.emplace(w / "downsamplers.0.conv", level.channels, level.channels, ConvGeometry{.stride = 2});
 }
 
-Tensor UNetDownBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context) const {
+Tensor UNetDownBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context, float merging) const {
   const Tensor h = resnets[j](x, silu_time);
-  return attentions.empty() ? h : attentions[j](h, context);
+  return attentions.empty() ? h : attentions[j](h, context, merging);
 }
 
-Tensor UNetDownBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips) const {
-  for (std::size_t j = 0; j < resnets.size(); ++j) skips.push_back(h = layer(j, h, silu_time, context));
+Tensor UNetDownBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips, float merging) const {
+  for (std::size_t j = 0; j < resnets.size(); ++j) skips.push_back(h = layer(j, h, silu_time, context, merging));
   if (downsampler) skips.push_back(h = (*downsampler)(h));
   return h;
 }
@@ -95,17 +95,19 @@ UNetUpBlock::UNetUpBlock(const WeightScope& w, const UNetConfig& c, std::size_t 
   if (i > 0) upsampler.emplace(w / "upsamplers.0.conv", level.channels, level.channels, nn::kUpsampleConv);
 }
 
-Tensor UNetUpBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips) const {
+Tensor UNetUpBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips,
+                          float merging) const {
   const Tensor joined = ops::concat_columns(x, ops::tile_images(skips.back(), x.dim(0)));
   skips.pop_back();
   const Tensor h = resnets[j](joined, silu_time);
-  return attentions.empty() ? h : attentions[j](h, context);
+  return attentions.empty() ? h : attentions[j](h, context, merging);
 }
 
-Tensor UNetUpBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips, Tensor* deep) const {
+Tensor UNetUpBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips, float merging,
+                               Tensor* deep) const {
   for (std::size_t j = 0; j < resnets.size(); ++j) {
     if (deep != nullptr && j + 2 == resnets.size()) *deep = h;
-    h = layer(j, h, silu_time, context, skips);
+    h = layer(j, h, silu_time, context, skips, merging);
   }
   if (upsampler) h = upsampler->resized(h, skips.back().dim(1), skips.back().dim(2));
   return h;

@@ -33,9 +33,9 @@ struct UNetDownBlock {
 
   UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::size_t i);
 
-  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context) const;
-  /// Appends what the way up will need to `skips`.
-  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips) const;
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context, float merging = 0) const;
+  /// Appends what the way up will need to `skips`. `merging`: the ratio of nn::TokenMerging.
+  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips, float merging = 0) const;
 };
 
 struct UNetMidBlock {
@@ -57,9 +57,10 @@ struct UNetUpBlock {
   UNetUpBlock(const WeightScope& w, const UNetConfig& c, std::size_t i);
 
   /// Takes the last of the skips.
-  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips) const;
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips,
+               float merging) const;
   /// `deep`, where it is asked for, gets what goes into the last layer but one.
-  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips, Tensor* deep = nullptr) const;
+  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips, float merging, Tensor* deep) const;
 };
 
 }  // namespace impasto

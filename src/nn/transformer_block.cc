@@ -1,5 +1,7 @@
 #include "nn/transformer_block.h"
 
+#include <optional>
+
 namespace impasto::nn {
 namespace {
 
@@ -24,9 +26,15 @@ TransformerBlock::TransformerBlock(const WeightScope& w, std::int64_t channels, 
       ff_in_(w / "ff.net.0.proj", channels, 4 * channels),
       ff_out_(w / "ff.net.2", 4 * channels, channels) {}
 
-Tensor TransformerBlock::operator()(const Tensor& x, const KeyValue& context) const {
+Tensor TransformerBlock::attend_to_itself(const Tensor& x, const TokenMerging* merging) const {
   const Tensor y = norm1_(x);
-  const Tensor a = ops::tile_images(attn1_(y, attn1_.project(y), x), context.key.dim(0));
+  if (merging == nullptr) return attn1_(y, attn1_.project(y), x);
+  const Tensor fewer = merging->merge(y);
+  return merging->unmerge(attn1_(fewer, attn1_.project(fewer)), x);
+}
+
+Tensor TransformerBlock::operator()(const Tensor& x, const KeyValue& context, const TokenMerging* merging) const {
+  const Tensor a = ops::tile_images(attend_to_itself(x, merging), context.key.dim(0));
   const Tensor b = attn2_(norm2_(a), context, a);
   return ff_out_(ff_in_(norm3_(b)), {.residual = b});
 }
@@ -42,11 +50,14 @@ void Transformer2d::project(const Tensor& context, std::vector<KeyValue>& out) c
   for (const TransformerBlock& block : blocks_) out.push_back(block.project(context));
 }
 
-Tensor Transformer2d::operator()(const Tensor& x, const KeyValue*& context) const {
+Tensor Transformer2d::operator()(const Tensor& x, const KeyValue*& context, float merging) const {
   const Shape map = x.shape();
   const Shape tokens{map[0], map[1] * map[2], map[3]};
   Tensor h = proj_in_(x, norm_.then(x, Activation::none)).reshape(tokens);  // [n, h * w, c]
-  for (const TransformerBlock& block : blocks_) h = block(h, *context++);
+  for (const TransformerBlock& block : blocks_) {
+    const auto merged = merging > 0 ? std::optional<TokenMerging>(std::in_place, h, map[1], map[2], merging) : std::nullopt;
+    h = block(h, *context++, merged ? &*merged : nullptr);
+  }
   const Tensor residual = ops::tile_images(x.reshape(tokens), h.dim(0));
   return proj_out_(h, {.residual = residual}).reshape({h.dim(0), map[1], map[2], map[3]});
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nn/layers.h"
+#include "nn/token_merging.h"
 
 namespace impasto::nn {
 
@@ -26,8 +27,8 @@ class Attention {
   Attention(const WeightScope& w, const Config& config);
 
   KeyValue project(const Tensor& context) const { return {to_k_(context), to_v_(context)}; }
-  /// x [n, t, query_channels]; the result has `residual` added.
-  Tensor operator()(const Tensor& x, const KeyValue& context, const Tensor& residual) const {
+  /// x [n, t, query_channels]; the result has `residual` added, if there is one.
+  Tensor operator()(const Tensor& x, const KeyValue& context, const Tensor& residual = {}) const {
     return to_out_(ops::attention(to_q_(x), context.key, context.value, heads_), {.residual = residual});
   }
 
@@ -42,10 +43,13 @@ class TransformerBlock {
   TransformerBlock(const WeightScope& w, std::int64_t channels, int heads, std::int64_t context_channels);
 
   KeyValue project(const Tensor& context) const { return attn2_.project(context); }
-  /// x [n, t, c]; where the context has more images than x, the result has them too: x is the same for all until they meet.
-  Tensor operator()(const Tensor& x, const KeyValue& context) const;
+  /// x [n, t, c]; where the context has more images than x, the result has them too: x is the same for all until they meet. With `merging`, made
+  /// of x, tokens attend to themselves in groups.
+  Tensor operator()(const Tensor& x, const KeyValue& context, const TokenMerging* merging = nullptr) const;
 
  private:
+  Tensor attend_to_itself(const Tensor& x, const TokenMerging* merging) const;
+
   LayerNorm norm1_;
   Attention attn1_;
   LayerNorm norm2_;
@@ -68,8 +72,8 @@ class Transformer2d {
 
   /// Appends one KeyValue per block. context [n, t, context_channels]
   void project(const Tensor& context, std::vector<KeyValue>& out) const;
-  /// x [n, h, w, c]; takes its blocks' keys and values from `context`, in project()'s order.
-  Tensor operator()(const Tensor& x, const KeyValue*& context) const;
+  /// x [n, h, w, c]; takes its blocks' keys and values from `context`, in project()'s order. `merging`: TokenMerging's ratio, 0 for none.
+  Tensor operator()(const Tensor& x, const KeyValue*& context, float merging = 0) const;
 
  private:
   GroupNorm norm_;

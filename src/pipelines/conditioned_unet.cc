@@ -19,17 +19,18 @@ bool ConditionedUNet::add_controls(const Tensor& sample, double timestep, const 
 }
 
 Tensor ConditionedUNet::predict(const Tensor& sample, double timestep, const std::vector<ControlAtStep>& controls) {
-  if (interval_ == 1) {
+  const float merging = shortcuts_.token_merging_ratio;
+  if (shortcuts_.deep_cache_interval == 1) {
     UNet::Control sum;
     const bool controlled = add_controls(sample, timestep, controls, sum);
-    return unet_->forward(sample, timestep, conditionings_.unet, {.control = controlled ? &sum : nullptr});
+    return unet_->forward(sample, timestep, conditionings_.unet, {.control = controlled ? &sum : nullptr, .token_merging_ratio = merging});
   }
   if (shallow_left_ > 0) {
     --shallow_left_;
-    return unet_->forward_shallow(sample, timestep, conditionings_.unet, deep_);
+    return unet_->forward_shallow(sample, timestep, conditionings_.unet, deep_, merging);
   }
-  shallow_left_ = interval_ - 1;
-  return unet_->forward(sample, timestep, conditionings_.unet, {.deep = &deep_});
+  shallow_left_ = shortcuts_.deep_cache_interval - 1;
+  return unet_->forward(sample, timestep, conditionings_.unet, {.deep = &deep_, .token_merging_ratio = merging});
 }
 
 }  // namespace impasto

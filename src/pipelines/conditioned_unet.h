@@ -22,13 +22,19 @@ struct ControlAtStep {
   float scale;
 };
 
-/// With interval > 1 it runs whole at every interval-th step only, its outermost layers alone in between (DeepCache, Ma et al., 2024).
+/// What may be given up for speed.
+struct Shortcuts {
+  int deep_cache_interval = 1;
+  float token_merging_ratio = 0;
+};
+
+/// With an interval > 1 it runs whole at every interval-th step only, its outermost layers alone in between (DeepCache, Ma et al., 2024).
 class ConditionedUNet {
  public:
-  ConditionedUNet(std::shared_ptr<const UNet> unet, Conditionings conditionings, int interval)
-      : unet_(std::move(unet)), conditionings_(std::move(conditionings)), interval_(interval) {}
+  ConditionedUNet(std::shared_ptr<const UNet> unet, Conditionings conditionings, const Shortcuts& shortcuts)
+      : unet_(std::move(unet)), conditionings_(std::move(conditionings)), shortcuts_(shortcuts) {}
 
-  /// sample [n, h, w, in_channels] to [m, h, w, out_channels], as UNet::forward(). `controls`: one for each ControlNet; none with interval > 1.
+  /// sample [n, h, w, in_channels] to [m, h, w, out_channels], as UNet::forward(). `controls`: one for each ControlNet; none with an interval > 1.
   Tensor predict(const Tensor& sample, double timestep, const std::vector<ControlAtStep>& controls);
 
  private:
@@ -37,7 +43,7 @@ class ConditionedUNet {
 
   std::shared_ptr<const UNet> unet_;
   Conditionings conditionings_;
-  int interval_;
+  Shortcuts shortcuts_;
   Tensor deep_;           // of the last whole evaluation
   int shallow_left_ = 0;  // evaluations that may still use it
 };

@@ -43,7 +43,7 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
       rescale_(options.guidance_rescale),
       start_(options.guidance_start),
       stop_(options.guidance_stop),
-      interval_(options.deep_cache_interval),
+      shortcuts_{options.deep_cache_interval, options.token_merging_ratio},
       num_inference_steps_(options.num_inference_steps),
       controllers_(std::move(controllers)) {}
 
@@ -76,7 +76,7 @@ GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const
     if (texts_[image].negative_prompt) negatives.push_back(negative_of(image));
   }
   const Tensor positive = joined(prompts);  // [m, tokens, c]
-  const auto led_by = [&](Conditionings c) { return ConditionedUNet(unet_, std::move(c), interval_); };
+  const auto led_by = [&](Conditionings c) { return ConditionedUNet(unet_, std::move(c), shortcuts_); };
   if (negatives.empty()) return {std::move(images), led_by(condition(positive)), {}, {}};
   const Tensor negative = joined(negatives);
   if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(condition(positive)), led_by(condition(negative)), {}};

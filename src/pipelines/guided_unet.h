@@ -16,7 +16,7 @@ namespace impasto {
 /// neither has to be padded and an image hangs on its own texts alone. Where a text changes, everything that is kept from step to step begins anew.
 class GuidedUNet {
  public:
-  /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval and num_inference_steps.
+  /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval, token_merging_ratio and num_inference_steps.
   GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options,
              std::vector<Controller> controllers = {});
 
@@ -50,7 +50,8 @@ class GuidedUNet {
   std::shared_ptr<const UNet> unet_;
   std::vector<ImageTexts> texts_;
   float scale_, rescale_, start_, stop_;
-  int interval_, num_inference_steps_;
+  Shortcuts shortcuts_;
+  int num_inference_steps_;
   std::vector<Controller> controllers_;
   std::int64_t calls_ = 0;
   int first_step_ = 0;

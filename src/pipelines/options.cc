@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/memory.h"
+#include "nn/token_merging.h"
 #include "pipelines/controllers.h"
 #include "pipelines/memory_estimate.h"
 #include "pipelines/new_words.h"
@@ -96,6 +97,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   require_range("guidance_stop", o.guidance_stop, 0, 1);
   require_range("guidance_start", o.guidance_start, 0, o.guidance_stop);
   require_range("deep_cache_interval", o.deep_cache_interval, 1, 100);
+  require_range("token_merging_ratio", o.token_merging_ratio, 0, nn::TokenMerging::kMostMerged);
   require_range("eta", o.eta, 0, 1);
   require_range("variation_strength", o.variation_strength, 0, 1);
   require_range("clip_skip", o.clip_skip, 0, c.text_encoder.layers - 1);

@@ -86,6 +86,22 @@ def add_unet(store, folder):
                   {"sample": x, "context": context}, out, allowed, checkpoint=name)
 
 
+def add_token_merging(store, folder):
+    """The UNet with self-attention over merged tokens, by tomesd, its authors' implementation."""
+    import tomesd
+
+    def merged(model, ratio, x, t, context):
+        tomesd.apply_patch(model, ratio=ratio, use_rand=False)
+        return {"out": model(x, torch.tensor(t), context).sample}
+
+    for name in NAMES:
+        model = load(UNet2DConditionModel, folder / name / "unet")
+        for k, (ratio, h, w, n) in enumerate(((0.5, 12, 12, 1), (0.3, 8, 16, 2), (0.75, 9, 7, 1))):
+            x, context = seeded((n, 4, h, w), 4000 + k), seeded((n, 77, model.config.cross_attention_dim), 5000 + k)
+            out, allowed = in_both_precisions(model, lambda m, cast: merged(m, ratio, cast(x), 500, cast(context)))
+            store.add(f"token_merging/{name}/{h}x{w}_n{n}_r{ratio}", {"timestep": 500, "ratio": ratio}, {"sample": x, "context": context}, out, allowed, checkpoint=name)
+
+
 STAGES = ("time_embedding", "conv_in", "down_blocks.0.resnets.0", "down_blocks.0.attentions.0", "down_blocks.0.attentions.0.transformer_blocks.0",
           "down_blocks.0.downsamplers.0", "mid_block.resnets.0", "mid_block.attentions.0", "up_blocks.0.upsamplers.0", "mid_block", "conv_norm_out", "conv_out",
           *(f"{half}_blocks.{i}" for half in ("down", "up") for i in range(4)))

@@ -54,6 +54,12 @@ class CpuBackend final : public Backend {
   bool is_finite(const TensorView& x) override;
   std::vector<float> standard_deviation(const TensorView& x) override;
 
+  // rows.cc
+  void match_rows(const TensorView& x, std::span<const std::int32_t> sources, std::span<const std::int32_t> targets, std::span<std::int32_t> matches,
+                  std::span<float> cosines) override;
+  void mean_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& out) override;
+  void spread_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& residual, const TensorView& out) override;
+
   const BlockPool& pool() const { return pool_; }
 
  private:

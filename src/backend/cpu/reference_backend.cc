@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "core/fail.h"
 
@@ -27,6 +28,8 @@ std::vector<float> read_all(const TensorView& t) {
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = read(t, static_cast<std::int64_t>(i));
   return values;
 }
+
+double dot(const float* a, const float* b, std::int64_t n) { return std::inner_product(a, a + n, b, 0.0); }
 
 double gelu(double x) { return 0.5 * x * (1 + std::erf(x * std::sqrt(0.5))); }
 
@@ -199,6 +202,40 @@ class ReferenceBackend final : public Backend {
   void nhwc_to_nchw(const TensorView& x, const TensorView& out) override { transpose(x, x.shape[1] * x.shape[2], x.shape[3], out); }
   void widen(const TensorView& x, const TensorView& out) override {
     for (std::int64_t i = 0; i < x.count(); ++i) out.as<float>()[i] = read(x, i);
+  }
+
+  void match_rows(const TensorView& x, std::span<const std::int32_t> sources, std::span<const std::int32_t> targets, std::span<std::int32_t> matches,
+                  std::span<float> cosines) override {
+    const std::int64_t c = x.shape[2];
+    std::size_t at = 0;
+    for (std::int64_t n = 0; n < x.shape[0]; ++n) {
+      const auto product = [&](std::int64_t a, std::int64_t b) { return dot(x.row(n * x.shape[1] + a), x.row(n * x.shape[1] + b), c); };
+      for (const std::int32_t source : sources) {
+        double best = -2;
+        for (std::size_t t = 0; t < targets.size(); ++t) {
+          const double lengths = std::sqrt(product(source, source) * product(targets[t], targets[t]));
+          const double cosine = lengths > 0 ? product(source, targets[t]) / lengths : 0;
+          if (cosine > best) best = cosine, matches[at] = static_cast<std::int32_t>(t);
+        }
+        cosines[at++] = static_cast<float>(best);
+      }
+    }
+  }
+  void mean_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& out) override {
+    for (std::int64_t n = 0; n < x.shape[0]; ++n)
+      for (std::int64_t m = 0; m < out.shape[1]; ++m)
+        for (std::int64_t i = 0; i < x.shape[2]; ++i) {
+          double sum = 0;
+          int count = 0;
+          for (std::int64_t t = n * x.shape[1]; t < (n + 1) * x.shape[1]; ++t)
+            if (slots[static_cast<std::size_t>(t)] == m) sum += x.row(t)[i], ++count;
+          out.row(n * out.shape[1] + m)[i] = static_cast<float>(sum / count);
+        }
+  }
+  void spread_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& residual, const TensorView& out) override {
+    for (std::int64_t r = 0; r < out.rows(); ++r)
+      for (std::int64_t i = 0; i < out.shape[2]; ++i)
+        out.row(r)[i] = x.row(r / out.shape[1] * x.shape[1] + slots[static_cast<std::size_t>(r)])[i] + residual.row(r)[i];
   }
 
   bool is_finite(const TensorView& x) override {
