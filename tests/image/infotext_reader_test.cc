@@ -41,6 +41,11 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   before.num_inference_steps = 33;
   before.guidance_scale = 6.3F;
   before.guidance_rescale = 0.7F;
+  before.guidance_start = 0.1F;
+  before.guidance_stop = 0.8F;
+  before.deep_cache_interval = 2;
+  before.token_merging_ratio = 0.25F;
+  before.vae_tiling = true;
   before.clip_skip = 1;
   before.prompt_syntax = PromptSyntax::comfyui;
   before.scheduler = "dpm++_2m_sde";
@@ -58,6 +63,11 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   InpaintOptions after;
   EXPECT_EQ(apply_infotext(parse_infotext(infotext(before, result, {}, 0)), after), std::vector<std::string>());
   EXPECT_EQ(after.prompt, before.prompt);
+  EXPECT_EQ(after.guidance_start, before.guidance_start);
+  EXPECT_EQ(after.guidance_stop, before.guidance_stop);
+  EXPECT_EQ(after.deep_cache_interval, before.deep_cache_interval);
+  EXPECT_EQ(after.token_merging_ratio, before.token_merging_ratio);
+  EXPECT_EQ(after.vae_tiling, before.vae_tiling);
   EXPECT_EQ(after.negative_prompt, before.negative_prompt);
   EXPECT_EQ(after.num_inference_steps, 33);
   EXPECT_EQ(after.guidance_scale, 6.3F);

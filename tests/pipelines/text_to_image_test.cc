@@ -101,6 +101,18 @@ TEST_F(TextToImage, WithoutStepsThatAreGuidedEqualsNoGuidance) {
   EXPECT_NE(late, guided);
 }
 
+TEST_F(TextToImage, TokenMergingIsExactAtNoneAndLooseAtMore) {
+  options_.num_inference_steps = 3;
+  const auto whole = pipeline_.text_to_image(options_).latents.values;
+  options_.token_merging_ratio = 1e-6f;  // of 64 tokens: none
+  EXPECT_EQ(pipeline_.text_to_image(options_).latents.values, whole);
+  options_.token_merging_ratio = 0.5f;
+  const auto merged = pipeline_.text_to_image(options_).latents.values;
+  EXPECT_NE(merged, whole);
+  options_.deep_cache_interval = 3;
+  EXPECT_NE(pipeline_.text_to_image(options_).latents.values, merged);
+}
+
 TEST_F(TextToImage, DeepCacheChangesNothingBeforeItsFirstUse) {
   options_.num_inference_steps = 1;
   const auto whole = pipeline_.text_to_image(options_).latents.values;
@@ -253,6 +265,7 @@ TEST_F(TextToImage, RefusesOptionsOutOfRangeByName) {
   }
   refused([&](auto& o) { o.guidance_start = 0.6f, o.guidance_stop = 0.5f; }, "guidance_start");
   for (const int interval : {0, -1, 101}) refused([&](auto& o) { o.deep_cache_interval = interval; }, "deep_cache_interval");
+  for (const float ratio : {-0.1f, 0.76f, kNan}) refused([&](auto& o) { o.token_merging_ratio = ratio; }, "token_merging_ratio");
   for (const float eta : {-0.1f, 1.1f, kNan}) refused([&](auto& o) { o.eta = eta; }, "eta");
   for (const int skip : {-1, 100}) refused([&](auto& o) { o.clip_skip = skip; }, "clip_skip");
   refused([&](auto& o) { o.prompt = "caf\xe9"; }, "UTF-8");
