@@ -64,8 +64,8 @@ std::string read_line() {
 
 std::string read_token() {
   if (::isatty(STDIN_FILENO) != 1) return read_line();
+  const NoEcho no_echo;  // before it asks: it throws away what was typed until now
   std::fprintf(stderr, "Token (from %s/settings/tokens; it is not shown): ", printable(host()).c_str());
-  const NoEcho no_echo;
   const std::string token = read_line();
   std::fputs("\n", stderr);
   return token;

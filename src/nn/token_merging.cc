@@ -1,12 +1,14 @@
 #include "nn/token_merging.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace impasto::nn {
 namespace {
 
 constexpr std::int64_t kSquare = 2;
+constexpr std::int32_t kAlone = -1, kJoins = -2;  // of a token whose slot is not yet known
 
 /// Sources and targets of a map, in reading order. Rows and columns beyond the last whole square are sources, as in tomesd.
 struct Roles {
@@ -35,16 +37,21 @@ TokenMerging::TokenMerging(const Tensor& x, std::int64_t height, std::int64_t wi
   std::vector<std::int32_t> matches(images * sources), order(sources);
   std::vector<float> cosines(images * sources);
   if (merged > 0) x.backend().match_rows(x.view(), roles.sources, roles.targets, matches, cosines);
+  for (float& cosine : cosines)
+    if (std::isnan(cosine)) cosine = -2;  // of damaged weights: they have to be sorted all the same
   for (std::size_t n = 0; n < images; ++n) {
     const float* const cosine = cosines.data() + n * sources;
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return cosine[a] > cosine[b]; });
     std::int32_t* const slots = slots_.data() + n * tokens;
+    std::fill(slots, slots + tokens, kAlone);
+    for (std::size_t k = 0; k < merged; ++k) slots[roles.sources[static_cast<std::size_t>(order[k])]] = kJoins;
     std::int32_t next = 0;
-    for (const std::int32_t target : roles.targets) slots[target] = next++;
-    for (std::size_t k = 0; k < sources; ++k) {
+    for (std::size_t t = 0; t < tokens; ++t)
+      if (slots[t] == kAlone) slots[t] = next++;
+    for (std::size_t k = 0; k < merged; ++k) {
       const auto source = static_cast<std::size_t>(order[k]);
-      slots[roles.sources[source]] = k < merged ? matches[n * sources + source] : next++;
+      slots[roles.sources[source]] = slots[roles.targets[static_cast<std::size_t>(matches[n * sources + source])]];
     }
   }
 }
