@@ -270,7 +270,7 @@ void write_file_atomically(const std::string& path, std::uint64_t bytes, const s
   replace(job, old, mode);
 }
 
-AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::path(path).lexically_normal().string()) {
+AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::absolute(path).lexically_normal().string()) {  // "." has a parent, too
   if (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   std::error_code error;
   if (fs::exists(fs::symlink_status(path_, error)) && !(fs::is_directory(path_, error) && fs::is_empty(path_, error)))

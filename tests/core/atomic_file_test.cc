@@ -61,6 +61,21 @@ TEST(AtomicFolder, IsThereWholeOrNotAtAll) {
   EXPECT_ERROR(AtomicFolder(here / "a"), invalid_argument, "is there already");
 }
 
+TEST(AtomicFolder, MayBeTheEmptyFolderOneIsIn) {
+  const test::TemporaryFolder here;
+  fs::create_directory(here / "a");
+  const fs::path before = fs::current_path();
+  fs::current_path(here / "a");
+  {
+    AtomicFolder folder(".");
+    std::ofstream(folder.path() + "/file") << "x";
+    folder.commit();
+  }
+  fs::current_path(before);
+  EXPECT_EQ(here.names(), Names{"a"});
+  EXPECT_TRUE(fs::exists(here / "a/file"));
+}
+
 TEST(AtomicFolder, WhatAKilledProcessLeftGoesWithTheNext) {
   const test::TemporaryFolder here;
   Child child([&](const auto& wait) {
