@@ -1,6 +1,6 @@
 #include "cli/convert.h"
 
-#include "cli/default_model.h"
+#include "cli/download.h"
 #include "cli/interrupt.h"
 #include "cli/machine_arguments.h"
 #include "cli/progress.h"
@@ -12,7 +12,7 @@ namespace impasto::cli {
 
 CLI::App* add_convert(CLI::App& app, ConvertArguments& a) {
   CLI::App* command = app.add_subcommand("convert", "Write a model in another layout, format or element type.");
-  command->add_option("model,-m,--model", a.model, "Model to read: a folder or a single file")->type_name("PATH");
+  command->add_option("model,-m,--model", a.model, "Model to read: a folder, a single file, or ORG/NAME of a model on the Hub")->type_name("MODEL");
   command
       ->add_option("-o,--output", a.output,
                    "Where to: NAME.safetensors and NAME.gguf are single files, another name a folder in the diffusers layout")
@@ -37,6 +37,7 @@ int convert(const ConvertArguments& arguments) {
     throw Error(ErrorKind::invalid_argument, "model: say what to convert, as in: impasto convert model.ckpt -o model.safetensors");
   if (arguments.output.empty()) throw Error(ErrorKind::invalid_argument, "--output: say where to write the converted model");
   catch_interrupts();
+  const std::string model = ready_model({.name = arguments.model}, arguments.quiet);
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());
   ConvertOptions options = arguments.options;
   options.should_stop = interrupted;
@@ -47,7 +48,7 @@ int convert(const ConvertArguments& arguments) {
   };
   const ConvertResult result = [&] {
     try {
-      return impasto::convert(arguments.model, arguments.output, options);
+      return impasto::convert(model, arguments.output, options);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw Error(ErrorKind::cancelled, "stopped; nothing was written");
       throw;

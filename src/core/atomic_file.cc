@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -73,6 +74,7 @@ class Temporary {
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   const std::string& path() const { return path_; }
+  void set(std::string path) { path_ = std::move(path); }
   void release() { path_.clear(); }
 
  private:
@@ -110,12 +112,65 @@ void write_directly(const Job& job) {
   if (const int error = file.close()) job.fail_with(error, "closing");
 }
 
-/// A name that nobody else uses; short, so that any name that fits in the folder has room for it.
-std::string temporary_path(const fs::path& folder) {
+std::string temporary_path(const fs::path& target, unsigned high, unsigned low) {
+  char name[48];  // short, so that any name that fits in the folder has room for it
+  std::snprintf(name, sizeof name, ".impasto-%08x%08x.tmp", high, low);
+  const fs::path folder = target.parent_path();
+  return ((folder.empty() ? "." : folder) / name).string();
+}
+
+/// The same for the same target, so that what a killed process left is found by the next (FNV-1a of the name).
+std::string usual_temporary(const fs::path& target) {
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (const char c : target.filename().string()) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  return temporary_path(target, static_cast<unsigned>(hash >> 32), static_cast<unsigned>(hash));
+}
+
+/// One that nobody else uses: for those who come while somebody else writes the same target.
+std::string unique_temporary(const fs::path& target) {
   std::random_device random;
-  char name[48];
-  std::snprintf(name, sizeof name, ".impasto-%08x%08x.tmp", static_cast<unsigned>(random()), static_cast<unsigned>(random()));
-  return (folder / name).string();
+  const unsigned high = random();
+  return temporary_path(target, high, random());
+}
+
+/// 0, or the error. Whoever writes a temporary holds this lock until it has its last name; others take what is not locked for abandoned.
+int lock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
+
+bool is_named(int fd, const std::string& path) {
+  struct stat opened {
+  }, named{};
+  return ::fstat(fd, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+/// Removes a temporary that a process which is no more left. Where locks lock nothing, as on some network file systems (two of ours succeed), nobody
+/// can tell and it stays.
+void remove_abandoned(const std::string& path) {
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const Descriptor first(::open(path.c_str(), kFlags));
+  if (first.get() < 0) return;
+  const Descriptor second(::open(path.c_str(), kFlags));
+  if (second.get() < 0 || lock(first.get()) != 0 || lock(second.get()) == 0 || !is_named(first.get(), path)) return;
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
+/// A file or folder that is open, locked and has a temporary name; -1, with errno, where none can be made.
+struct Made {
+  std::string path;
+  int fd;
+};
+template <typename Create>
+Made make_temporary(const fs::path& target, const Create& create) {
+  const std::string usual = usual_temporary(target);
+  remove_abandoned(usual);
+  const int fd = create(usual);
+  if (fd < 0 && errno != EEXIST && errno != ENOENT) return {usual, fd};
+  if (fd >= 0) {
+    if (lock(fd) != EWOULDBLOCK && is_named(fd, usual)) return {usual, fd};
+    ::close(fd);  // another process took it for abandoned in the moment before it was locked
+  }
+  const std::string unique = unique_temporary(target);
+  return {unique, create(unique)};
 }
 
 /// A file without a name: nothing is left of it when the process is killed. -1 where the file system has none, or no /proc can name it.
@@ -128,6 +183,20 @@ int open_unnamed(const std::string& folder) {
 int link_unnamed(int fd, const std::string& path) {
   const std::string self = "/proc/self/fd/" + std::to_string(fd);
   return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+}
+
+/// Linking does not replace: where the target exists, the file is named beside it for the moment before it is renamed.
+std::string name_beside(const Job& job, int fd, const fs::path& target) {
+  std::string path = usual_temporary(target);
+  lock(fd);
+  int error = link_unnamed(fd, path);
+  if (error == EEXIST) {
+    remove_abandoned(path);
+    error = link_unnamed(fd, path);
+  }
+  if (error == EEXIST) error = link_unnamed(fd, path = unique_temporary(target));
+  if (error != 0) job.fail_with(error, "naming");
+  return path;
 }
 
 /// The file that a chain of symbolic links ends in, which need not exist.
@@ -166,19 +235,19 @@ void replace(const Job& job, const std::optional<struct stat>& old, std::optiona
   const std::string folder = parent.empty() ? "." : parent.string();
 
   require_room(job, folder);
-  Temporary temporary(temporary_path(folder));
-  const int unnamed = open_unnamed(folder);
-  Descriptor file(unnamed >= 0 ? unnamed : ::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (file.get() < 0) {
-    const int error = errno;
-    temporary.release();
-    job.fail_with(error, "creating a file in its folder");
+  Made made{{}, open_unnamed(folder)};
+  const bool unnamed = made.fd >= 0;
+  if (!unnamed) {
+    made = make_temporary(target, [](const std::string& path) { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+    if (made.fd < 0) job.fail_with(errno, "creating a file in its folder");
   }
+  Descriptor file(made.fd);
+  Temporary temporary(std::move(made.path));
   if (old || mode) static_cast<void>(::fchmod(file.get(), mode.value_or(old ? old->st_mode & 0777 : 0)));  // some file systems have no modes
   write_all(job, file.get());
   if (::fsync(file.get()) != 0) job.fail_with(errno, "syncing");
-  // Linking does not replace: where the target exists, the file is named beside it for the moment before it is renamed.
-  if (const int error = unnamed >= 0 ? link_unnamed(unnamed, temporary.path()) : 0) job.fail_with(error, "naming");
+  if (unnamed) temporary.set(name_beside(job, file.get(), target));
+  const Descriptor locked(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));  // until it is renamed
   if (const int error = file.close()) job.fail_with(error, "closing");
   if (::rename(temporary.path().c_str(), target.c_str()) != 0) job.fail_with(errno, "renaming");
   temporary.release();
@@ -201,22 +270,29 @@ void write_file_atomically(const std::string& path, std::uint64_t bytes, const s
   replace(job, old, mode);
 }
 
-AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::path(path).lexically_normal().string()) {
+AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::absolute(path).lexically_normal().string()) {  // "." has a parent, too
   if (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   std::error_code error;
   if (fs::exists(fs::symlink_status(path_, error)) && !(fs::is_directory(path_, error) && fs::is_empty(path_, error)))
     fail(ErrorKind::invalid_argument, path, ": is there already; name another folder, or remove it first");
-  const fs::path parent = fs::path(path_).parent_path();
-  temporary_ = temporary_path(parent.empty() ? "." : parent);
-  if (::mkdir(temporary_.c_str(), 0777) != 0) {
+  Made made = make_temporary(path_, [](const std::string& name) {
+    if (::mkdir(name.c_str(), 0777) != 0) return -1;
+    const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (const int code = errno; fd < 0) ::rmdir(name.c_str()), errno = code;
+    return fd;
+  });
+  if (made.fd < 0) {
     const int code = errno;
     fail(ErrorKind::io, path, ": cannot make a folder: ", std::generic_category().message(code), hint(code));
   }
+  temporary_ = std::move(made.path);
+  lock_ = made.fd;
 }
 
 AtomicFolder::~AtomicFolder() {
   std::error_code ignored;
   if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  ::close(lock_);
 }
 
 void AtomicFolder::commit() {

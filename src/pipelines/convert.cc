@@ -5,6 +5,7 @@
 #include "core/cancellation.h"
 #include "core/fail.h"
 #include "core/guard.h"
+#include "impasto/hub.h"
 #include "pipelines/model_writer.h"
 #include "weights/names.h"
 
@@ -44,7 +45,8 @@ bool is_packed(const std::string& name) {
          !name.starts_with("first_stage_model.");
 }
 
-ModelToWrite model_to_write(const std::string& path, const ConvertOptions& options) {
+ModelToWrite model_to_write(const std::string& name, const ConvertOptions& options) {
+  const std::string path = find_model(name);
   const std::optional<DType> dtype = dtype_named(options.dtype);
   FoundModel model = find_model(path, options.parts);
   Checkpoint checkpoint(model, path, options.parts);

@@ -1,4 +1,5 @@
 // Weights in memory of our own: a file that is cut or rewritten afterwards can neither stop the process nor change a picture.
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <map>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kBatchBytes = std::size_t{128} << 20;  // between two looks at the caller's wish to stop: a tenth of a second from a fast disk
+constexpr std::size_t kPieceBytes = std::size_t{4} << 20;    // that a thread takes at a time: a batch is work for 32 of them
 
 /// Zeroed memory, in huge pages where the system has them: fewer faults while it is filled, fewer misses while it is used.
 class Memory {
@@ -48,17 +50,24 @@ struct Place {
   std::size_t offset = 0;
 };
 
+/// Some of a tensor's bytes.
+struct Piece {
+  const Place* place;
+  std::size_t begin, bytes;
+};
+
 class CopiedWeights final : public WeightReader {
  public:
   explicit CopiedWeights(const WeightReader& source) : where_(source.where()), format_(source.format()), metadata_(source.metadata()) {
     std::size_t bytes = 0;
     const std::vector<Place> places = lay_out(source, bytes);
     memory_.emplace(bytes + kAlignment, where_);  // a tensor without elements has an address all the same
-    for (std::size_t first = 0; first < places.size();) {
+    const std::vector<Piece> pieces = cut(source, places);
+    for (std::size_t first = 0; first < pieces.size();) {
       stop_if_asked();
-      const std::size_t end = end_of_batch(places, first);
+      const std::size_t end = end_of_batch(pieces, first);
       parallel_for(static_cast<std::int64_t>(end - first), 1, [&](std::int64_t begin, std::int64_t past) {
-        for (std::int64_t i = begin; i < past; ++i) copy(source, places[first + static_cast<std::size_t>(i)]);
+        for (std::int64_t i = begin; i < past; ++i) copy(source, pieces[first + static_cast<std::size_t>(i)]);
       });
       first = end;
     }
@@ -98,13 +107,24 @@ class CopiedWeights final : public WeightReader {
     return places;
   }
 
-  static std::size_t end_of_batch(const std::vector<Place>& places, std::size_t first) {
+  static std::vector<Piece> cut(const WeightReader& source, const std::vector<Place>& places) {
+    std::vector<Piece> pieces;
+    for (const Place& place : places) {
+      const std::size_t bytes = place.info.bytes(), step = source.is_contiguous(place.name) ? kPieceBytes : bytes;
+      for (std::size_t begin = 0; begin < bytes; begin += step) pieces.push_back({&place, begin, std::min(step, bytes - begin)});
+    }
+    return pieces;
+  }
+
+  static std::size_t end_of_batch(const std::vector<Piece>& pieces, std::size_t first) {
     std::size_t end = first;
-    while (end < places.size() && places[end].offset - places[first].offset < kBatchBytes) ++end;
+    for (std::size_t bytes = 0; end < pieces.size() && bytes < kBatchBytes; ++end) bytes += pieces[end].bytes;
     return end;
   }
 
-  void copy(const WeightReader& source, const Place& place) const { source.read(place.name, memory_->at(place.offset)); }
+  void copy(const WeightReader& source, const Piece& piece) const {
+    source.read_range(piece.place->name, piece.begin, piece.bytes, memory_->at(piece.place->offset + piece.begin));
+  }
 
   std::string where_, format_;
   std::map<std::string, std::string> metadata_;

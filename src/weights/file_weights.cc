@@ -122,6 +122,11 @@ class FileWeights final : public WeightReader {
     check_unchanged();
   }
 
+  bool is_contiguous(std::string_view name) const override {
+    const FileTensor* t = look_up(name);
+    return t != nullptr && t->strides.empty();
+  }
+
   void check_unchanged() const override {
     if (file_->changed()) fail(ErrorKind::bad_file, where(), ": was changed by another program while it was being read: load the model again");
   }

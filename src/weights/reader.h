@@ -38,6 +38,8 @@ class WeightReader {
   /// Copies `count` of the tensor's bytes from byte `begin` on to `out`. Throws not_found, io, and bad_file when the file was cut or written
   /// to since it was opened.
   virtual void read_range(std::string_view name, std::uint64_t begin, std::size_t count, void* out) const;
+  /// Whether read_range() of a part costs what the part does; else the tensor had better be read as a whole. Nothing may be concluded from false.
+  virtual bool is_contiguous(std::string_view) const { return false; }
   /// The whole tensor: describe(name)->bytes() of them.
   void read(std::string_view name, void* out) const;
   /// Texts that the file carries beside its tensors, by key; those beyond 64 KiB are left out.

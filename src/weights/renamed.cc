@@ -47,6 +47,11 @@ class RenamedWeights final : public WeightReader {
     file_->read_range(entry->second.name, info->bytes() * static_cast<std::uint64_t>(entry->second.part) + begin, count, out);
   }
 
+  bool is_contiguous(std::string_view name) const override {
+    const auto entry = names_.find(name);
+    return entry != names_.end() && file_->is_contiguous(entry->second.name);
+  }
+
  private:
   Shape part_of(Shape shape, const SourceTensor& source) const {
     if (source.parts == 1) return shape;

@@ -51,6 +51,11 @@ class ShardedReader : public WeightReader {
     shard->read_range(name, begin, count, out);
   }
 
+  bool is_contiguous(std::string_view name) const override {
+    const WeightReader* shard = look_up(name);
+    return shard != nullptr && shard->is_contiguous(name);
+  }
+
   void check_unchanged() const override {
     for (const auto& [file, shard] : shards_) shard.reader->check_unchanged();
   }

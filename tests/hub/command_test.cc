@@ -8,6 +8,8 @@
 
 #include "cli/process.h"
 #include "hub/hub_server.h"
+#include "impasto/convert.h"
+#include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/single_file.h"
 
@@ -91,6 +93,21 @@ TEST_F(HubCommand, AFolderOfThatNameIsNotLookedForElsewhere) {
   EXPECT_EQ(hub_.requests().size(), 0u);
   EXPECT_EQ(run({"download", "org/tiny"}, {.folder = here.path()}).code, 0);
   EXPECT_EQ(run({"info", "org/tiny"}, {.folder = here.path()}).code, 0);
+}
+
+TEST_F(HubCommand, ConvertTakesANameAndFetchesItOnce) {
+  const test::TemporaryFolder here;
+  const Ran ran = run({"convert", "org/tiny", "-o", here / "a.safetensors"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_TRUE(has(ran.err, "Downloading org/tiny")) << ran.err;
+  hub_.requests();
+  EXPECT_EQ(run({"convert", "org/tiny", "-o", here / "b"}, {.environment = {"HF_HUB_OFFLINE=1"}}).code, 0);
+  EXPECT_EQ(convert("org/tiny", here / "c.safetensors").format, "safetensors");  // the library, of what is in the cache
+  EXPECT_EQ(hub_.requests().size(), 0u);
+  EXPECT_EQ(test::content_of(here / "a.safetensors"), test::content_of(here / "c.safetensors"));
+  expect_refused(run({"convert", "org/none", "-o", here / "d"}), 2, {"org/none"});
+  EXPECT_ERROR(convert("org/none", here / "d"), not_found, "impasto download org/none");
+  EXPECT_EQ(here.names(), (std::vector<std::string>{"a.safetensors", "b", "c.safetensors"}));
 }
 
 TEST_F(HubCommand, OfflineNothingIsFetched) {

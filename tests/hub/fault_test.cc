@@ -1,5 +1,8 @@
 // Servers that break off, lie and have no time; disks that are full.
+#include <array>
+#include <cstdlib>
 #include <filesystem>
+#include <random>
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -97,6 +100,50 @@ TEST_F(FaultTest, WrongLengthsAreSeen) {
   expect_whole({{"shorter", 70'000}, {"times", 2}});
   expect_failure({{"longer", 1}}, ErrorKind::bad_file, {kFile});
   expect_failure({{"shorter", 1}}, ErrorKind::io, {kFile});
+}
+
+/// One of the ways in which a server may fail, at a place of its own.
+Json any_fault(std::mt19937& random, std::size_t bytes) {
+  const auto up_to = [&](std::size_t n) { return static_cast<std::int64_t>(random() % (n + 1)); };
+  Json fault;
+  switch (random() % 9) {
+    case 0: fault = {{"flip", up_to(bytes - 1)}}; break;
+    case 1: fault = {{"longer", 1 + up_to(70'000)}}; break;
+    case 2: fault = {{"shorter", 1 + up_to(bytes - 1)}}; break;
+    case 3: fault = {{"status", std::array{404, 429, 500, 503}[random() % 4]}}; break;
+    case 4: fault = {{"gzip", true}}; break;
+    case 5: fault = {{"redirect", "http://127.0.0.1:1/"}}; break;
+    case 6: fault = {{"break_after", up_to(bytes)}, {"ignore_range", true}}; break;
+    case 7: fault = {{"break_after", up_to(bytes)}, {"wrong_range", true}}; break;
+    default: fault = {{"break_after", up_to(bytes)}};
+  }
+  if (random() % 4 != 0) fault["times"] = 1 + random() % 4;
+  return fault;
+}
+
+// IMPASTO_FAULT_RUNS says how many, for a longer run.
+TEST_F(FaultTest, AnyFaultEndsInTheRightBytesOrInAnErrorAndTheNextIsWhole) {
+  const char* runs = std::getenv("IMPASTO_FAULT_RUNS");
+  int whole = 0, all = runs != nullptr ? std::atoi(runs) : 40;
+  for (int seed = 0; seed < all; ++seed) {
+    std::mt19937 random(static_cast<unsigned>(seed));
+    content_ = test::noise(1 + random() % 200'000, static_cast<unsigned>(seed + 100));
+    hub_.publish(kFile, content_);
+    const Json fault = any_fault(random, content_.size());
+    SCOPED_TRACE(std::to_string(seed) + ": " + fault.dump());
+    hub_.misbehave_for_file(kFile, fault);
+    try {
+      ASSERT_EQ(test::content_of(hub_.download("org/tiny/" + kFile).path) == content_, true);
+      ++whole;
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.kind() == ErrorKind::io || error.kind() == ErrorKind::bad_file || error.kind() == ErrorKind::not_found) << error.what();
+      EXPECT_NE(std::string(error.what()).find(kFile), std::string::npos) << error.what();
+      EXPECT_EQ(hub_.damage(), "");
+    }
+    expect_whole({});
+  }
+  EXPECT_GT(whole, all / 4);
+  EXPECT_LT(whole, all);
 }
 
 TEST_F(FaultTest, CompressedContentThatWasNotAskedForIsRefused) { expect_failure({{"gzip", true}}, ErrorKind::io, {kFile, "compressed"}); }

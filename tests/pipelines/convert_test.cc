@@ -1,4 +1,5 @@
 // Models written in another layout or type: what is read back draws the same.
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -56,6 +57,35 @@ TEST_P(Convert, RoundTripsDrawTheSame) {
   EXPECT_EQ(drawn(folder_ / "e"), expected);
   EXPECT_EQ(convert(again, again, {.dtype = "float32"}).bytes, 4 * parameters(source_));  // over itself
   EXPECT_EQ(drawn(again, tokenizer_), expected);
+}
+
+/// The checkpoint's folder with pickles in place of safetensors.
+void pickle_folder(const std::string& source, const std::string& folder) {
+  fs::copy(source, folder, fs::copy_options::recursive);
+  for (const auto& [component, stem, pickled] : {std::array{"unet", "diffusion_pytorch_model", "diffusion_pytorch_model.bin"},
+                                                 {"vae", "diffusion_pytorch_model", "diffusion_pytorch_model.bin"},
+                                                 {"text_encoder", "model", "pytorch_model.bin"}}) {
+    const std::string place = folder + "/" + component, bytes = torch_zip_of(*open_weights(place, stem));
+    for (const auto& entry : fs::directory_iterator(place))
+      if (entry.path().string().find(".safetensors") != std::string::npos) fs::remove(entry.path());
+    std::ofstream(place + "/" + pickled, std::ios::binary) << bytes;
+  }
+}
+
+TEST_P(Convert, EveryFormatBecomesEveryOtherAndDrawsTheSame) {
+  const std::vector<float> expected = drawn(source_);
+  convert(source_, folder_ / "a.safetensors");
+  convert(source_, folder_ / "a.gguf");
+  folder_.write("zip.ckpt", torch_zip_of(*open_weights_file(folder_ / "a.safetensors")));
+  folder_.write("legacy.pt", torch_legacy_of(*open_weights_file(folder_ / "a.safetensors")));
+  pickle_folder(source_, folder_ / "pickles");
+  for (const std::string from :
+       {source_, folder_ / "pickles", folder_ / "a.safetensors", folder_ / "a.gguf", folder_ / "zip.ckpt", folder_ / "legacy.pt"})
+    for (const std::string to : {"to", "to.safetensors", "to.gguf"}) {
+      convert(from, folder_ / to, {.parts = {.tokenizer = tokenizer_, .config = source_}});
+      EXPECT_EQ(drawn(folder_ / to, tokenizer_), expected) << from << " " << to;
+      fs::remove_all(folder_ / to);
+    }
 }
 
 TEST_P(Convert, SingleFilesAreAsTheReferencesAre) {

@@ -55,6 +55,20 @@ TEST_F(CopiedWeights, AreTheFilesTensorsAligned) {
   EXPECT_FALSE(copy->find("t50"));
 }
 
+TEST_F(CopiedWeights, LargeTensorsAreCopiedInPieces) {
+  constexpr std::size_t kHalf = (6 << 20) + 5;  // a piece, and a rest
+  const std::string first(kHalf, '1'), second(kHalf, '2');
+  const auto source = open(make_safetensors("{" + record("a", "U8", "[2," + std::to_string(kHalf) + "]", 0, 2 * kHalf) + "}", first + second));
+  EXPECT_TRUE(source->is_contiguous("a"));
+  EXPECT_FALSE(source->is_contiguous("b"));
+  EXPECT_EQ(std::string_view(copied_weights(*source)->find("a").as<char>(), 2 * kHalf) == first + second, true);
+  const auto halves = renamed_weights(source, {{"first", {"a", 0, 2}}, {"second", {"a", 1, 2}}});
+  EXPECT_TRUE(halves->is_contiguous("second"));
+  const auto copy = copied_weights(*halves);
+  EXPECT_EQ(std::string_view(copy->find("first").as<char>(), kHalf) == first, true);
+  EXPECT_EQ(std::string_view(copy->find("second").as<char>(), kHalf) == second, true);
+}
+
 TEST_F(CopiedWeights, StayWhateverHappensToTheFile) {
   const auto source = open(make_safetensors("{" + record("a", "U8", "[9000]", 0, 9000) + "}", std::string(9000, 'a')));
   const auto copy = copied_weights(*source);

@@ -166,6 +166,8 @@ const Hostile kHostile[] = {
     {"MoreTensorsThanThereAre", "GGUF" + little(3u) + little<std::uint64_t>(2) + little<std::uint64_t>(0) + kHonest + std::string(10, '\0'),
      ErrorKind::bad_file, "claims 2"},
     {"KeyOf2To63", gguf({little(kHuge)}, {}), ErrorKind::bad_file, "needs 9223372036854775808 bytes"},
+    {"KeyWithoutEnd", "GGUF" + little(3u) + little<std::uint64_t>(0) + little<std::uint64_t>(1) + little<std::uint64_t>(0xFFFFFFFFFFFF),
+     ErrorKind::bad_file, "claims 0 tensors and 1 pairs"},  // stable-diffusion.cpp #1397
     {"KeyOf2To64", gguf({little(UINT64_MAX)}, {}), ErrorKind::bad_file, "needs 18446744073709551615 bytes"},
     {"KeyTooLong", gguf({text(std::string(70'000, 'k')) + little(4u) + little(1u)}, {}), ErrorKind::bad_file,
      "has 70000 bytes, expected at most 65535"},

@@ -83,6 +83,7 @@ const Hostile kHostile[] = {
     {"OffsetsReversed", one("\"U8\"", "[1]", "[1,0]"), 1, "data_offsets [1, 0]"},
     {"OffsetsWrap", one("\"U8\"", "[1]", "[18446744073709551615,0]"), 1, "data_offsets [18446744073709551615, 0]"},
     {"SizeTooSmall", one("\"F32\"", "[2]", "[0,4]"), 4, "2 elements of F32, which take 8 bytes"},
+    {"SizeTooSmallForWideTypes", one("\"F64\"", "[4]", "[0,16]"), 16, "4 elements of F64, which take 32 bytes"},  // stable-diffusion.cpp #1396
     {"SizeTooLarge", one("\"F16\"", "[1]", "[0,4]"), 4, "1 elements of F16, which take 2 bytes"},
     {"HalfBytes", one("\"F4\"", "[3]", "[0,2]"), 2, "do not fill whole bytes"},
     {"DeepUnknownField", with_unknown("\"x\":" + std::string(33, '[') + std::string(33, ']')), 1, "deeper than 32"},

@@ -11,6 +11,7 @@ namespace impasto {
 namespace {
 
 using test::little;
+using test::make_torch_legacy;
 using test::make_torch_zip;
 using test::make_zip;
 using test::ZipPart;
@@ -268,32 +269,25 @@ TEST(HostileTorch, BombsTakeLittleMemory) {
   EXPECT_LT(peak_resident_memory() - before, (100 << 20) + kept);
 }
 
-std::string legacy(const std::string& object, const std::string& keys, const std::string& storages) {
-  const std::string magic = whole(std::string("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12));
-  return magic + whole("M" + little<std::uint16_t>(1001)) + whole(dict(text("little_endian") + "\x88")) + whole(object) + whole(keys) + storages;
-}
-
-std::string list(const std::string& items) { return "](" + items + "e"; }
-
 TEST(HostileTorch, LegacyContainersAreCheckedToo) {
   const test::TemporaryFolder folder;
   const std::string object = dict(text("a") + tensor(kStorage, 0, {4}, {1})), key = list(text("0")), data = little<std::int64_t>(4) + kFour;
   const auto open = [&](const std::string& bytes) { return open_weights_file(folder.write("w.pt", bytes)); };
-  EXPECT_TRUE(open(legacy(object, key, data))->find("a"));
-  EXPECT_ERROR(open(legacy(object, key, data + "x")), bad_file, "1 bytes follow the last storage");
-  EXPECT_ERROR(open(legacy(object, key, data.substr(0, 20))), bad_file, "reaches beyond the end");
-  EXPECT_ERROR(open(legacy(object, key, little<std::int64_t>(INT64_MAX) + kFour)), bad_file, "reaches beyond the end");
-  EXPECT_ERROR(open(legacy(object, key, little<std::int64_t>(-1) + kFour)), bad_file, "reaches beyond the end");
-  EXPECT_ERROR(open(legacy(object, key, little<std::int64_t>(2) + kFour.substr(8))), bad_file, "4 elements of float32 take 16");
-  EXPECT_ERROR(open(legacy(object, list(text("0") + text("0")), data + data)), bad_file, "\"0\" twice");
-  EXPECT_ERROR(open(legacy(object, list(text("1")), data)), bad_file, "\"1\" that no tensor has");
-  EXPECT_ERROR(open(legacy(object, "}", data)), bad_file, "no list of its storages");
-  EXPECT_ERROR(open(legacy(object, list(""), "")), bad_file, "storage \"0\" of tensor \"a\" is missing");
-  EXPECT_ERROR(open(legacy(dict(text("a") + call(global("os", "system"), text("true"))), key, data)), unsupported, "os.system");
+  EXPECT_TRUE(open(make_torch_legacy(object, key, data))->find("a"));
+  EXPECT_ERROR(open(make_torch_legacy(object, key, data + "x")), bad_file, "1 bytes follow the last storage");
+  EXPECT_ERROR(open(make_torch_legacy(object, key, data.substr(0, 20))), bad_file, "reaches beyond the end");
+  EXPECT_ERROR(open(make_torch_legacy(object, key, little<std::int64_t>(INT64_MAX) + kFour)), bad_file, "reaches beyond the end");
+  EXPECT_ERROR(open(make_torch_legacy(object, key, little<std::int64_t>(-1) + kFour)), bad_file, "reaches beyond the end");
+  EXPECT_ERROR(open(make_torch_legacy(object, key, little<std::int64_t>(2) + kFour.substr(8))), bad_file, "4 elements of float32 take 16");
+  EXPECT_ERROR(open(make_torch_legacy(object, list(text("0") + text("0")), data + data)), bad_file, "\"0\" twice");
+  EXPECT_ERROR(open(make_torch_legacy(object, list(text("1")), data)), bad_file, "\"1\" that no tensor has");
+  EXPECT_ERROR(open(make_torch_legacy(object, "}", data)), bad_file, "no list of its storages");
+  EXPECT_ERROR(open(make_torch_legacy(object, list(""), "")), bad_file, "storage \"0\" of tensor \"a\" is missing");
+  EXPECT_ERROR(open(make_torch_legacy(dict(text("a") + call(global("os", "system"), text("true"))), key, data)), unsupported, "os.system");
   EXPECT_ERROR(open(whole(object)), bad_file, "a pickle that is not PyTorch's");
   EXPECT_ERROR(open(whole(call(global("os", "system"), text("true")))), unsupported, "os.system");
   const std::string two_types = dict(text("a") + tensor(kStorage, 0, {4}, {1}) + text("b") + tensor(storage("0", 4, "IntStorage"), 0, {4}, {1}));
-  EXPECT_ERROR(open(legacy(two_types, key, data)), bad_file, "has two types");
+  EXPECT_ERROR(open(make_torch_legacy(two_types, key, data)), bad_file, "has two types");
 }
 
 }  // namespace

@@ -68,17 +68,45 @@ std::string make_torch_zip(const std::string& pickle, const std::vector<std::pai
   return make_zip(parts);
 }
 
-std::string torch_zip_of(const WeightReader& weights) {
+std::string make_torch_legacy(const std::string& object, const std::string& keys, const std::string& storages) {
+  using namespace pickle;
+  const std::string magic = whole(std::string("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12));
+  return magic + whole("M" + little<std::uint16_t>(1001)) + whole(dict(text("little_endian") + "\x88")) + whole(object) + whole(keys) + storages;
+}
+
+namespace {
+
+/// A state dict of the reader's tensors; take(key, elements, bytes) is told the storages.
+template <typename Take>
+std::string state_dict_of(const WeightReader& weights, const Take& take) {
   std::string items;
-  std::vector<std::pair<std::string, std::string>> storages;
+  int storages = 0;
   for (const std::string& name : weights.names()) {
     const TensorView view = weights.find(name);
-    const std::string key = std::to_string(storages.size());
+    const std::string key = std::to_string(storages++);
     items += pickle::text(name) + pickle::tensor(pickle::storage(key, view.count(), storage_of(view.dtype)), 0,
                                                  {view.shape.begin(), view.shape.end()}, dense_strides(view.shape));
-    storages.emplace_back(key, std::string(view.as<char>(), view.bytes()));
+    take(key, view.count(), std::string(view.as<char>(), view.bytes()));
   }
-  return make_torch_zip(pickle::whole(pickle::dict(pickle::text("state_dict") + pickle::dict(items))), storages);
+  return pickle::dict(pickle::text("state_dict") + pickle::dict(items));
+}
+
+}  // namespace
+
+std::string torch_zip_of(const WeightReader& weights) {
+  std::vector<std::pair<std::string, std::string>> storages;
+  const std::string object =
+      state_dict_of(weights, [&](const std::string& key, std::int64_t, std::string bytes) { storages.emplace_back(key, std::move(bytes)); });
+  return make_torch_zip(pickle::whole(object), storages);
+}
+
+std::string torch_legacy_of(const WeightReader& weights) {
+  std::string keys, storages;
+  const std::string object = state_dict_of(weights, [&](const std::string& key, std::int64_t elements, const std::string& bytes) {
+    keys += pickle::text(key);
+    storages += little(elements) + bytes;
+  });
+  return make_torch_legacy(object, pickle::list(keys), storages);
 }
 
 }  // namespace impasto::test

@@ -27,6 +27,7 @@ inline std::string global(const std::string& module, const std::string& name) { 
 inline std::string tuple(const std::string& items) { return "(" + items + "t"; }
 inline std::string call(const std::string& callee, const std::string& arguments) { return callee + tuple(arguments) + "R"; }
 inline std::string dict(const std::string& items) { return "}(" + items + "u"; }
+inline std::string list(const std::string& items) { return "](" + items + "e"; }
 inline std::string whole(const std::string& value) { return "\x80\x02" + value + "."; }
 
 inline std::string storage(const std::string& key, std::int64_t elements, const std::string& type = "FloatStorage") {
@@ -64,7 +65,11 @@ std::string make_zip(const std::vector<ZipPart>& parts, std::int64_t entries = -
 /// What torch.save writes: the pickle, and a file for each storage.
 std::string make_torch_zip(const std::string& pickle, const std::vector<std::pair<std::string, std::string>>& storages);
 
-/// A state dict of the reader's tensors, saved so.
+/// What torch.save wrote before 1.6: the state dict, the list of the storages' keys (both without a pickle's frame), and the storages.
+std::string make_torch_legacy(const std::string& object, const std::string& keys, const std::string& storages);
+
+/// A state dict of the reader's tensors, saved in either way.
 std::string torch_zip_of(const WeightReader& weights);
+std::string torch_legacy_of(const WeightReader& weights);
 
 }  // namespace impasto::test

@@ -68,6 +68,10 @@ TEST(TorchFiles, FormatIsToldByContentWhateverTheNameIs) {
     EXPECT_EQ(open_weights_file(folder / name)->format(), "PyTorch pickle (legacy)") << name;
     std::filesystem::copy_file(kData + "expected.safetensors", folder / name, std::filesystem::copy_options::overwrite_existing);
     EXPECT_EQ(open_weights_file(folder / name)->format(), "safetensors") << name;
+    std::filesystem::copy_file(IMPASTO_TEST_DATA "/gguf/types.gguf", folder / name, std::filesystem::copy_options::overwrite_existing);
+    EXPECT_EQ(open_weights_file(folder / name)->format(), "GGUF") << name;
+    folder.write(name, "<html>not found</html>");
+    EXPECT_ERROR(open_weights_file(folder / name), bad_file, "not how a model's file begins");
   }
 }
 
