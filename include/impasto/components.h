@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "impasto/api.h"
+#include "impasto/embedding.h"
 #include "impasto/pipeline.h"
 
 namespace impasto {
@@ -77,6 +78,27 @@ class IMPASTO_API VaeModel {
   std::shared_ptr<const Impl> impl_;
 };
 
+class Tokenizer;
+class TextModel;
+
+/// How encode_prompt() reads a text: docs/prompts.md.
+struct PromptReading {
+  PromptSyntax syntax = PromptSyntax::plain;
+  int clip_skip = 0;  ///< layers of the text encoder left out at the end
+  /// Words beside those that the text encoder knows. Throws invalid_argument for one that was made for another text encoder.
+  std::vector<Embedding> embeddings = {};
+};
+
+struct EncodedPromptText {
+  HostTensor context;  ///< [1, tokens, hidden_size]: 77 tokens in plain syntax, 77 for each chunk in the others
+  std::string cut;     ///< plain: the part of the text that did not fit
+};
+
+/// A text as the UNet takes it. Throws invalid_argument for what is no text or too long, and unsupported for a prompt that changes on the way
+/// ([a:b:0.5] in a1111), which is not one context.
+IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text,
+                                            const PromptReading& how = {}, const ShouldStop& should_stop = {});
+
 /// The text encoder (class CLIPTextModel). As UNetModel in all that is not said.
 class IMPASTO_API TextModel {
  public:
@@ -91,6 +113,7 @@ class IMPASTO_API TextModel {
   explicit TextModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
+  friend IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer&, const TextModel&, const std::string&, const PromptReading&, const ShouldStop&);
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -116,6 +139,7 @@ class IMPASTO_API Tokenizer {
   explicit Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
+  friend IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer&, const TextModel&, const std::string&, const PromptReading&, const ShouldStop&);
   std::shared_ptr<const Impl> impl_;
 };
 

@@ -122,20 +122,31 @@ def config_folder(name: str, kwargs: dict[str, Any]) -> str:
 
 def adapter_file(name: str, kwargs: dict[str, Any]) -> str:
     """An adapter's file: `name` itself, or the one in a folder or a repository of the Hub. Raises OSError, also where several would do."""
+    return _one_file(name, kwargs, "adapter", ("pytorch_lora_weights.safetensors",), (".safetensors",))
+
+
+def embedding_file(name: str, kwargs: dict[str, Any]) -> str:
+    """The same for textual inversion."""
+    kwargs = {**kwargs, "token": kwargs.get("hf_token")}  # `token` is the word
+    return _one_file(name, kwargs, "embedding", ("learned_embeds.safetensors", "learned_embeds.bin"), (".safetensors", ".bin", ".pt"))
+
+
+def _one_file(name: str, kwargs: dict[str, Any], what: str, usual: tuple[str, ...], endings: tuple[str, ...]) -> str:
     if os.path.isfile(name):
         return name
     wanted, subfolder = kwargs.get("weight_name"), kwargs.get("subfolder") or ""
-    root = name if os.path.isdir(name) else _from_hub(name, [os.path.join(subfolder, wanted or "*.safetensors")], _hub_options(kwargs))
+    root = name if os.path.isdir(name) else _from_hub(name, [os.path.join(subfolder, p) for p in ([wanted] if wanted else [f"*{e}" for e in endings])], _hub_options(kwargs))
     folder = os.path.join(root, subfolder)
     if wanted:
         if not os.path.isfile(os.path.join(folder, wanted)):
             raise OSError(f"{folder}: there is no file {wanted}")
         return os.path.join(folder, wanted)
-    files = sorted(file for file in os.listdir(folder) if file.endswith(".safetensors"))
-    if "pytorch_lora_weights.safetensors" in files:
-        return os.path.join(folder, "pytorch_lora_weights.safetensors")
+    files = sorted(file for file in os.listdir(folder) if file.endswith(endings))
+    for file in usual:
+        if file in files:
+            return os.path.join(folder, file)
     if len(files) != 1:
-        raise OSError(f"{folder}: {'several files' if files else 'no file'} could be the adapter; say which with weight_name: {', '.join(files) or 'there is no .safetensors file'}")
+        raise OSError(f"{folder}: {'several files' if files else 'no file'} could be the {what}; say which with weight_name: {', '.join(files) or 'there is no ' + ' or '.join(endings) + ' file'}")
     return os.path.join(folder, files[0])
 
 

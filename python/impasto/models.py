@@ -12,6 +12,7 @@ from .arrays import like, to_numpy
 from .config import FrozenDict, read_config
 from .once import accepted
 from .outputs import AutoencoderKLOutput, DecoderOutput, DiagonalGaussianDistribution, TextEncoderOutput, UNet2DConditionOutput
+from .textual_inversion import NewWords
 
 
 class Model:
@@ -170,6 +171,10 @@ class CLIPTextModel(Model):
     """CLIP's text encoder (Radford et al., 2021), as `transformers.CLIPTextModel` without attention masks."""
 
     _core_class = _core.TextModel
+
+    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None):
+        super().__init__(core, config, folder)
+        self.new_words = NewWords()
 
     def forward(self, input_ids: Any, *, clip_skip: int | None = None, return_dict: bool = True, stop: Any = None, **kwargs: Any) -> Any:
         """Ids [n, tokens] to [n, tokens, hidden_size] after the final norm, `clip_skip` layers left out at the end."""

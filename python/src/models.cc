@@ -1,4 +1,3 @@
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -6,6 +5,7 @@
 #include "bind.h"
 #include "impasto/components.h"
 #include "load_options.h"
+#include "run.h"
 
 namespace impasto::python {
 using namespace nb::literals;
@@ -46,17 +46,6 @@ Model from_weights(const std::string& config, const nb::list& tensors, nb::objec
   const GivenWeights weights = given(tensors, std::move(owner));
   const nb::gil_scoped_release released;
   return Model::from_weights(config, weights, load_options(device, dtype, num_threads, map_weights));
-}
-
-/// Runs f(should_stop) without the GIL and gives its tensor to Python.
-template <typename F>
-nb::object run(const StopFlag* stop, const F& f) {
-  HostTensor out;
-  {
-    const nb::gil_scoped_release released;
-    out = f(ShouldStop(Interrupt(stop)));
-  }
-  return to_numpy(std::move(out));
 }
 
 nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop) {
@@ -103,21 +92,6 @@ void bind_models(nb::module_& m) {
           "pixels"_a, "stop"_a.none() = nb::none(), "tiled"_a = false, "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].");
   bind_model<TextModel>(m, "TextModel", "The text encoder. Several threads may use it at once.")
       .def("forward", &encode_text, "ids"_a, "clip_skip"_a = 0, "stop"_a.none() = nb::none(), "int32 [n, tokens] to float32 [n, tokens, c].");
-  nb::class_<Tokenizer>(m, "Tokenizer", "CLIP's tokenizer.")
-      .def_static("load", &Tokenizer::load, "folder"_a)
-      .def(
-          "encode", [](const Tokenizer& t, const std::string& text) { return t.encode(text).ids; }, "text"_a)
-      .def(
-          "encode_padded",
-          [](const Tokenizer& t, const std::string& text) {
-            const auto e = t.encode_padded(text);
-            return std::pair(e.ids, e.cut);
-          },
-          "text"_a)
-      .def_prop_ro("max_length", &Tokenizer::max_length)
-      .def_prop_ro("start_id", &Tokenizer::start_id)
-      .def_prop_ro("end_id", &Tokenizer::end_id)
-      .def_prop_ro("pad_id", &Tokenizer::pad_id);
 }
 
 }  // namespace impasto::python

@@ -247,6 +247,51 @@ class TestAdapters:
             assert issubclass(raised[0], raised[1]), raised
 
 
+class TestTextualInversion:
+    FILES = DATA / "embeddings"
+
+    @pytest.fixture
+    def fresh(self):
+        made = [library.StableDiffusionPipeline.from_pretrained(TINY, torch_dtype=torch.float32) for library in (impasto, diffusers)]
+        for pipe, library in zip(made, (impasto, diffusers)):
+            pipe.set_progress_bar_config(disable=True)
+            pipe.safety_checker = None
+            pipe.scheduler = library.DDIMScheduler.from_config(pipe.scheduler.config)
+        return made
+
+    def test_words_draw_what_they_draw_in_diffusers(self, fresh):
+        vectors = torch.randn(2, fresh[1].text_encoder.config.hidden_size, generator=torch.Generator().manual_seed(3))
+        for pipe in fresh:
+            pipe.load_textual_inversion(self.FILES / "inkwash.safetensors", token="inkwash")
+            pipe.load_textual_inversion(self.FILES, weight_name="learned.safetensors")
+            pipe.load_textual_inversion({"<mine>": vectors})
+        np.testing.assert_allclose(*both(fresh, "a boat in inkwash, <sea-light> and <mine>", negative_prompt="<sea-light>"), **CLOSE)
+        for pipe in fresh:
+            pipe.unload_textual_inversion("<sea-light>")
+        np.testing.assert_allclose(*both(fresh, "a boat in inkwash and <mine>"), **CLOSE)
+
+    @pytest.mark.parametrize(
+        "mistake",
+        [
+            lambda pipe, files: pipe.load_textual_inversion(files / "none.safetensors"),
+            lambda pipe, files: pipe.load_textual_inversion(torch.ones(1, 5), token="<x>"),
+            lambda pipe, files: pipe.load_textual_inversion(torch.ones(1, 32)),
+            lambda pipe, files: pipe.load_textual_inversion({"a": torch.ones(1, 32), "b": torch.ones(1, 32)}),
+            lambda pipe, files: pipe.load_textual_inversion(files / "inkwash.safetensors", token="a"),
+            lambda pipe, files: pipe.load_textual_inversion([files / "inkwash.safetensors", files / "learned.safetensors"], token=["<x>"]),
+            lambda pipe, files: pipe.unload_textual_inversion("<x>"),
+            lambda pipe, files: [pipe.load_textual_inversion(files / "learned.safetensors") for _ in range(2)],
+        ],
+    )
+    def test_mistakes_raise_what_diffusers_raises(self, fresh, mistake):
+        raised = []
+        for pipe in fresh:
+            with pytest.raises(Exception) as caught:
+                mistake(pipe, self.FILES)
+            raised.append(caught.type)
+        assert issubclass(raised[0], raised[1]), raised
+
+
 def test_diffusers_scheduler_is_taken(pair):
     config = pair[1].scheduler.config
     pair[0].scheduler = diffusers.DPMSolverMultistepScheduler.from_config(config, use_karras_sigmas=True)

@@ -117,6 +117,6 @@ def test_bad_scheduler_settings():
 
 
 def test_what_is_not_there_says_so(pipe):
-    for name in ("load_textual_inversion", "load_ip_adapter"):
+    for name in ("load_ip_adapter",):
         with pytest.raises(NotImplementedError, match=name):
             getattr(pipe, name)("x")

@@ -5,9 +5,13 @@
 #include "core/fail.h"
 #include "core/flush_denormals.h"
 #include "core/guard.h"
+#include "core/quote.h"
 #include "ops/ops.h"
 #include "pipelines/component_models.h"
+#include "pipelines/encode_text.h"
+#include "pipelines/new_words.h"
 #include "pipelines/tiled_vae.h"
+#include "prompts/edited_prompt.h"
 
 namespace impasto {
 namespace {
@@ -134,6 +138,20 @@ HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n,
       if (id < 0 || id >= most) fail(ErrorKind::invalid_argument, "id ", id, " is not in the text encoder's vocabulary of ", most);
     const Tensor out = impl_->net->forward(ids, n, clip_skip);
     return HostTensor{{out.shape().begin(), out.shape().end()}, out.to_host()};
+  });
+}
+
+EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, const PromptReading& how,
+                                const ShouldStop& should_stop) {
+  return running(should_stop, [&] {
+    if (how.syntax == PromptSyntax::a1111 && EditedPrompt(text, /*num_steps=*/1000).last_steps().size() > 1)
+      fail(ErrorKind::unsupported, "the prompt changes on the way (", in_quotes(text), "): only Pipeline::text_to_image and its kin draw that");
+    const ClipTextConfig& config = text_encoder.impl_->net->config();
+    const NewVocabulary added = new_vocabulary(how.embeddings, how.syntax, config.hidden_size, config.vocabulary_size);
+    const PromptTokenizer words(tokenizer.impl_->clip, added.words);
+    EncodedText encoded = encode_text({words, *text_encoder.impl_->net, added.vectors}, text, how.syntax, how.clip_skip);
+    const Shape& shape = encoded.context.shape();
+    return EncodedPromptText{{{shape.begin(), shape.end()}, encoded.context.to_host()}, std::move(encoded.cut)};
   });
 }
 

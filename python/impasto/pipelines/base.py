@@ -240,7 +240,21 @@ class DiffusionPipeline:
             self.unet._adapters = Adapters(self._core, self.unet, self.text_encoder)
         return self.unet._adapters
 
-    load_textual_inversion = _not_there("load_textual_inversion", "textual inversion")
+    def load_textual_inversion(self, pretrained_model_name_or_path: Any, token: str | list[str] | None = None, tokenizer: Any = None, text_encoder: Any = None, **kwargs: Any) -> None:
+        """Teaches the text encoder words: a file (`.safetensors`, `.pt`, `.bin`), a folder or repository with one (`weight_name` says which), a
+        state dict, a tensor [vectors, width], or a list of those.
+
+        `token` is the word, or a word for each; without, the one that the file holds, or else the file's name. It counts in any case, as a whole word.
+        Raises ValueError for a word that is there already and for vectors of another text encoder's width, OSError where there is no such file; then
+        no word of the call is added.
+        """
+        encoder, words = text_encoder or self.text_encoder, tokenizer or self.tokenizer
+        encoder.new_words.load(pretrained_model_name_or_path, token, words._core, encoder.config.hidden_size, kwargs)
+
+    def unload_textual_inversion(self, tokens: str | list[str] | None = None, tokenizer: Any = None, text_encoder: Any = None) -> None:
+        """Forgets these words, or all. Raises ValueError when none of them is there."""
+        (text_encoder or self.text_encoder).new_words.unload(tokens)
+
     load_ip_adapter = _not_there("load_ip_adapter", "IP adapters")
 
     # Where and how

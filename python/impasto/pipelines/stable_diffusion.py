@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 import numpy as np
 
-from .. import image_processor
+from .. import _core, image_processor
 from ..arrays import check_generator, public, randn, to_numpy, torch_if_used
 from ..once import logger, say_once
 from .base import DiffusionPipeline
@@ -73,13 +74,20 @@ class StableDiffusionBase(DiffusionPipeline):
 
     # Text
 
+    # How prompts are read, "plain" being diffusers' way: "a1111" and "comfyui" weigh words and read prompts of any length.
+    prompt_syntax = "plain"
+
     def _encode(self, texts: list[str], name: str, clip_skip: int | None, stop: Any) -> np.ndarray:
-        """[n, 77, c]"""
-        encoded = [self.tokenizer.encode_padded(text) for text in texts]
-        for _, cut in encoded:
+        """[n, tokens, c]; tokens is 77 in plain syntax."""
+        encoder, contexts = self.text_encoder, []
+        for text in texts:
+            if not isinstance(text, str):
+                raise ValueError(f"each {name} has to be a str, but one is {type(text)}")
+            context, cut = _core.encode_prompt(self.tokenizer._core, encoder._core, text, self.prompt_syntax, clip_skip or 0, encoder.new_words.embeddings(), stop)
+            contexts.append(context)
             if cut:
                 logger.warning("%s is longer than %d tokens: this part was cut: %r", name, self.tokenizer.model_max_length, cut)
-        return self.text_encoder._core.forward(np.array([ids for ids, _ in encoded], np.int32), clip_skip or 0, stop)
+        return np.concatenate(_equally_long(contexts))
 
     def encode_prompt(
         self,
@@ -106,9 +114,12 @@ class StableDiffusionBase(DiffusionPipeline):
         if not guided:
             return np.repeat(positive, repeats, axis=0), None
         if negative_prompt_embeds is None:
-            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", None, call.stop)
+            skip = None if self.prompt_syntax == "plain" else clip_skip  # diffusers leaves the negative prompt whole
+            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", skip, call.stop)
         else:
             negative = to_numpy(negative_prompt_embeds)
+        if self.prompt_syntax != "plain":
+            positive, negative = _equally_long([positive, negative])
         return np.repeat(positive, repeats, axis=0), np.repeat(negative, repeats, axis=0)
 
     # The loop
@@ -213,6 +224,12 @@ class Callbacks:
 def _public_time(t: Any) -> Any:
     torch = torch_if_used()
     return t if torch is None else torch.tensor(t)
+
+
+def _equally_long(contexts: list[np.ndarray]) -> list[np.ndarray]:
+    """[n, tokens, c] each, repeated along the tokens up to one length: attention to something twice is attention to it once."""
+    tokens = math.lcm(*(context.shape[1] for context in contexts))
+    return [np.tile(context, (1, tokens // context.shape[1], 1)) for context in contexts]
 
 
 def _negatives(prompt: Any, negative: Any, batch: int) -> list[str]:
