@@ -38,6 +38,12 @@ struct GivenWeights {
   std::shared_ptr<void> owner;
 };
 
+/// What ControlNets add to a UNet (Zhang et al., 2023), NCHW with as many images as the UNet's sample.
+struct UNetResiduals {
+  std::vector<TensorRef> down;  ///< to each skip, in the order in which the way down leaves them; empty: nothing is added
+  TensorRef mid;                ///< to the middle
+};
+
 /// The denoiser (class UNet2DConditionModel). Copies share everything; every method is const and may be called from several threads.
 class IMPASTO_API UNetModel {
  public:
@@ -51,9 +57,35 @@ class IMPASTO_API UNetModel {
   /// the text alone is kept for the next call with equal encoder_hidden_states (of the last four different ones).
   /// Throws invalid_argument for shapes that do not fit, out_of_memory, cancelled.
   HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const ShouldStop& should_stop = {}) const;
+  HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const UNetResiduals& residuals,
+                     const ShouldStop& should_stop = {}) const;
 
   struct Impl;
   explicit UNetModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// A ControlNet's answer: what UNetResiduals refer to.
+struct ControlNetOutput {
+  std::vector<HostTensor> down;
+  HostTensor mid;
+};
+
+/// A network that makes a UNet follow a picture (class ControlNetModel). As UNetModel in all that is not said.
+class IMPASTO_API ControlNetModel {
+ public:
+  static ControlNetModel load(const std::string& folder, const LoadOptions& options = {});
+  static ControlNetModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
+
+  /// sample [n, in_channels, h, w] and encoder_hidden_states [n, tokens, c] as the UNet gets them, and the picture that is followed,
+  /// controlnet_cond [n or 1, 3, 8h, 8w] in 0..1, to what is added to the UNet, `scale` times.
+  ControlNetOutput forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const TensorRef& controlnet_cond,
+                           float scale = 1, const ShouldStop& should_stop = {}) const;
+
+  struct Impl;
+  explicit ControlNetModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
   std::shared_ptr<const Impl> impl_;

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import tempfile
+import threading
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ class Adapters:
         self._active: dict[str, tuple[float, float]] = {}  # name -> scales of UNet and text encoder
         self._fused: list[tuple[Any, float, float]] | None = None
         self._enabled = True
+        self._lock = threading.Lock()
+        self._scaled: tuple[float, Any, Any] | None = None  # the last scale that a call asked for, and its networks
 
     def load(self, source: Any, name: str | None, options: dict[str, Any]) -> None:
         if name is None:
@@ -88,16 +91,31 @@ class Adapters:
         if missing:
             raise ValueError(f"Adapter name(s) {missing} not in the list of present adapters: {set(self._files)}.")
 
+    def at(self, scale: float) -> tuple[Any, Any]:
+        """The engine's UNet and text encoder with all adapters `scale` times as strong, for one call; what is fused stays. The last scale's are kept."""
+        with self._lock:
+            if scale == 1 or self._fused is not None or not self._active or not self._enabled:
+                return self._unet._core, self._text_encoder._core
+            if self._scaled is None or self._scaled[0] != scale:
+                parts = self._merged([(self._files[name], scale * unet, scale * text) for name, (unet, text) in self._active.items()]).components()
+                self._scaled = (scale, parts["unet"], parts["text_encoder"])
+            return self._scaled[1:]
+
     def _merge(self) -> None:
         if self._fused is not None:
             used = self._fused
         else:
             used = [(self._files[name], *scales) for name, scales in self._active.items()] if self._enabled else []
-        merged = self._core.with_loras([(getattr(file, "name", file), unet, text) for file, unet, text in used])
+        merged = self._merged(used)
         for warning in merged.warnings():
             logger.warning("%s", warning)
         parts = merged.components()
-        self._unet._core, self._text_encoder._core = parts["unet"], parts["text_encoder"]
+        with self._lock:
+            self._unet._core, self._text_encoder._core = parts["unet"], parts["text_encoder"]
+            self._scaled = None
+
+    def _merged(self, used: list[tuple[Any, float, float]]) -> Any:
+        return self._core.with_loras([(getattr(file, "name", file), unet, text) for file, unet, text in used])
 
 
 def _scales(weight: Any) -> tuple[float, float]:

@@ -72,10 +72,18 @@ class Model:
     unfuse_qkv_projections = accepted("unfuse_qkv_projections")
 
 
-def _refuse_extras(**given: Any) -> None:
+def refuse_extras(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
-            raise NotImplementedError(f"{name} is not supported by Impasto's UNet; leave it out, or keep diffusers' UNet for this pipeline")
+            raise NotImplementedError(f"{name} is not supported by Impasto's networks; leave it out, or keep diffusers' network for this pipeline")
+
+
+def distinct_times(timestep: Any, images: int) -> tuple[list[float], np.ndarray]:
+    """The different timesteps of a call, and which of them each image has. Raises ValueError where there are neither one nor as many as images."""
+    times, places = np.unique(to_numpy(timestep, np.float64).reshape(-1), return_inverse=True)
+    if len(places) not in (1, images):
+        raise ValueError(f"timestep has {len(places)} values for {images} images")
+    return [float(t) for t in times], places
 
 
 class UNet2DConditionModel(Model):
@@ -108,34 +116,51 @@ class UNet2DConditionModel(Model):
             sample: [n, in_channels, h, w].
             timestep: a number, or one for each image.
             encoder_hidden_states: [n, tokens, cross_attention_dim]; what follows from them alone is kept for the next call with the same.
+            cross_attention_kwargs: `{"scale": s}` multiplies the adapters' scales.
+            down_block_additional_residuals, mid_block_additional_residual: what `ControlNetModel.forward` gave.
             stop: an `impasto._core.StopFlag`.
 
         Returns the guess [n, out_channels, h, w] as `.sample`, or in a tuple. Raises ValueError for shapes that do not fit and
         NotImplementedError for arguments that this UNet does not have.
         """
-        _refuse_extras(
+        refuse_extras(
             class_labels=class_labels,
             timestep_cond=timestep_cond,
             attention_mask=attention_mask,
-            cross_attention_kwargs=cross_attention_kwargs or None,
             added_cond_kwargs=added_cond_kwargs or None,
-            down_block_additional_residuals=down_block_additional_residuals,
-            mid_block_additional_residual=mid_block_additional_residual,
             down_intrablock_additional_residuals=down_intrablock_additional_residuals,
             encoder_attention_mask=encoder_attention_mask,
         )
+        if (down_block_additional_residuals is None) != (mid_block_additional_residual is None):
+            raise NotImplementedError("down_block_additional_residuals and mid_block_additional_residual go together, as ControlNets give them; T2I adapters' residuals are not supported")
+        core = self._core_at(lora_scale(cross_attention_kwargs))
         x, context = to_numpy(sample), to_numpy(encoder_hidden_states)
-        times = np.unique(to_numpy(timestep, np.float64).reshape(-1), return_inverse=True)
-        if len(times[0]) == 1:
-            out = self._core.forward(x, float(times[0][0]), context, stop)
+        down = [to_numpy(r) for r in down_block_additional_residuals or ()]
+        mid = None if mid_block_additional_residual is None else to_numpy(mid_block_additional_residual)
+        times, places = distinct_times(timestep, len(x))
+        if len(times) == 1:
+            out = core.forward(x, times[0], context, stop, down, mid)
         else:  # images at different noise levels
-            if len(times[1]) != len(x):
-                raise ValueError(f"timestep has {len(times[1])} values for {len(x)} images")
-            out = np.concatenate([self._core.forward(x[i : i + 1], float(times[0][times[1][i]]), context[i : i + 1], stop) for i in range(len(x))])
+            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1])  # noqa: E731
+            out = np.concatenate([core.forward(x[i : i + 1], times[k], context[i : i + 1], *one(i)) for i, k in enumerate(places)])
         out = like(out, sample)
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)
 
     __call__ = forward
+
+    _adapters: Any = None  # adapters.Adapters, once there are any
+
+    def _core_at(self, scale: float) -> Any:
+        return self._core if self._adapters is None else self._adapters.at(scale)[0]
+
+
+def lora_scale(cross_attention_kwargs: dict[str, Any] | None) -> float:
+    """The number that adapters' scales are multiplied by. Raises NotImplementedError for other settings of attention."""
+    others = set(cross_attention_kwargs or ()) - {"scale"}
+    if others:
+        raise NotImplementedError(f"cross_attention_kwargs {sorted(others)} are not supported; there is `scale`, of adapters")
+    scale = (cross_attention_kwargs or {}).get("scale")
+    return 1.0 if scale is None else float(scale)
 
 
 class AutoencoderKL(Model):
@@ -178,7 +203,7 @@ class CLIPTextModel(Model):
 
     def forward(self, input_ids: Any, *, clip_skip: int | None = None, return_dict: bool = True, stop: Any = None, **kwargs: Any) -> Any:
         """Ids [n, tokens] to [n, tokens, hidden_size] after the final norm, `clip_skip` layers left out at the end."""
-        _refuse_extras(**{name: value for name, value in kwargs.items() if value is not False})
+        refuse_extras(**{name: value for name, value in kwargs.items() if value is not False})
         out = self._core.forward(to_numpy(input_ids, np.int32), clip_skip or 0, stop)
         from .arrays import is_torch, public
 

@@ -1,3 +1,4 @@
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -48,8 +49,21 @@ Model from_weights(const std::string& config, const nb::list& tensors, nb::objec
   return Model::from_weights(config, weights, load_options(device, dtype, num_threads, map_weights));
 }
 
-nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop) {
-  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), s); });
+nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop,
+                   const std::vector<Floats>& down, const std::optional<Floats>& mid) {
+  UNetResiduals residuals;
+  for (const Floats& each : down) residuals.down.push_back(ref(each));
+  if (mid) residuals.mid = ref(*mid);
+  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), residuals, s); });
+}
+
+nb::tuple control(const ControlNetModel& m, const Floats& sample, double timestep, const Floats& context, const Floats& picture, float scale,
+                  const StopFlag* stop) {
+  const auto call = [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), ref(picture), scale, s); };
+  ControlNetOutput out = without_gil(stop, call);
+  nb::list down;
+  for (HostTensor& each : out.down) down.append(to_numpy(std::move(each)));
+  return nb::make_tuple(down, to_numpy(std::move(out.mid)));
 }
 
 using Ids = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -74,8 +88,11 @@ void bind_models(nb::module_& m) {
       .def("set", &StopFlag::set)
       .def("is_set", &StopFlag::is_set);
   bind_model<UNetModel>(m, "UNetModel", "The denoiser. Several threads may use it at once.")
-      .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(),
-           "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w].");
+      .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(), "down"_a = std::vector<Floats>{},
+           "mid"_a = nb::none(), "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add.");
+  bind_model<ControlNetModel>(m, "ControlNetModel", "A ControlNet. Several threads may use it at once.")
+      .def("forward", &control, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "controlnet_cond"_a, "scale"_a = 1.0F,
+           "stop"_a.none() = nb::none(), "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");
   bind_model<VaeModel>(m, "VaeModel", "The autoencoder. Several threads may use it at once.")
       .def(
           "decode",

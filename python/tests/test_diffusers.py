@@ -376,3 +376,108 @@ class TestAccelerate:
     def test_refuses_what_is_no_pipeline(self):
         with pytest.raises(TypeError, match="pipeline"):
             impasto.accelerate(3)
+
+    def test_lora_of_peft_goes_in_as_it_is(self):
+        pytest.importorskip("peft")
+        pipe = self.load()
+        pipe.load_lora_weights(DATA / "adapters", weight_name="lora_kohya.safetensors", adapter_name="kohya")
+        pipe.load_lora_weights(DATA / "adapters", weight_name="lora_peft.safetensors", adapter_name="peft")
+        pipe.set_adapters(["kohya", "peft"], [0.7, -0.4])
+        draw = lambda: pipe("a boat", **QUICK, generator=torch.Generator().manual_seed(1)).images  # noqa: E731
+        plain = draw()
+        impasto.accelerate(pipe)
+        np.testing.assert_allclose(draw(), plain, **CLOSE)
+        with pytest.raises(NotImplementedError, match="scale"):
+            pipe("a boat", **QUICK, cross_attention_kwargs={"scale": 0.5})
+
+
+NET = str(DATA / "adapters" / "controlnet")
+CONTROLLED = ["StableDiffusionControlNetPipeline", "StableDiffusionControlNetImg2ImgPipeline", "StableDiffusionControlNetInpaintPipeline"]
+
+
+class TestControlNet:
+    @pytest.fixture(params=[1, 2], ids=["one", "two"])
+    def nets(self, request):
+        return request.param
+
+    def load(self, kind, library, nets):
+        net = library.ControlNetModel.from_pretrained(NET)
+        more = {} if library is impasto else {"safety_checker": None}
+        pipe = getattr(library, kind).from_pretrained(TINY, controlnet=net if nets == 1 else [net] * nets, torch_dtype=torch.float32, **more)
+        pipe.set_progress_bar_config(disable=True)
+        pipe.scheduler = library.DDIMScheduler.from_config(pipe.scheduler.config)
+        return pipe
+
+    def arguments(self, kind, nets, crop=None):
+        edges, other = picture(64, 72, 5), picture(64, 72, 6)
+        control = edges if nets == 1 else [edges, other]
+        more = {"num_inference_steps": 4, "output_type": "np", "controlnet_conditioning_scale": 0.7 if nets == 1 else [0.7, 0.4], "control_guidance_start": 0.0 if nets == 1 else [0.0, 0.3], "num_images_per_prompt": 2}
+        if kind == CONTROLLED[0]:
+            return {"image": control, **more}
+        if kind == CONTROLLED[1]:
+            return {"image": picture(64, 72, 7), "control_image": control, **more}
+        mask = Image.new("L", (72, 64))
+        mask.paste(255, (20, 24, 60, 48))
+        return {"image": picture(64, 72, 7), "mask_image": mask, "control_image": control, **more}
+
+    @pytest.mark.parametrize("kind", CONTROLLED)
+    def test_has_diffusers_arguments_and_parts(self, kind):
+        for method in ("__call__", "__init__"):
+            ours, theirs = parameters(getattr(getattr(impasto, kind), method)), parameters(getattr(getattr(diffusers, kind), method))
+            assert list(ours) == list(theirs)
+            assert method == "__init__" or {k: v for k, v in ours.items() if v != theirs[k]} == {}
+        assert getattr(impasto, kind)._callback_tensor_inputs == getattr(diffusers, kind)._callback_tensor_inputs
+
+    @pytest.mark.parametrize("guess_mode", [False, True], ids=["led", "guessing"])
+    @pytest.mark.parametrize("kind", CONTROLLED)
+    def test_draws_what_diffusers_draws_and_accelerates_it(self, kind, nets, guess_mode):
+        call = {**self.arguments(kind, nets), "guess_mode": guess_mode}
+        ours, theirs = self.load(kind, impasto, nets), self.load(kind, diffusers, nets)
+        draw = lambda pipe: pipe("a boat", **call, generator=torch.Generator().manual_seed(4)).images  # noqa: E731
+        expected = draw(theirs)
+        np.testing.assert_allclose(draw(ours), expected, **CLOSE)
+        impasto.accelerate(theirs)
+        first = theirs.controlnet if nets == 1 else theirs.controlnet.nets[1]
+        assert type(first).__name__ == "AcceleratedControlNet" and isinstance(first, diffusers.ControlNetModel)
+        np.testing.assert_allclose(draw(theirs), expected, **CLOSE)
+
+    def test_callback_gets_the_picture_as_in_diffusers(self):
+        seen = []
+
+        def fade(pipe, step, timestep, tensors):
+            seen.append(tensors["image"].shape)
+            return {"image": tensors["image"] / 2}
+
+        drawn = [self.load(CONTROLLED[0], library, 1)("a boat", **self.arguments(CONTROLLED[0], 1), generator=torch.Generator().manual_seed(4), callback_on_step_end=fade, callback_on_step_end_tensor_inputs=["image"]).images for library in (impasto, diffusers)]
+        assert len(set(seen)) == 1
+        np.testing.assert_allclose(*drawn, **CLOSE)
+
+    @pytest.mark.parametrize(
+        "mistake",
+        [dict(image=None), dict(image="x"), dict(image=[picture(64, 72)] * 3), dict(controlnet_conditioning_scale=1), dict(control_guidance_start=0.6, control_guidance_end=0.5), dict(control_guidance_end=1.1), dict(control_guidance_start=[0.1, 0.2], control_guidance_end=[0.5]), dict(prompt=3), dict(callback_on_step_end_tensor_inputs=["mask"])],
+        ids=str,
+    )
+    def test_mistakes_raise_what_diffusers_raises(self, mistake):
+        raised = []
+        for library in (impasto, diffusers):
+            with pytest.raises(Exception) as caught:
+                self.load(CONTROLLED[0], library, 1)(**{"prompt": "a boat", **self.arguments(CONTROLLED[0], 1), **mistake})
+            raised.append(caught.type)
+        assert raised[0] is raised[1]
+
+    def test_several_need_a_list(self):
+        for library in (impasto, diffusers):
+            with pytest.raises(TypeError):
+                self.load(CONTROLLED[0], library, 2)("a boat", picture(64, 72))
+            with pytest.raises(ValueError):
+                self.load(CONTROLLED[0], library, 2)("a boat", [picture(64, 72)])
+
+    def test_components_of_diffusers_answer_alike(self):
+        ours, theirs = (library.ControlNetModel.from_pretrained(NET) for library in (impasto, diffusers))
+        x, context, edges = torch.randn(2, 4, 8, 8), torch.randn(2, 77, ours.config.cross_attention_dim), torch.rand(2, 3, 64, 64)
+        times = torch.tensor([900, 20])
+        with torch.no_grad():
+            expected = theirs(x, times, context, edges, 0.8)
+        found = ours(x, times, context, edges, 0.8)
+        for a, b in zip([*found.down_block_res_samples, found.mid_block_res_sample], [*expected.down_block_res_samples, expected.mid_block_res_sample]):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)

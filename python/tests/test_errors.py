@@ -103,8 +103,10 @@ def test_shapes_that_do_not_fit_the_unet(pipe):
         pipe.unet(np.zeros((1, 5, 4, 4), np.float32), 1, context)
     with pytest.raises(ValueError, match="encoder_hidden_states"):
         pipe.unet(np.zeros((2, 4, 4, 4), np.float32), 1, context)
-    with pytest.raises(NotImplementedError, match="down_block"):
-        pipe.unet(np.zeros((1, 4, 4, 4), np.float32), 1, context, down_block_additional_residuals=[1])
+    with pytest.raises(NotImplementedError, match="timestep_cond"):
+        pipe.unet(np.zeros((1, 4, 4, 4), np.float32), 1, context, timestep_cond=context)
+    with pytest.raises(NotImplementedError, match="ip_adapter_masks"):
+        pipe.unet(np.zeros((1, 4, 4, 4), np.float32), 1, context, cross_attention_kwargs={"ip_adapter_masks": [context]})
 
 
 def test_bad_scheduler_settings():

@@ -1,13 +1,8 @@
-// Calls of the public components: shapes checked, NCHW turned into NHWC and back.
-#include <algorithm>
-#include <cstring>
-
+// Calls of the public VAE, text encoder and tokenizer.
 #include "core/fail.h"
-#include "core/flush_denormals.h"
-#include "core/guard.h"
 #include "core/quote.h"
-#include "ops/ops.h"
 #include "pipelines/component_models.h"
+#include "pipelines/component_tensors.h"
 #include "pipelines/encode_text.h"
 #include "pipelines/new_words.h"
 #include "pipelines/tiled_vae.h"
@@ -15,45 +10,6 @@
 
 namespace impasto {
 namespace {
-
-/// What every call of a network stands in.
-template <typename F>
-auto running(const ShouldStop& should_stop, const F& f) {
-  const CancellationScope scope(should_stop);
-  const FlushDenormals flush;
-  return guarded(f);
-}
-
-std::string written(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-/// A tensor of rank `expected.size()`; 0 in `expected` stands for any size.
-void require_shape(const char* name, const TensorRef& t, const std::vector<std::int64_t>& expected, const char* meaning) {
-  bool fits = t.shape.size() == expected.size() && t.values != nullptr;
-  for (std::size_t i = 0; fits && i < expected.size(); ++i) fits = t.shape[i] >= 1 && (expected[i] == 0 || t.shape[i] == expected[i]);
-  if (!fits) fail(ErrorKind::invalid_argument, name, " has shape ", written(t.shape), ", expected ", meaning);
-}
-
-Tensor images(Backend& backend, const TensorRef& t, std::int64_t begin, std::int64_t count) {
-  const std::int64_t each = t.shape[1] * t.shape[2] * t.shape[3];
-  return ops::nchw_to_nhwc(Tensor::from_host(backend, {count, t.shape[1], t.shape[2], t.shape[3]}, t.values + begin * each));
-}
-
-HostTensor to_nchw(const Tensor& nhwc) {
-  const Tensor nchw = ops::nhwc_to_nchw(nhwc);
-  return {{nchw.shape().begin(), nchw.shape().end()}, nchw.to_host()};
-}
-
-std::size_t count(const std::vector<std::int64_t>& shape) {
-  std::size_t n = 1;
-  for (const std::int64_t d : shape) n *= static_cast<std::size_t>(d);
-  return n;
-}
-
-bool equal(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
 
 /// Each image through `f` ([1, h, w, c] to the same with other numbers), one after the other, so that memory is that of one.
 template <typename F>
@@ -71,42 +27,6 @@ HostTensor one_by_one(Backend& backend, const TensorRef& x, const F& f) {
 }
 
 }  // namespace
-
-std::shared_ptr<const UNet::Conditioning> ConditioningCache::get(const UNet& unet, Backend& backend, const TensorRef& context) {
-  const auto same = [&](const Entry& e) {
-    return e.context.shape == context.shape && equal(e.context.values.data(), context.values, e.context.values.size());
-  };
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(entries_.begin(), entries_.end(), same);
-    if (found != entries_.end()) {
-      entries_.splice(entries_.begin(), entries_, found);
-      return found->conditioning;
-    }
-  }
-  Entry entry{{context.shape, {context.values, context.values + count(context.shape)}}, nullptr};
-  const Tensor tensor = Tensor::from_host(backend, Shape(context.shape), context.values);
-  entry.conditioning = std::make_shared<const UNet::Conditioning>(unet.condition(tensor));
-  const auto conditioning = entry.conditioning;
-  const std::lock_guard lock(mutex_);
-  entries_.push_front(std::move(entry));
-  if (entries_.size() > kEntries) entries_.pop_back();
-  return conditioning;
-}
-
-HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const ShouldStop& should_stop) const {
-  return running(should_stop, [&] {
-    const UNetConfig& c = impl_->net->config();
-    require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]").c_str());
-    const std::int64_t n = sample.shape[0];
-    require_shape("encoder_hidden_states", context, {n, 0, c.context_channels},
-                  concat("[", n, ", tokens, ", c.context_channels, "], ", n, " being the number of images in sample").c_str());
-    const auto conditioning = impl_->texts.get(*impl_->net, impl_->backend, context);
-    const std::size_t half = count(sample.shape) / 2;
-    const bool repeats = n % 2 == 0 && equal(sample.values, sample.values + half, half);
-    return to_nchw(impl_->net->forward(images(impl_->backend, sample, 0, repeats ? n / 2 : n), timestep, *conditioning));
-  });
-}
 
 HostTensor VaeModel::decode(const TensorRef& latents, const ShouldStop& should_stop, bool tiled) const {
   return running(should_stop, [&] {

@@ -19,7 +19,8 @@ from ..once import accepted, say_once
 from .call import Call, Calls, PerCall
 
 COMPONENTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor", "image_encoder")
-_LIBRARIES = {"vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
+_SAVED = ("vae", "text_encoder", "tokenizer", "unet")
+_LIBRARIES = {"controlnet": "diffusers", "vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
 
 
 def _not_there(name: str, what: str) -> Any:
@@ -34,6 +35,7 @@ def _not_there(name: str, what: str) -> Any:
 class DiffusionPipeline:
     """A checkpoint's networks, tokenizer and scheduler, and how they draw. `DiffusionPipeline.from_pretrained` takes the class that the checkpoint names."""
 
+    _components: tuple[str, ...] = COMPONENTS
     _guidance_scale = PerCall()
     _guidance_rescale = PerCall()
     _clip_skip = PerCall()
@@ -68,8 +70,8 @@ class DiffusionPipeline:
     def register_modules(self, **parts: Any) -> None:
         """Puts parts in the place of those that are there. Raises ValueError for names or kinds that the pipeline does not have."""
         for name, part in parts.items():
-            if name not in COMPONENTS:
-                raise ValueError(f"{name} is not a part of {type(self).__name__}; its parts are {', '.join(COMPONENTS)}")
+            if name not in self._components:
+                raise ValueError(f"{name} is not a part of {type(self).__name__}; its parts are {', '.join(self._components)}")
             setattr(self, name, part)
 
     @property
@@ -84,12 +86,12 @@ class DiffusionPipeline:
     @property
     def components(self) -> dict[str, Any]:
         """The parts by name, for another pipeline: `StableDiffusionImg2ImgPipeline(**pipe.components)` shares the weights."""
-        return {name: getattr(self, name) for name in COMPONENTS}
+        return {name: getattr(self, name) for name in self._components}
 
     @property
     def config(self) -> FrozenDict:
         """What model_index.json says of this pipeline."""
-        parts = {name: (_LIBRARIES.get(name), type(part).__name__) if (part := getattr(self, name)) is not None else (None, None) for name in COMPONENTS}
+        parts = {name: (_LIBRARIES.get(name), type(part).__name__) if (part := getattr(self, name)) is not None else (None, None) for name in self._components}
         return FrozenDict(_class_name=type(self).__name__, _name_or_path=self._folder or "", requires_safety_checker=self.requires_safety_checker, **parts)
 
     @property
@@ -114,7 +116,7 @@ class DiffusionPipeline:
         """
         folder = checkpoint_folder(os.fspath(pretrained_model_name_or_path), kwargs)
         cls = cls._class_for(folder)
-        parts = {name: kwargs.pop(name) for name in COMPONENTS if name in kwargs}
+        parts = {name: kwargs.pop(name) for name in cls._components if name in kwargs}
         dtype = kwargs.pop("dtype", None)
         torch_dtype = kwargs.pop("torch_dtype", None)
         core = _core.Pipeline.load(
@@ -124,7 +126,7 @@ class DiffusionPipeline:
             map_weights=kwargs.pop("map_weights", False),
         )
         warn_unused(kwargs)
-        pipe = cls(**{**_parts_of(core, folder), **parts})
+        pipe = cls(**{**_parts_of(core, folder), **cls._more_parts(folder, parts), **parts})
         pipe._core, pipe._folder = core, folder
         return pipe
 
@@ -142,7 +144,7 @@ class DiffusionPipeline:
         path = single_file(os.fspath(pretrained_model_link_or_path), kwargs)
         config = kwargs.pop("config", None)
         folder = config_folder(os.fspath(config), kwargs) if config is not None else ""
-        parts = {name: kwargs.pop(name) for name in COMPONENTS if name in kwargs}
+        parts = {name: kwargs.pop(name) for name in cls._components if name in kwargs}
         dtype, torch_dtype = kwargs.pop("dtype", None), kwargs.pop("torch_dtype", None)
         core = _core.Pipeline.load(
             path,
@@ -159,6 +161,11 @@ class DiffusionPipeline:
         pipe = cls(**{**_parts_of_file(core), **parts})
         pipe._core = core
         return pipe
+
+    @classmethod
+    def _more_parts(cls, folder: str, given: dict[str, Any]) -> dict[str, Any]:
+        """The parts in a checkpoint's folder that only this class has, but for those that the caller gives."""
+        return {}
 
     @classmethod
     def _class_for(cls, folder: str) -> Any:
@@ -178,8 +185,8 @@ class DiffusionPipeline:
 
     def save_pretrained(self, save_directory: str | os.PathLike, safe_serialization: bool = True, **_: Any) -> None:
         """Writes the checkpoint with the scheduler that is set now: weights are the files that they were loaded from."""
-        for name in ("vae", "text_encoder", "tokenizer", "unet"):
-            source = getattr(getattr(self, name), "_folder", None)
+        for name, part in self._folders():
+            source = getattr(part, "_folder", None)
             if source is None:
                 raise NotImplementedError(f"{name} was not loaded from a folder, so it cannot be saved")
             target = os.path.join(save_directory, name)
@@ -190,6 +197,10 @@ class DiffusionPipeline:
         with open(os.path.join(save_directory, "model_index.json"), "w", encoding="utf-8") as file:
             json.dump(index, file, indent=2)
             file.write("\n")
+
+    def _folders(self) -> list[tuple[str, Any]]:
+        """The folders with weights or a tokenizer, and the parts in them."""
+        return [(name, getattr(self, name)) for name in _SAVED]
 
     # Adapters; those that share the UNet share them, as in diffusers
 

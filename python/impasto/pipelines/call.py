@@ -19,6 +19,7 @@ class Call:
         self._num_timesteps: int = 0
         self._interrupt: bool = False
         self.scheduler: Any = None
+        self.control: Any = None  # control.Control, of the call's ControlNets
         self.stop = _core.StopFlag()
         self.__dict__.update(settings)
 

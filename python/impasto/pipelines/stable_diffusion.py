@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _core, image_processor
 from ..arrays import check_generator, public, randn, to_numpy, torch_if_used
+from ..models import lora_scale as adapter_scale
 from ..once import logger, say_once
 from .base import DiffusionPipeline
 from .call import Call
@@ -47,7 +48,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if timesteps is not None or sigmas is not None:
             self._scheduler.copy().set_timesteps(timesteps=timesteps, sigmas=sigmas)  # says that it cannot
         for name, value in unsupported.items():
-            if value is not None and not (isinstance(value, dict) and not value):
+            if value is not None:
                 raise NotImplementedError(f"{name} is not supported by Impasto yet; leave it out")
 
     @staticmethod
@@ -77,17 +78,23 @@ class StableDiffusionBase(DiffusionPipeline):
     # How prompts are read, "plain" being diffusers' way: "a1111" and "comfyui" weigh words and read prompts of any length.
     prompt_syntax = "plain"
 
-    def _encode(self, texts: list[str], name: str, clip_skip: int | None, stop: Any) -> np.ndarray:
+    def _encode(self, texts: list[str], name: str, clip_skip: int | None, call: Call) -> np.ndarray:
         """[n, tokens, c]; tokens is 77 in plain syntax."""
-        encoder, contexts = self.text_encoder, []
+        encoder, contexts = self._text_core(call), []
+        words = self.text_encoder.new_words.embeddings()
         for text in texts:
             if not isinstance(text, str):
                 raise ValueError(f"each {name} has to be a str, but one is {type(text)}")
-            context, cut = _core.encode_prompt(self.tokenizer._core, encoder._core, text, self.prompt_syntax, clip_skip or 0, encoder.new_words.embeddings(), stop)
+            context, cut = _core.encode_prompt(self.tokenizer._core, encoder, text, self.prompt_syntax, clip_skip or 0, words, call.stop)
             contexts.append(context)
             if cut:
                 logger.warning("%s is longer than %d tokens: this part was cut: %r", name, self.tokenizer.model_max_length, cut)
         return np.concatenate(_equally_long(contexts))
+
+    def _text_core(self, call: Call) -> Any:
+        """The engine's text encoder, with adapters as strong as the call has them."""
+        adapters = getattr(self.unet, "_adapters", None)
+        return self.text_encoder._core if adapters is None else adapters.at(adapter_scale(call._cross_attention_kwargs))[1]
 
     def encode_prompt(
         self,
@@ -102,20 +109,20 @@ class StableDiffusionBase(DiffusionPipeline):
         clip_skip: int | None = None,
     ) -> tuple[Any, Any]:
         """Embeddings of the prompts and of the negative prompts, [n * num_images_per_prompt, 77, c] each; None for the latter without guidance."""
-        positive, negative = self._embed(Call(), prompt, num_images_per_prompt, do_classifier_free_guidance, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
+        positive, negative = self._embed(Call(_cross_attention_kwargs=None if lora_scale is None else {"scale": lora_scale}), prompt, num_images_per_prompt, do_classifier_free_guidance, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
         return public(positive), None if negative is None else public(negative)
 
     def _embed(self, call: Call, prompt: Any, repeats: int, guided: bool, negative_prompt: Any, prompt_embeds: Any, negative_prompt_embeds: Any, clip_skip: int | None) -> tuple[np.ndarray, np.ndarray | None]:
         batch = self._batch_size(prompt, prompt_embeds)
         if prompt_embeds is None:
-            positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call.stop)
+            positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call)
         else:
             positive = to_numpy(prompt_embeds)
         if not guided:
             return np.repeat(positive, repeats, axis=0), None
         if negative_prompt_embeds is None:
             skip = None if self.prompt_syntax == "plain" else clip_skip  # diffusers leaves the negative prompt whole
-            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", skip, call.stop)
+            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", skip, call)
         else:
             negative = to_numpy(negative_prompt_embeds)
         if self.prompt_syntax != "plain":
@@ -146,6 +153,8 @@ class StableDiffusionBase(DiffusionPipeline):
         positive, negative = embeds
         names = {"latents": latents, "prompt_embeds": positive if negative is None else np.concatenate([negative, positive]), "negative_prompt_embeds": negative, **(more_input or {})}
         call._num_timesteps = len(times) - first
+        if call.control is not None:
+            names[call.control.name] = call.control.begin(first, len(times), negative is not None)
         warm_up = call._num_timesteps - steps * scheduler.order
         with self.progress_bar(total=steps) as bar:
             for i, place in enumerate(range(first, len(times))):
@@ -166,9 +175,11 @@ class StableDiffusionBase(DiffusionPipeline):
         latents, guided = names["latents"], call._guidance_scale > 1
         x = call.scheduler._core.scale_model_input(latents, place)
         x = np.concatenate([x, x]) if guided else x
+        residuals = {} if call.control is None else call.control.residuals(x, place, names, guided, call)
         if more:
             x = np.concatenate([x, *(names[k][: len(x)] for k in more)], axis=1)
-        output = self.unet.forward(x, call.scheduler._core.timesteps[place], names["prompt_embeds"], stop=call.stop, return_dict=False)[0]
+        time, context, attention = call.scheduler._core.timesteps[place], names["prompt_embeds"], call._cross_attention_kwargs
+        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, **residuals, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
         latents = call.scheduler.advance(output, place, latents, generator, eta)
@@ -210,15 +221,20 @@ class Callbacks:
     def step_end(self, pipe: Any, step: int, timestep: Any, names: dict[str, Any]) -> None:
         if self._on_step_end is None:
             return
-        given = {k: None if names[k] is None else public(names[k]) for k in self.tensor_inputs}
+        given = {k: _each(public, names[k]) for k in self.tensor_inputs}
         returned = self._on_step_end(pipe, step, _public_time(timestep), given)
         for key, value in (returned or {}).items():
             if key in names and value is not None:
-                names[key] = to_numpy(value)
+                names[key] = _each(to_numpy, value)
 
     def old_style(self, step: int, order: int, timestep: Any, latents: np.ndarray) -> None:
         if self._old is not None and step % (self.steps or 1) == 0:
             self._old(step // order, _public_time(timestep), public(latents))
+
+
+def _each(change: Callable[[Any], Any], value: Any) -> Any:
+    """Several ControlNets have a list of pictures."""
+    return None if value is None else [change(v) for v in value] if isinstance(value, list) else change(value)
 
 
 def _public_time(t: Any) -> Any:
