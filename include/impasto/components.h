@@ -102,6 +102,9 @@ class IMPASTO_API VaeModel {
   HostTensor decode(const TensorRef& latents, const ShouldStop& should_stop = {}, bool tiled = false) const;
   /// pixels [n, 3, H, W] in -1..1 to the posterior's mean and log variance, [n, 2 * latent_channels, H/8, W/8], mean first.
   HostTensor encode(const TensorRef& pixels, const ShouldStop& should_stop = {}, bool tiled = false) const;
+  /// What latents [n, latent_channels, h, w], not divided, look like in the rough: pictures of 8w x 8h pixels by PreviewMethod::linear, whose map is
+  /// fitted at the first call.
+  std::vector<Image> preview(const TensorRef& latents, const ShouldStop& should_stop = {}) const;
 
   struct Impl;
   explicit VaeModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -195,6 +198,8 @@ class IMPASTO_API Sampler {
   HostTensor scale_model_input(const TensorRef& sample, int step) const;
   /// The latents after step `step`, an index into timesteps(), from the UNet's output there. Throws invalid_argument.
   HostTensor step(const TensorRef& model_output, int step, const TensorRef& sample, const Noise& noise, double eta = 0);
+  /// The clean latents that a UNet's output at a step speaks of, by the config's prediction_type: what a preview shows.
+  HostTensor predicted_clean(const TensorRef& model_output, int step, const TensorRef& sample) const;
   /// Clean latents brought to the noise level of a step.
   HostTensor add_noise(const TensorRef& clean, const TensorRef& noise, int step) const;
 

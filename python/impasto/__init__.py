@@ -26,6 +26,7 @@ from .pipelines import (
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
 )
+from .preview import LivePreview
 from .scheduler_defaults import DEFAULTS as _SCHEDULERS
 
 __version__ = _core.version()
@@ -41,6 +42,7 @@ __all__ = [
     "ControlNetModel",
     "DiffusionPipeline",
     "Generator",
+    "LivePreview",
     "MultiControlNetModel",
     "StableDiffusionControlNetImg2ImgPipeline",
     "StableDiffusionControlNetInpaintPipeline",

@@ -63,6 +63,8 @@ def preprocess(image: Any, height: int | None = None, width: int | None = None, 
         x = x if x.shape[2:] == (h, w) else _nearest(x, h, w)
     if mask:
         return (x >= 0.5).astype(np.float32)
+    if x.shape[1] != 3:
+        raise ValueError(f"image has {x.shape[1]} channels, expected 3: arrays are [height, width, 3], tensors [3, height, width]")
     if not normalize:
         return x
     if x.min() < 0:

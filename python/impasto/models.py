@@ -10,7 +10,7 @@ import numpy as np
 from . import _core
 from .arrays import like, to_numpy
 from .config import FrozenDict, read_config
-from .once import accepted
+from .once import accepted, say_once
 from .outputs import AutoencoderKLOutput, DecoderOutput, DiagonalGaussianDistribution, TextEncoderOutput, UNet2DConditionOutput
 from .textual_inversion import NewWords
 
@@ -155,10 +155,13 @@ class UNet2DConditionModel(Model):
 
 
 def lora_scale(cross_attention_kwargs: dict[str, Any] | None) -> float:
-    """The number that adapters' scales are multiplied by. Raises NotImplementedError for other settings of attention."""
-    others = set(cross_attention_kwargs or ()) - {"scale"}
-    if others:
-        raise NotImplementedError(f"cross_attention_kwargs {sorted(others)} are not supported; there is `scale`, of adapters")
+    """The number that adapters' scales are multiplied by. Raises NotImplementedError for what other attention would draw otherwise by."""
+    if cross_attention_kwargs is not None and not isinstance(cross_attention_kwargs, dict):
+        raise TypeError(f"cross_attention_kwargs has to be a dictionary, but is {type(cross_attention_kwargs)}")
+    for name in set(cross_attention_kwargs or ()) - {"scale"}:
+        if name in ("gligen", "ip_adapter_masks"):
+            raise NotImplementedError(f"cross_attention_kwargs {name!r} is not supported; there is `scale`, of adapters")
+        say_once(f"cross_attention_kwargs {name!r} is not one that attention knows, and is left unused")
     scale = (cross_attention_kwargs or {}).get("scale")
     return 1.0 if scale is None else float(scale)
 

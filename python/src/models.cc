@@ -66,6 +66,19 @@ nb::tuple control(const ControlNetModel& m, const Floats& sample, double timeste
   return nb::make_tuple(down, to_numpy(std::move(out.mid)));
 }
 
+/// uint8 [height, width, 3] each.
+nb::list preview(const VaeModel& v, const Floats& latents, const StopFlag* stop) {
+  std::vector<Image> images = without_gil(stop, [&](const ShouldStop& s) { return v.preview(ref(latents), s); });
+  nb::list out;
+  for (Image& image : images) {
+    auto* kept = new Image(std::move(image));
+    const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Image*>(p); });
+    const std::size_t shape[] = {static_cast<std::size_t>(kept->height), static_cast<std::size_t>(kept->width), 3};
+    out.append(nb::cast(nb::ndarray<nb::numpy, std::uint8_t>(kept->pixels.data(), 3, shape, owner)));
+  }
+  return out;
+}
+
 using Ids = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 nb::object encode_text(const TextModel& m, const Ids& ids, int clip_skip, const StopFlag* stop) {
@@ -106,7 +119,8 @@ void bind_models(nb::module_& m) {
           [](const VaeModel& v, const Floats& x, const StopFlag* stop, bool tiled) {
             return run(stop, [&](const ShouldStop& s) { return v.encode(ref(x), s, tiled); });
           },
-          "pixels"_a, "stop"_a.none() = nb::none(), "tiled"_a = false, "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].");
+          "pixels"_a, "stop"_a.none() = nb::none(), "tiled"_a = false, "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].")
+      .def("preview", &preview, "latents"_a, "stop"_a.none() = nb::none(), "Rough pictures of latents that are not divided, uint8 [8h, 8w, 3] each.");
   bind_model<TextModel>(m, "TextModel", "The text encoder. Several threads may use it at once.")
       .def("forward", &encode_text, "ids"_a, "clip_skip"_a = 0, "stop"_a.none() = nb::none(), "int32 [n, tokens] to float32 [n, tokens, c].");
 }

@@ -116,7 +116,7 @@ def test_saved_with_the_checkpoint_and_found_there(led, net, tmp_path):
         (dict(control_guidance_start=[0.0, 0.1], control_guidance_end=[0.5]), ValueError, "elements"),
         (dict(prompt=None), ValueError, "prompt"),
         (dict(height=50), None, None),  # brought down to a multiple of 8, as in diffusers
-        (dict(guidance_rescale=0.5), TypeError, "guidance_rescale"),
+        (dict(num_images_per_prompt=0), ValueError, "num_images_per_prompt"),
     ],
     ids=str,
 )

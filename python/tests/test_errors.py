@@ -32,8 +32,11 @@ PICTURE = np.full((32, 32, 3), 0.5, np.float32)
         (dict(prompt="a", callback_on_step_end_tensor_inputs=["noise"]), ValueError, "noise"),
         (dict(prompt="a", ip_adapter_image=PICTURE), NotImplementedError, "ip_adapter_image"),
         (dict(prompt="a", clip_skip=99), ValueError, "clip_skip"),
-        (dict(prompt="a", no_such_option=1), TypeError, "no_such_option"),
-        (dict(prompt="a", prompt_embeds=None, negative_prompt_embeds=np.zeros((1, 5, 2))), ValueError, "encoder_hidden_states|shape|dimension"),
+        (dict(prompt="a", cross_attention_kwargs={"gligen": {}}), NotImplementedError, "gligen"),
+        (dict(prompt="a", cross_attention_kwargs=3), TypeError, "dictionary"),
+        (dict(prompt="a", num_images_per_prompt=0), ValueError, "num_images_per_prompt"),
+        (dict(prompt_embeds=np.zeros((1, 77, 5))), ValueError, r"prompt_embeds.*\(n, tokens, 32\)"),
+        (dict(prompt="a", prompt_embeds=None, negative_prompt_embeds=np.zeros((1, 5, 2))), ValueError, "negative_prompt_embeds"),
     ],
 )
 def test_bad_arguments(pipe, arguments, error, words):
@@ -50,12 +53,18 @@ def test_bad_arguments(pipe, arguments, error, words):
         (dict(image=PICTURE, strength=1.5), "strength"),
         (dict(image=PICTURE, strength=0.1, num_inference_steps=2), "strength"),
         (dict(image=[PICTURE] * 3), "batch"),
+        (dict(image=PICTURE[..., :1]), "1 channels, expected 3"),
     ],
 )
 def test_bad_pictures(pipe, arguments, words):
     draw = impasto.StableDiffusionImg2ImgPipeline.from_pipe(pipe)
     with pytest.raises(ValueError, match=words):
         draw("a", **arguments)
+
+
+def test_unknown_arguments_are_said_as_they_are_left_unused(pipe, caplog):
+    assert pipe("a", num_inference_steps=1, height=16, width=16, no_such_option=1, cross_attention_kwargs={"nor_this": 2}).images
+    assert "no_such_option=" in caplog.text and "nor_this" in caplog.text
 
 
 def test_inpainting_needs_picture_and_mask(pipe):

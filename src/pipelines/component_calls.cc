@@ -49,6 +49,24 @@ HostTensor VaeModel::encode(const TensorRef& pixels, const ShouldStop& should_st
   });
 }
 
+std::vector<Image> VaeModel::preview(const TensorRef& latents, const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    const std::int64_t channels = impl_->config.latent_channels, scale = impl_->config.scale();
+    require_shape("latents", latents, {0, channels, 0, 0}, concat("[n, ", channels, ", height / 8, width / 8]"));
+    {
+      const std::lock_guard lock(impl_->mutex);
+      if (!impl_->linear) impl_->linear.emplace(*impl_->decoder, impl_->config, impl_->backend);
+    }
+    std::vector<Image> pictures;
+    for (std::int64_t i = 0; i < latents.shape[0]; ++i) {
+      const Image rough = impl_->linear->decode(images(impl_->backend, latents, i, 1));
+      pictures.push_back(resize(rough, rough.width * static_cast<int>(scale), rough.height * static_cast<int>(scale)));
+    }
+    impl_->backend.release_cached_memory();  // the UNet's shapes are others
+    return pictures;
+  });
+}
+
 HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip, const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
     if (n < 1 || ids.empty() || static_cast<std::int64_t>(ids.size()) % n != 0)

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "core/cancellation.h"
 #include "impasto/components.h"
+#include "pipelines/linear_decoder.h"
 #include "pipelines/networks.h"
 #include "pipelines/remembered.h"
 
@@ -40,6 +43,8 @@ struct VaeModel::Impl {
   VaeConfig config;
   std::shared_ptr<const VaeDecoder> decoder;
   std::shared_ptr<const Component<VaeEncoder>> encoder;
+  mutable std::mutex mutex = {};
+  mutable std::optional<LinearDecoder> linear = {};  // from the first preview on
 
   Impl(Backend& b, const VaeConfig& c, std::shared_ptr<const VaeDecoder> d, std::shared_ptr<const Component<VaeEncoder>> e)
       : backend(b), config(c), decoder(std::move(d)), encoder(std::move(e)) {}

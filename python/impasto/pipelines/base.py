@@ -293,6 +293,8 @@ class DiffusionPipeline:
         self._progress_bar_config = kwargs
 
     def progress_bar(self, iterable: Any = None, total: int | None = None) -> Any:
+        if self._progress_bar_config.get("disable"):
+            return _NoBar(iterable)
         try:
             from tqdm.auto import tqdm
         except ImportError:
@@ -391,7 +393,7 @@ class _NoBar:
         self._iterable = iterable
 
     def __iter__(self) -> Any:
-        return iter(self._iterable)
+        return iter(() if self._iterable is None else self._iterable)
 
     def __enter__(self) -> "_NoBar":
         return self

@@ -111,7 +111,7 @@ class StableDiffusionControlNetPipeline(_Controlled, StableDiffusionPipeline):
             others: as StableDiffusionPipeline has them.
         """
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
-        control = prepare(self.controlnet, image, prompt, prompt_embeds, num_images_per_prompt or 1, controlnet_conditioning_scale, control_guidance_start, control_guidance_end, guess_mode, "image", (height, width))  # fmt: skip
+        control = prepare(self.controlnet, image, prompt, prompt_embeds, self._repeats(num_images_per_prompt), controlnet_conditioning_scale, control_guidance_start, control_guidance_end, guess_mode, "image", (height, width))  # fmt: skip
         height, width = control.size
         return super().__call__(
             prompt, height, width, num_inference_steps, timesteps, sigmas, guidance_scale, negative_prompt, num_images_per_prompt, eta, generator, latents, prompt_embeds,
@@ -159,7 +159,7 @@ class StableDiffusionControlNetImg2ImgPipeline(_Controlled, StableDiffusionImg2I
         """Draws over `image` and follows `control_image`: see the two pipelines that this one joins. `latents`, where given, begin the walk as they are."""
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         size = image_processor.size_of(image, height, width, self.vae_scale_factor)
-        control = prepare(self.controlnet, control_image, prompt, prompt_embeds, num_images_per_prompt or 1, controlnet_conditioning_scale, control_guidance_start, control_guidance_end, guess_mode, "control_image", (height, width))  # fmt: skip
+        control = prepare(self.controlnet, control_image, prompt, prompt_embeds, self._repeats(num_images_per_prompt), controlnet_conditioning_scale, control_guidance_start, control_guidance_end, guess_mode, "control_image", (height, width))  # fmt: skip
         control.require_size(size)
         return super().__call__(
             prompt, image, strength, num_inference_steps, None, None, guidance_scale, negative_prompt, num_images_per_prompt, eta, generator, prompt_embeds,
@@ -211,7 +211,7 @@ class StableDiffusionControlNetInpaintPipeline(_Controlled, StableDiffusionInpai
         self._check_pictures(image, mask_image, padding_mask_crop, output_type)
         size = image_processor.size_of(image, height, width, self.vae_scale_factor)
         box = None if padding_mask_crop is None else image_processor.crop_region(mask_image, size[1], size[0], padding_mask_crop)
-        control = prepare(self.controlnet, control_image, prompt, prompt_embeds, num_images_per_prompt or 1, controlnet_conditioning_scale, control_guidance_start, control_guidance_end, guess_mode, "control_image", (height, width) if box is None else size, box)  # fmt: skip
+        control = prepare(self.controlnet, control_image, prompt, prompt_embeds, self._repeats(num_images_per_prompt), controlnet_conditioning_scale, control_guidance_start, control_guidance_end, guess_mode, "control_image", (height, width) if box is None else size, box)  # fmt: skip
         control.require_size(size)
         return super().__call__(
             prompt, image, mask_image, None, *size, padding_mask_crop, strength, num_inference_steps, None, None, guidance_scale, negative_prompt, num_images_per_prompt, eta, generator,

@@ -55,7 +55,7 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
         self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
-        repeats = num_images_per_prompt or 1
+        repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
         generator = self._check_generators(generator, batch)
         picture = image_processor.preprocess(image, led.height, led.width, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)

@@ -70,7 +70,7 @@ class StableDiffusionInpaintPipeline(StableDiffusionBase):
         self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         self._check_pictures(image, mask_image, padding_mask_crop, output_type)
-        repeats = num_images_per_prompt or 1
+        repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
         generator = self._check_generators(generator, batch)
         call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())

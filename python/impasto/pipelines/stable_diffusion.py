@@ -6,6 +6,7 @@ import math
 from typing import Any, Callable
 
 import numpy as np
+from PIL import Image
 
 from .. import _core, image_processor
 from ..arrays import check_generator, public, randn, to_numpy, torch_if_used
@@ -59,6 +60,13 @@ class StableDiffusionBase(DiffusionPipeline):
     def _check_fits(self, call: Call, height: int, width: int, images: int) -> None:
         if self._core is not None:
             self._core.check(height, width, images, call._guidance_scale > 1)
+
+    @staticmethod
+    def _repeats(num_images_per_prompt: int | None) -> int:
+        n = 1 if num_images_per_prompt is None else num_images_per_prompt
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(f"`num_images_per_prompt` has to be an int of at least 1, but is {n!r}")
+        return int(n)
 
     @staticmethod
     def _batch_size(prompt: Any, prompt_embeds: Any) -> int:
@@ -118,6 +126,7 @@ class StableDiffusionBase(DiffusionPipeline):
             positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call)
         else:
             positive = to_numpy(prompt_embeds)
+        self._check_embeds("prompt_embeds", positive)
         if not guided:
             return np.repeat(positive, repeats, axis=0), None
         if negative_prompt_embeds is None:
@@ -125,11 +134,37 @@ class StableDiffusionBase(DiffusionPipeline):
             negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", skip, call)
         else:
             negative = to_numpy(negative_prompt_embeds)
+            self._check_embeds("negative_prompt_embeds", negative)
+            if len(negative) != len(positive):
+                raise ValueError(f"`negative_prompt_embeds` are {len(negative)} for {len(positive)} prompts")
         if self.prompt_syntax != "plain":
             positive, negative = _equally_long([positive, negative])
         return np.repeat(positive, repeats, axis=0), np.repeat(negative, repeats, axis=0)
 
+    def _check_embeds(self, name: str, embeds: np.ndarray) -> None:
+        width = self.unet.config.cross_attention_dim
+        if embeds.ndim != 3 or embeds.shape[2] != width:
+            raise ValueError(f"`{name}` have shape {embeds.shape}, expected (n, tokens, {width}) for this UNet")
+
     # The loop
+
+    def preview(self, method: str = "linear") -> list[Any]:
+        """What each picture of the running call looks like so far, as PIL pictures, for a callback to show: the clean latents that the last step spoke of.
+
+        method: "linear", a colour for each latent by the map that fits the model's decoder best: rough, and hardly any work; "vae", as the final
+        pictures, at their price. Raises RuntimeError outside of a callback and ValueError for another method.
+        """
+        if method not in ("linear", "vae"):
+            raise ValueError(f"method is {method!r}; there are 'linear' and 'vae'")
+        call = self._calls.current
+        if call.clean is None:
+            raise RuntimeError("preview() shows the call that runs in this thread, from its callback_on_step_end; there is none")
+        if method == "linear":
+            return [Image.fromarray(picture) for picture in self.vae._core.preview(call.clean(), call.stop)]
+        return image_processor.postprocess(self._decode(call, call.clean()), "pil")
+
+    def _decode(self, call: Call, latents: np.ndarray) -> np.ndarray:
+        return self.vae.decode(latents / np.float32(self.vae.config.scaling_factor), return_dict=False, stop=call.stop)[0]
 
     def _denoise(
         self,
@@ -165,7 +200,7 @@ class StableDiffusionBase(DiffusionPipeline):
                     latents = after_step(latents, place, names)
                 names["latents"] = latents
                 callbacks.step_end(self, i, times[place], names)
-                latents = names["latents"]
+                latents, call.clean = names["latents"], None
                 if i == call._num_timesteps - 1 or (i + 1 > warm_up and (i + 1) % scheduler.order == 0):
                     bar.update()
                     callbacks.old_style(i, scheduler.order, times[place], latents)
@@ -182,7 +217,9 @@ class StableDiffusionBase(DiffusionPipeline):
         output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, **residuals, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
+        before = latents
         latents = call.scheduler.advance(output, place, latents, generator, eta)
+        call.clean = lambda: call.scheduler._core.predicted_clean(output, place, before)
         if not np.isfinite(latents).all():
             raise FloatingPointError(f"the latents hold NaN or infinity after timestep {call.scheduler._core.timesteps[place]:g}: the weights are damaged, or a smaller guidance_scale or another scheduler may help")
         return latents
@@ -194,8 +231,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if output_type == "latent":
             images = public(latents)
         else:
-            pixels = self.vae.decode(latents / np.float32(self.vae.config.scaling_factor), return_dict=False, stop=call.stop)[0]
-            images = image_processor.postprocess(pixels, output_type)
+            images = image_processor.postprocess(self._decode(call, latents), output_type)
         if overlay is not None:
             images = [overlay(image) for image in images]
         if not return_dict:
@@ -213,8 +249,8 @@ class Callbacks:
         self.tensor_inputs = list(getattr(on_step_end, "tensor_inputs", tensor_inputs) or [])  # PipelineCallback names its own
         self._old = kwargs.pop("callback", None)
         self.steps = kwargs.pop("callback_steps", None)
-        if kwargs:
-            raise TypeError(f"unexpected keyword arguments: {', '.join(kwargs)}")
+        for name in kwargs:  # as in diffusers, where it is not even said
+            say_once(f"{name}= is not an argument of this call, and is left unused")
         if self._old is not None:
             say_once("`callback` is the old way: consider `callback_on_step_end`")
 
