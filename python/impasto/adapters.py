@@ -24,6 +24,7 @@ class Adapters:
         self._files: dict[str, Any] = {}  # name -> path, or the temporary file that tensors were written to
         self._active: dict[str, tuple[float, float]] = {}  # name -> scales of UNet and text encoder
         self._fused: list[tuple[Any, float, float]] | None = None
+        self._fused_names: set[str] = set()
         self._enabled = True
         self._lock = threading.Lock()
         self._scaled: tuple[float, Any, Any] | None = None  # the last scale that a call asked for, and its networks
@@ -74,11 +75,15 @@ class Adapters:
             self._require(names)
         chosen = self._active if names is None else {name: self._active.get(name, (1.0, 1.0)) for name in names}
         self._fused = [(self._files[name], scale * unet, scale * text) for name, (unet, text) in chosen.items()]
+        self._fused_names = set(chosen)
         self._merge()
 
     def unfuse(self) -> None:
-        self._fused = None
+        self._fused, self._fused_names = None, set()
         self._merge()
+
+    def fused_names(self) -> set[str]:
+        return set(self._fused_names)
 
     def names(self) -> list[str]:
         return list(self._files)

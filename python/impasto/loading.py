@@ -16,6 +16,10 @@ _LINK = re.compile(r"^(?:https?://[^/]+/)(?P<repository>[^/]+/[^/]+)/(?:(?:blob|
 _HUB = ("cache_dir", "revision", "token", "local_files_only", "force_download", "proxies")
 
 
+class NotFound(OSError, ValueError):
+    """What a name does not lead to a model. diffusers raises OSError for some such names and ValueError for others: this is both."""
+
+
 def core_dtype(dtype: Any) -> str:
     """The engine's arithmetic for torch's dtype: float16 means "as fast as may be", and is float32 here; bfloat16 is what it says.
 
@@ -44,7 +48,7 @@ def built_in_model() -> str:
 
 def _from_hub(name: str, patterns: list[str], options: dict[str, Any], variant: str | None = None) -> str:
     if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name:
-        raise OSError(f"{name}: no such folder")
+        raise NotFound(f"{name}: no such file or folder, and no name of a repository of the Hub")
     try:
         try:
             import huggingface_hub
@@ -109,7 +113,7 @@ def single_file(name: str, kwargs: dict[str, Any]) -> str:
         return name
     link = _LINK.match(name)
     if not link:
-        raise OSError(f"{name}: no such file")
+        raise NotFound(f"{name}: no such file, and no link to one on the Hub")
     options = _hub_options(kwargs)
     options.setdefault("revision", link["revision"] or "main")
     return os.path.join(_from_hub(link["repository"], [link["file"]], options), link["file"])
@@ -153,7 +157,7 @@ def _one_file(name: str, kwargs: dict[str, Any], what: str, usual: tuple[str, ..
 def _check_variant(folder: str, variant: str) -> None:
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not any(f".{variant}." in name for name in names):
-        raise OSError(f"{folder}: no weights of variant {variant!r}; it holds {', '.join(sorted(names)) or 'nothing'}")
+        raise NotFound(f"{folder}: no weights of variant {variant!r}; it holds {', '.join(sorted(names)) or 'nothing'}")
     if any(name.endswith(".safetensors") and f".{variant}." not in name for name in names):
         say_once(f"{folder} holds weights with and without variant {variant!r}; those without, which are no less exact, are used")
 

@@ -148,6 +148,12 @@ class UNet2DConditionModel(Model):
 
     __call__ = forward
 
+    def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
+        raise NotImplementedError("enable_freeu: Impasto does not have FreeU")
+
+    disable_freeu = accepted("disable_freeu")
+    set_default_attn_processor = accepted("set_default_attn_processor")
+
     _adapters: Any = None  # adapters.Adapters, once there are any
 
     def _core_at(self, scale: float) -> Any:
@@ -236,7 +242,9 @@ class CLIPTokenizer:
 
     def __call__(self, text: str | list[str], padding: Any = False, max_length: int | None = None, truncation: bool | None = None, return_tensors: str | None = None, **_: Any) -> FrozenDict:
         """Ids of each text, start and end included. `padding="max_length"` cuts and pads to 77; `return_tensors` may be "np" or "pt"."""
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [text] if isinstance(text, str) else text
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
+            raise ValueError(f"text has to be a str or a list of them, but is {type(text)}")
         ids = [self.encode_padded(t)[0] if padding == "max_length" else self._core.encode(t) for t in texts]
         if padding in (True, "longest"):
             longest = max(map(len, ids))

@@ -9,6 +9,9 @@ import os
 import shutil
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from .. import _core, schedulers
 from ..adapters import Adapters
 from ..arrays import torch_if_used
@@ -19,6 +22,7 @@ from ..once import accepted, say_once
 from .call import Call, Calls, PerCall
 
 COMPONENTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor", "image_encoder")
+_KINDS: dict[str, type] = {"vae": AutoencoderKL, "text_encoder": CLIPTextModel, "tokenizer": CLIPTokenizer, "unet": UNet2DConditionModel}
 _SAVED = ("vae", "text_encoder", "tokenizer", "unet")
 _LIBRARIES = {"controlnet": "diffusers", "vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
 
@@ -72,6 +76,9 @@ class DiffusionPipeline:
         for name, part in parts.items():
             if name not in self._components:
                 raise ValueError(f"{name} is not a part of {type(self).__name__}; its parts are {', '.join(self._components)}")
+            kind = _KINDS.get(name)
+            if kind is not None and not isinstance(part, kind):
+                raise ValueError(f"{name} has to be an impasto.{kind.__name__}, but is {type(part)}; impasto.accelerate(pipe) takes pipelines of diffusers' parts")
             setattr(self, name, part)
 
     @property
@@ -161,6 +168,11 @@ class DiffusionPipeline:
         pipe = cls(**{**_parts_of_file(core), **parts})
         pipe._core = core
         return pipe
+
+    @classmethod
+    def download(cls, pretrained_model_name: str, **kwargs: Any) -> str:
+        """Fetches what `from_pretrained` would of a repository of the Hub, and gives the folder. Raises OSError."""
+        return checkpoint_folder(os.fspath(pretrained_model_name), kwargs)
 
     @classmethod
     def _more_parts(cls, folder: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -266,15 +278,34 @@ class DiffusionPipeline:
         """Forgets these words, or all. Raises ValueError when none of them is there."""
         (text_encoder or self.text_encoder).new_words.unload(tokens)
 
+    @property
+    def fused_loras(self) -> set[str]:
+        """The names of the adapters that `fuse_lora` has fused."""
+        return self._adapters.fused_names()
+
+    @property
+    def num_fused_loras(self) -> int:
+        return len(self.fused_loras)
+
     load_ip_adapter = _not_there("load_ip_adapter", "IP adapters")
+    unload_ip_adapter = _not_there("unload_ip_adapter", "IP adapters")
+    set_ip_adapter_scale = _not_there("set_ip_adapter_scale", "IP adapters")
+    enable_freeu = _not_there("enable_freeu", "FreeU")
+    disable_freeu = accepted("disable_freeu")
+    set_lora_device = accepted("set_lora_device")
+    enable_lora_hotswap = accepted("enable_lora_hotswap")
+
+    def maybe_convert_prompt(self, prompt: Any, tokenizer: Any = None) -> Any:
+        """The prompt as it is: words of several vectors need no spelling out here."""
+        return prompt
 
     # Where and how
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """`to("cpu")`, `to(torch.float16)`, ...: a dtype is accepted and stays what it was loaded with. Raises RuntimeError for other devices."""
         for arg in (*args, *kwargs.values()):
-            name = str(getattr(arg, "type", arg)).split(":")[0]
-            if name in ("cuda", "mps", "xpu", "meta", "npu", "hpu"):
+            device = arg if isinstance(arg, (str, int)) and not isinstance(arg, bool) else getattr(arg, "type", None)  # a dtype has none
+            if device is not None and str(device).split(":")[0] != "cpu":
                 raise RuntimeError(f"this build of Impasto draws on the CPU, not on {arg}; leave `.to(...)` out or use `.to(\"cpu\")`")
         return self
 
@@ -283,6 +314,13 @@ class DiffusionPipeline:
         return self.unet.device
 
     _execution_device = device
+    hf_device_map = None
+
+    @staticmethod
+    def numpy_to_pil(images: Any) -> list[Any]:
+        """Arrays [n, h, w, 3] or [h, w, 3] in 0..1 as PIL pictures."""
+        images = np.asarray(images)
+        return [Image.fromarray((x * 255).round().astype("uint8")) for x in (images[None] if images.ndim == 3 else images)]
 
     @property
     def dtype(self) -> Any:
@@ -365,6 +403,8 @@ class DiffusionPipeline:
 
     enable_attention_slicing = accepted("enable_attention_slicing")
     disable_attention_slicing = accepted("disable_attention_slicing")
+    set_attention_slice = accepted("set_attention_slice")
+    set_use_memory_efficient_attention_xformers = accepted("set_use_memory_efficient_attention_xformers")
     enable_vae_slicing = accepted("enable_vae_slicing")
     disable_vae_slicing = accepted("disable_vae_slicing")
 

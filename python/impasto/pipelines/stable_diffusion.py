@@ -64,8 +64,10 @@ class StableDiffusionBase(DiffusionPipeline):
     @staticmethod
     def _repeats(num_images_per_prompt: int | None) -> int:
         n = 1 if num_images_per_prompt is None else num_images_per_prompt
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"`num_images_per_prompt` has to be an int of at least 1, but is {n!r}")
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+            raise TypeError(f"`num_images_per_prompt` has to be an int, but is {n!r}")
+        if n < 1:
+            raise ValueError(f"`num_images_per_prompt` is {n}, and has to be at least 1")
         return int(n)
 
     @staticmethod
