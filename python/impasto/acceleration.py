@@ -14,6 +14,7 @@ from . import _core
 from .controlnet import ControlNetModel
 from .loading import core_dtype
 from .models import AutoencoderKL, UNet2DConditionModel, lora_scale
+from .once import accepted
 
 _TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
@@ -101,6 +102,12 @@ class _Accelerated(torch.nn.Module):
         self._device = next((t.device for t in module.parameters()), torch.device("cpu"))
         self.eval()
 
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}: it computes, and nothing else; load adapters and words into the pipeline before accelerate()") from None
+
     @property
     def dtype(self) -> torch.dtype:
         return self._dtype
@@ -108,6 +115,12 @@ class _Accelerated(torch.nn.Module):
     @property
     def device(self) -> torch.device:
         return self._device
+
+    fuse_qkv_projections = accepted("fuse_qkv_projections")
+    unfuse_qkv_projections = accepted("unfuse_qkv_projections")
+    set_attn_processor = accepted("set_attn_processor")
+    set_default_attn_processor = accepted("set_default_attn_processor")
+    disable_freeu = accepted("disable_freeu")
 
 
 class AcceleratedUNet(_Accelerated):

@@ -374,6 +374,33 @@ class TestAccelerate:
         impasto.accelerate(pipe, vae=True)
         np.testing.assert_allclose(draw(), plain, **CLOSE)
 
+    def test_tensors_are_not_copied_where_they_lie_densely(self):
+        from impasto.arrays import like, to_numpy
+
+        x = torch.randn(2, 4, 8, 8)
+        assert np.shares_memory(to_numpy(x), x.numpy())
+        out = to_numpy(x).copy()
+        assert np.shares_memory(like(out, x).numpy(), out)
+
+    def test_words_loaded_before_go_with_the_text_encoder(self):
+        pipe = self.load()
+        pipe.load_textual_inversion(DATA / "embeddings" / "learned.safetensors")
+        draw = lambda: pipe("a <sea-light> boat", **QUICK, generator=torch.Generator().manual_seed(1)).images  # noqa: E731
+        plain = draw()
+        impasto.accelerate(pipe, vae=True, text_encoder=True)
+        np.testing.assert_allclose(draw(), plain, **CLOSE)
+        with pytest.raises(AttributeError, match="before accelerate"):
+            pipe.load_textual_inversion(DATA / "embeddings" / "inkwash.safetensors", token="inkwash")
+
+    def test_calls_for_gpu_memory_are_accepted(self):
+        pipe = impasto.accelerate(self.load(), vae=True)
+        pipe.enable_attention_slicing()
+        pipe.vae.enable_tiling()
+        pipe.unet.fuse_qkv_projections()
+        assert pipe.to("cpu") is pipe
+        with pytest.raises(AttributeError, match="before accelerate"):
+            pipe.enable_freeu(1.0, 1.0, 1.0, 1.0)
+
     def test_refuses_what_is_no_pipeline(self):
         with pytest.raises(TypeError, match="pipeline"):
             impasto.accelerate(3)

@@ -280,6 +280,21 @@ def test_keyboard_interrupt_stops_within_a_step(pipe):
     np.testing.assert_array_equal(expected, latents(pipe, "a boat"))
 
 
+def test_keyboard_interrupt_ends_a_call_and_leaves_the_pipeline_usable(pipe):
+    expected = latents(pipe, "a boat")
+
+    def press(p, step, timestep, tensors):
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert step < 50
+        return tensors
+
+    with pytest.raises(KeyboardInterrupt):
+        pipe("a boat", num_inference_steps=900, height=64, width=64, callback_on_step_end=press)
+    assert not pipe._calls.running
+    np.testing.assert_array_equal(expected, latents(pipe, "a boat"))
+
+
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
