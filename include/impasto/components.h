@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "impasto/api.h"
+#include "impasto/embedding.h"
 #include "impasto/pipeline.h"
 
 namespace impasto {
@@ -37,6 +38,12 @@ struct GivenWeights {
   std::shared_ptr<void> owner;
 };
 
+/// What ControlNets add to a UNet (Zhang et al., 2023), NCHW with as many images as the UNet's sample.
+struct UNetResiduals {
+  std::vector<TensorRef> down;  ///< to each skip, in the order in which the way down leaves them; empty: nothing is added
+  TensorRef mid;                ///< to the middle
+};
+
 /// The denoiser (class UNet2DConditionModel). Copies share everything; every method is const and may be called from several threads.
 class IMPASTO_API UNetModel {
  public:
@@ -50,9 +57,35 @@ class IMPASTO_API UNetModel {
   /// the text alone is kept for the next call with equal encoder_hidden_states (of the last four different ones).
   /// Throws invalid_argument for shapes that do not fit, out_of_memory, cancelled.
   HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const ShouldStop& should_stop = {}) const;
+  HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const UNetResiduals& residuals,
+                     const ShouldStop& should_stop = {}) const;
 
   struct Impl;
   explicit UNetModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// A ControlNet's answer: what UNetResiduals refer to.
+struct ControlNetOutput {
+  std::vector<HostTensor> down;
+  HostTensor mid;
+};
+
+/// A network that makes a UNet follow a picture (class ControlNetModel). As UNetModel in all that is not said.
+class IMPASTO_API ControlNetModel {
+ public:
+  static ControlNetModel load(const std::string& folder, const LoadOptions& options = {});
+  static ControlNetModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
+
+  /// sample [n, in_channels, h, w] and encoder_hidden_states [n, tokens, c] as the UNet gets them, and the picture that is followed,
+  /// controlnet_cond [n or 1, 3, 8h, 8w] in 0..1, to what is added to the UNet, `scale` times.
+  ControlNetOutput forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const TensorRef& controlnet_cond,
+                           float scale = 1, const ShouldStop& should_stop = {}) const;
+
+  struct Impl;
+  explicit ControlNetModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
   std::shared_ptr<const Impl> impl_;
@@ -69,6 +102,9 @@ class IMPASTO_API VaeModel {
   HostTensor decode(const TensorRef& latents, const ShouldStop& should_stop = {}, bool tiled = false) const;
   /// pixels [n, 3, H, W] in -1..1 to the posterior's mean and log variance, [n, 2 * latent_channels, H/8, W/8], mean first.
   HostTensor encode(const TensorRef& pixels, const ShouldStop& should_stop = {}, bool tiled = false) const;
+  /// What latents [n, latent_channels, h, w], not divided, look like in the rough: pictures of 8w x 8h pixels by PreviewMethod::linear, whose map is
+  /// fitted at the first call.
+  std::vector<Image> preview(const TensorRef& latents, const ShouldStop& should_stop = {}) const;
 
   struct Impl;
   explicit VaeModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -76,6 +112,27 @@ class IMPASTO_API VaeModel {
  private:
   std::shared_ptr<const Impl> impl_;
 };
+
+class Tokenizer;
+class TextModel;
+
+/// How encode_prompt() reads a text: docs/prompts.md.
+struct PromptReading {
+  PromptSyntax syntax = PromptSyntax::plain;
+  int clip_skip = 0;  ///< layers of the text encoder left out at the end
+  /// Words beside those that the text encoder knows. Throws invalid_argument for one that was made for another text encoder.
+  std::vector<Embedding> embeddings = {};
+};
+
+struct EncodedPromptText {
+  HostTensor context;  ///< [1, tokens, hidden_size]: 77 tokens in plain syntax, 77 for each chunk in the others
+  std::string cut;     ///< plain: the part of the text that did not fit
+};
+
+/// A text as the UNet takes it. Throws invalid_argument for what is no text or too long, and unsupported for a prompt that changes on the way
+/// ([a:b:0.5] in a1111), which is not one context.
+IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text,
+                                            const PromptReading& how = {}, const ShouldStop& should_stop = {});
 
 /// The text encoder (class CLIPTextModel). As UNetModel in all that is not said.
 class IMPASTO_API TextModel {
@@ -91,6 +148,7 @@ class IMPASTO_API TextModel {
   explicit TextModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
+  friend IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer&, const TextModel&, const std::string&, const PromptReading&, const ShouldStop&);
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -116,6 +174,7 @@ class IMPASTO_API Tokenizer {
   explicit Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
+  friend IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer&, const TextModel&, const std::string&, const PromptReading&, const ShouldStop&);
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -139,6 +198,8 @@ class IMPASTO_API Sampler {
   HostTensor scale_model_input(const TensorRef& sample, int step) const;
   /// The latents after step `step`, an index into timesteps(), from the UNet's output there. Throws invalid_argument.
   HostTensor step(const TensorRef& model_output, int step, const TensorRef& sample, const Noise& noise, double eta = 0);
+  /// The clean latents that a UNet's output at a step speaks of, by the config's prediction_type: what a preview shows.
+  HostTensor predicted_clean(const TensorRef& model_output, int step, const TensorRef& sample) const;
   /// Clean latents brought to the noise level of a step.
   HostTensor add_noise(const TensorRef& clean, const TensorRef& noise, int step) const;
 

@@ -10,6 +10,7 @@ Code for diffusers needs one import changed; a pipeline of diffusers' that is th
 from . import _core, schedulers
 from ._core import Cancelled
 from .arrays import Generator
+from .controlnet import ControlNetModel, MultiControlNetModel
 from .loading import built_in_model
 from .models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, UNet2DConditionModel
 from .outputs import StableDiffusionPipelineOutput
@@ -18,10 +19,14 @@ from .pipelines import (
     AutoPipelineForInpainting,
     AutoPipelineForText2Image,
     DiffusionPipeline,
+    StableDiffusionControlNetImg2ImgPipeline,
+    StableDiffusionControlNetInpaintPipeline,
+    StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
 )
+from .preview import LivePreview
 from .scheduler_defaults import DEFAULTS as _SCHEDULERS
 
 __version__ = _core.version()
@@ -34,8 +39,14 @@ __all__ = [
     "CLIPTextModel",
     "CLIPTokenizer",
     "Cancelled",
+    "ControlNetModel",
     "DiffusionPipeline",
     "Generator",
+    "LivePreview",
+    "MultiControlNetModel",
+    "StableDiffusionControlNetImg2ImgPipeline",
+    "StableDiffusionControlNetInpaintPipeline",
+    "StableDiffusionControlNetPipeline",
     "StableDiffusionImg2ImgPipeline",
     "StableDiffusionInpaintPipeline",
     "StableDiffusionPipeline",
@@ -48,16 +59,17 @@ __all__ = [
 ]
 
 
-def accelerate(pipe, *, vae=False, text_encoder=False):
-    """Puts Impasto's UNet (and, where asked for, VAE and text encoder) in the place of a diffusers pipeline's, which it returns.
+def accelerate(pipe, *, vae=False, text_encoder=False, controlnet=True):
+    """Puts Impasto's UNet (its ControlNets and, where asked for, VAE and text encoder) in the place of a diffusers pipeline's, which it returns.
 
     Its schedulers, callbacks and prompt tools go on working, since they see modules of the same calls, configs and dtypes. The weights are not
-    copied: what changes them afterwards (LoRA, `to()`) must come before, or be followed by another `accelerate`. Raises TypeError for what is
-    not a pipeline with a UNet2DConditionModel, NotImplementedError for a UNet that the engine does not have.
+    copied, but for those that a LoRA changes, which go in as they are now: what changes them afterwards (LoRA, `to()`) must come before, or be
+    followed by another `accelerate` of the modules as they were. Raises TypeError for what is not a pipeline with a UNet2DConditionModel,
+    NotImplementedError for a network that the engine does not have; the pipeline is then as it was.
     """
     from .acceleration import accelerate as _accelerate
 
-    return _accelerate(pipe, vae=vae, text_encoder=text_encoder)
+    return _accelerate(pipe, vae=vae, text_encoder=text_encoder, controlnet=controlnet)
 
 
 for _name in _SCHEDULERS:

@@ -1,4 +1,4 @@
-"""Impasto's networks in the place of torch's, in a pipeline of diffusers'. Needs torch, which such a pipeline has."""
+"""Impasto's networks in the place of torch's, in a pipeline of diffusers'. Needs torch and diffusers, which such a pipeline has."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import numpy as np
 import torch
 
 from . import _core
+from .controlnet import ControlNetModel
 from .loading import core_dtype
-from .models import AutoencoderKL, UNet2DConditionModel
+from .models import AutoencoderKL, UNet2DConditionModel, lora_scale
+from .once import accepted
 
 _TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
-def accelerate(pipe: Any, *, vae: bool = False, text_encoder: bool = False) -> Any:
+def accelerate(pipe: Any, *, vae: bool = False, text_encoder: bool = False, controlnet: bool = True) -> Any:
     """See impasto.accelerate."""
     unet = getattr(pipe, "unet", None)
     if not isinstance(unet, torch.nn.Module):
@@ -26,15 +29,37 @@ def accelerate(pipe: Any, *, vae: bool = False, text_encoder: bool = False) -> A
         parts["vae"] = AcceleratedVae(pipe.vae)
     if text_encoder and not isinstance(pipe.text_encoder, AcceleratedTextEncoder):
         parts["text_encoder"] = AcceleratedTextEncoder(pipe.text_encoder)
+    if controlnet and getattr(pipe, "controlnet", None) is not None:
+        parts["controlnet"] = _accelerated_control(pipe.controlnet)
     for name, part in parts.items():  # when all of them could be made
         setattr(pipe, name, part)
     return pipe
 
 
+def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """By the names that they have without PEFT, with what PEFT's active adapters (LoRA) add to them now."""
+    weights = dict(module.state_dict())
+    for prefix, layer in module.named_modules():
+        if not hasattr(layer, "get_delta_weight"):
+            continue
+        base = layer.get_base_layer()
+        for name in base.state_dict():
+            weights[f"{prefix}.{name}"] = base.state_dict()[name]
+        merged = set(layer.merged_adapters)
+        if any(adapter in getattr(layer, "lora_magnitude_vector", {}) for adapter in layer.active_adapters):
+            raise NotImplementedError("a DoRA adapter is attached: fuse_lora() before accelerate()")
+        active = [] if layer.disable_adapters else [a for a in layer.active_adapters if a in layer.lora_A and a not in merged]
+        for adapter in active:
+            weights[f"{prefix}.weight"] = weights[f"{prefix}.weight"] + layer.get_delta_weight(adapter).to(base.weight.dtype)
+        for name in [n for n in weights if n.startswith(f"{prefix}.") and (".base_layer." in n or ".lora_" in n)]:
+            del weights[name]
+    return weights
+
+
 def _given(module: torch.nn.Module, prefix: str = "") -> tuple[list[tuple[str, str, list[int], int]], list[torch.Tensor]]:
     """The weights as the engine takes them, and what keeps them alive. Nothing is copied that lies densely on the host."""
     tensors, kept = [], []
-    for name, tensor in module.state_dict().items():
+    for name, tensor in _weights(module).items():
         if tensor.dtype not in _TYPES:
             continue  # position_ids and the like
         tensor = tensor.detach().to("cpu").contiguous()
@@ -69,10 +94,19 @@ class _Accelerated(torch.nn.Module):
 
     def __init__(self, module: torch.nn.Module):
         super().__init__()
+        self._look_like(module)
+
+    def _look_like(self, module: torch.nn.Module) -> None:
         self.config = module.config
         self._dtype = next((t.dtype for t in module.parameters()), torch.float32)
         self._device = next((t.device for t in module.parameters()), torch.device("cpu"))
         self.eval()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}: it computes, and nothing else; load adapters and words into the pipeline before accelerate()") from None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -82,22 +116,71 @@ class _Accelerated(torch.nn.Module):
     def device(self) -> torch.device:
         return self._device
 
+    fuse_qkv_projections = accepted("fuse_qkv_projections")
+    unfuse_qkv_projections = accepted("unfuse_qkv_projections")
+    set_attn_processor = accepted("set_attn_processor")
+    set_default_attn_processor = accepted("set_default_attn_processor")
+    disable_freeu = accepted("disable_freeu")
+
 
 class AcceleratedUNet(_Accelerated):
     """diffusers' UNet2DConditionModel, computed by Impasto. `forward` takes and gives torch tensors."""
 
     def __init__(self, unet: torch.nn.Module):
         super().__init__(unet)
-        self.impasto = UNet2DConditionModel(_core_of(_core.UNetModel, unet), {k: v for k, v in _config_dict(unet).items()})
+        self.impasto = UNet2DConditionModel(_core_of(_core.UNetModel, unet), _config_dict(unet))
+        self._adapted = any(hasattr(layer, "get_delta_weight") for layer in unet.modules())
 
     def forward(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
-        """As UNet2DConditionModel.forward of impasto."""
+        """As UNet2DConditionModel.forward of impasto; adapters have the scale that they had."""
+        if self._adapted and lora_scale(kwargs.get("cross_attention_kwargs")) != 1:
+            raise NotImplementedError("an accelerated UNet keeps its adapters as they were: set their scale before accelerate(), and leave cross_attention_kwargs out")
         out = self.impasto.forward(sample, timestep, encoder_hidden_states, *args, return_dict=False, **kwargs)[0]
         if not return_dict:
             return (out,)
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
         return UNet2DConditionOutput(sample=out)
+
+
+class AcceleratedControlNet(_Accelerated, diffusers.ControlNetModel):
+    """diffusers' ControlNetModel, computed by Impasto; diffusers' pipelines ask for its class."""
+
+    config: Any = None
+
+    def __init__(self, net: torch.nn.Module):
+        torch.nn.Module.__init__(self)
+        self._look_like(net)
+        self.impasto = ControlNetModel(_core_of(_core.ControlNetModel, net), _config_dict(net))
+
+    def forward(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, controlnet_cond: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
+        """As ControlNetModel.forward of impasto."""
+        down, mid = self.impasto.forward(sample, timestep, encoder_hidden_states, controlnet_cond, *args, return_dict=False, **kwargs)
+        if not return_dict:
+            return down, mid
+        from diffusers.models.controlnets.controlnet import ControlNetOutput
+
+        return ControlNetOutput(down_block_res_samples=tuple(down), mid_block_res_sample=mid)
+
+
+class AcceleratedMultiControlNet(diffusers.MultiControlNetModel):
+    """Several, which have no parameters that could tell their type and place."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.nets[0].dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.nets[0].device
+
+
+def _accelerated_control(net: Any) -> Any:
+    if isinstance(net, (AcceleratedControlNet, AcceleratedMultiControlNet)):
+        return net
+    if isinstance(net, diffusers.MultiControlNetModel):
+        return AcceleratedMultiControlNet([_accelerated_control(each) for each in net.nets])
+    return AcceleratedControlNet(net)
 
 
 class AcceleratedVae(_Accelerated):

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import tempfile
+import threading
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ class Adapters:
         self._files: dict[str, Any] = {}  # name -> path, or the temporary file that tensors were written to
         self._active: dict[str, tuple[float, float]] = {}  # name -> scales of UNet and text encoder
         self._fused: list[tuple[Any, float, float]] | None = None
+        self._fused_names: set[str] = set()
         self._enabled = True
+        self._lock = threading.Lock()
+        self._scaled: tuple[float, Any, Any] | None = None  # the last scale that a call asked for, and its networks
 
     def load(self, source: Any, name: str | None, options: dict[str, Any]) -> None:
         if name is None:
@@ -71,11 +75,15 @@ class Adapters:
             self._require(names)
         chosen = self._active if names is None else {name: self._active.get(name, (1.0, 1.0)) for name in names}
         self._fused = [(self._files[name], scale * unet, scale * text) for name, (unet, text) in chosen.items()]
+        self._fused_names = set(chosen)
         self._merge()
 
     def unfuse(self) -> None:
-        self._fused = None
+        self._fused, self._fused_names = None, set()
         self._merge()
+
+    def fused_names(self) -> set[str]:
+        return set(self._fused_names)
 
     def names(self) -> list[str]:
         return list(self._files)
@@ -88,16 +96,31 @@ class Adapters:
         if missing:
             raise ValueError(f"Adapter name(s) {missing} not in the list of present adapters: {set(self._files)}.")
 
+    def at(self, scale: float) -> tuple[Any, Any]:
+        """The engine's UNet and text encoder with all adapters `scale` times as strong, for one call; what is fused stays. The last scale's are kept."""
+        with self._lock:
+            if scale == 1 or self._fused is not None or not self._active or not self._enabled:
+                return self._unet._core, self._text_encoder._core
+            if self._scaled is None or self._scaled[0] != scale:
+                parts = self._merged([(self._files[name], scale * unet, scale * text) for name, (unet, text) in self._active.items()]).components()
+                self._scaled = (scale, parts["unet"], parts["text_encoder"])
+            return self._scaled[1:]
+
     def _merge(self) -> None:
         if self._fused is not None:
             used = self._fused
         else:
             used = [(self._files[name], *scales) for name, scales in self._active.items()] if self._enabled else []
-        merged = self._core.with_loras([(getattr(file, "name", file), unet, text) for file, unet, text in used])
+        merged = self._merged(used)
         for warning in merged.warnings():
             logger.warning("%s", warning)
         parts = merged.components()
-        self._unet._core, self._text_encoder._core = parts["unet"], parts["text_encoder"]
+        with self._lock:
+            self._unet._core, self._text_encoder._core = parts["unet"], parts["text_encoder"]
+            self._scaled = None
+
+    def _merged(self, used: list[tuple[Any, float, float]]) -> Any:
+        return self._core.with_loras([(getattr(file, "name", file), unet, text) for file, unet, text in used])
 
 
 def _scales(weight: Any) -> tuple[float, float]:

@@ -39,8 +39,8 @@ def _stacked(images: list[Any], grayscale: bool) -> np.ndarray:
     return x if channels_first else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
-def preprocess(image: Any, height: int | None = None, width: int | None = None, *, scale: int = 8, latent_channels: int = 4, mask: bool = False) -> np.ndarray:
-    """Pictures to float32 [n, 3, height, width] in -1..1, or, `mask`, [n, 1, height, width] of 0 and 1.
+def preprocess(image: Any, height: int | None = None, width: int | None = None, *, scale: int = 8, latent_channels: int = 4, mask: bool = False, normalize: bool = True) -> np.ndarray:
+    """Pictures to float32 [n, 3, height, width] in -1..1, without `normalize` in 0..1, or, `mask`, [n, 1, height, width] of 0 and 1.
 
     A size that is not given is the picture's own, rounded down to a multiple of `scale`. Arrays and tensors hold 0..1; tensors of
     `latent_channels` channels are latents and stay as they are. Raises ValueError for other input.
@@ -63,10 +63,24 @@ def preprocess(image: Any, height: int | None = None, width: int | None = None, 
         x = x if x.shape[2:] == (h, w) else _nearest(x, h, w)
     if mask:
         return (x >= 0.5).astype(np.float32)
+    if x.shape[1] != 3:
+        raise ValueError(f"image has {x.shape[1]} channels, expected 3: arrays are [height, width, 3], tensors [3, height, width]")
+    if not normalize:
+        return x
     if x.min() < 0:
         warnings.warn(f"`image` should hold 0..1 but holds {x.min():g}..{x.max():g}; taken as -1..1", FutureWarning, stacklevel=3)
         return x
     return 2 * x - 1
+
+
+def size_of(image: Any, height: int | None, width: int | None, scale: int = 8) -> tuple[int, int]:
+    """Height and width that `preprocess` gives."""
+    first = _as_list(image)[0]
+    if isinstance(first, Image.Image):
+        own = (first.height, first.width)
+    else:
+        own = tuple(first.shape[-2:]) if is_torch(first) else tuple(first.shape[:2] if first.ndim < 4 else first.shape[1:3])
+    return tuple(s - s % scale for s in (height or own[0], width or own[1]))  # type: ignore[return-value]
 
 
 def postprocess(x: np.ndarray, output_type: str) -> Any:

@@ -16,6 +16,10 @@ _LINK = re.compile(r"^(?:https?://[^/]+/)(?P<repository>[^/]+/[^/]+)/(?:(?:blob|
 _HUB = ("cache_dir", "revision", "token", "local_files_only", "force_download", "proxies")
 
 
+class NotFound(OSError, ValueError):
+    """What a name does not lead to a model. diffusers raises OSError for some such names and ValueError for others: this is both."""
+
+
 def core_dtype(dtype: Any) -> str:
     """The engine's arithmetic for torch's dtype: float16 means "as fast as may be", and is float32 here; bfloat16 is what it says.
 
@@ -44,7 +48,7 @@ def built_in_model() -> str:
 
 def _from_hub(name: str, patterns: list[str], options: dict[str, Any], variant: str | None = None) -> str:
     if name.count("/") > 1 or name.startswith((".", "/", "~")) or not name:
-        raise OSError(f"{name}: no such folder")
+        raise NotFound(f"{name}: no such file or folder, and no name of a repository of the Hub")
     try:
         try:
             import huggingface_hub
@@ -109,7 +113,7 @@ def single_file(name: str, kwargs: dict[str, Any]) -> str:
         return name
     link = _LINK.match(name)
     if not link:
-        raise OSError(f"{name}: no such file")
+        raise NotFound(f"{name}: no such file, and no link to one on the Hub")
     options = _hub_options(kwargs)
     options.setdefault("revision", link["revision"] or "main")
     return os.path.join(_from_hub(link["repository"], [link["file"]], options), link["file"])
@@ -122,27 +126,38 @@ def config_folder(name: str, kwargs: dict[str, Any]) -> str:
 
 def adapter_file(name: str, kwargs: dict[str, Any]) -> str:
     """An adapter's file: `name` itself, or the one in a folder or a repository of the Hub. Raises OSError, also where several would do."""
+    return _one_file(name, kwargs, "adapter", ("pytorch_lora_weights.safetensors",), (".safetensors",))
+
+
+def embedding_file(name: str, kwargs: dict[str, Any]) -> str:
+    """The same for textual inversion."""
+    kwargs = {**kwargs, "token": kwargs.get("hf_token")}  # `token` is the word
+    return _one_file(name, kwargs, "embedding", ("learned_embeds.safetensors", "learned_embeds.bin"), (".safetensors", ".bin", ".pt"))
+
+
+def _one_file(name: str, kwargs: dict[str, Any], what: str, usual: tuple[str, ...], endings: tuple[str, ...]) -> str:
     if os.path.isfile(name):
         return name
     wanted, subfolder = kwargs.get("weight_name"), kwargs.get("subfolder") or ""
-    root = name if os.path.isdir(name) else _from_hub(name, [os.path.join(subfolder, wanted or "*.safetensors")], _hub_options(kwargs))
+    root = name if os.path.isdir(name) else _from_hub(name, [os.path.join(subfolder, p) for p in ([wanted] if wanted else [f"*{e}" for e in endings])], _hub_options(kwargs))
     folder = os.path.join(root, subfolder)
     if wanted:
         if not os.path.isfile(os.path.join(folder, wanted)):
             raise OSError(f"{folder}: there is no file {wanted}")
         return os.path.join(folder, wanted)
-    files = sorted(file for file in os.listdir(folder) if file.endswith(".safetensors"))
-    if "pytorch_lora_weights.safetensors" in files:
-        return os.path.join(folder, "pytorch_lora_weights.safetensors")
+    files = sorted(file for file in os.listdir(folder) if file.endswith(endings))
+    for file in usual:
+        if file in files:
+            return os.path.join(folder, file)
     if len(files) != 1:
-        raise OSError(f"{folder}: {'several files' if files else 'no file'} could be the adapter; say which with weight_name: {', '.join(files) or 'there is no .safetensors file'}")
+        raise OSError(f"{folder}: {'several files' if files else 'no file'} could be the {what}; say which with weight_name: {', '.join(files) or 'there is no ' + ' or '.join(endings) + ' file'}")
     return os.path.join(folder, files[0])
 
 
 def _check_variant(folder: str, variant: str) -> None:
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not any(f".{variant}." in name for name in names):
-        raise OSError(f"{folder}: no weights of variant {variant!r}; it holds {', '.join(sorted(names)) or 'nothing'}")
+        raise NotFound(f"{folder}: no weights of variant {variant!r}; it holds {', '.join(sorted(names)) or 'nothing'}")
     if any(name.endswith(".safetensors") and f".{variant}." not in name for name in names):
         say_once(f"{folder} holds weights with and without variant {variant!r}; those without, which are no less exact, are used")
 

@@ -10,8 +10,9 @@ import numpy as np
 from . import _core
 from .arrays import like, to_numpy
 from .config import FrozenDict, read_config
-from .once import accepted
+from .once import accepted, say_once
 from .outputs import AutoencoderKLOutput, DecoderOutput, DiagonalGaussianDistribution, TextEncoderOutput, UNet2DConditionOutput
+from .textual_inversion import NewWords
 
 
 class Model:
@@ -71,10 +72,18 @@ class Model:
     unfuse_qkv_projections = accepted("unfuse_qkv_projections")
 
 
-def _refuse_extras(**given: Any) -> None:
+def refuse_extras(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
-            raise NotImplementedError(f"{name} is not supported by Impasto's UNet; leave it out, or keep diffusers' UNet for this pipeline")
+            raise NotImplementedError(f"{name} is not supported by Impasto's networks; leave it out, or keep diffusers' network for this pipeline")
+
+
+def distinct_times(timestep: Any, images: int) -> tuple[list[float], np.ndarray]:
+    """The different timesteps of a call, and which of them each image has. Raises ValueError where there are neither one nor as many as images."""
+    times, places = np.unique(to_numpy(timestep, np.float64).reshape(-1), return_inverse=True)
+    if len(places) not in (1, images):
+        raise ValueError(f"timestep has {len(places)} values for {images} images")
+    return [float(t) for t in times], places
 
 
 class UNet2DConditionModel(Model):
@@ -107,34 +116,60 @@ class UNet2DConditionModel(Model):
             sample: [n, in_channels, h, w].
             timestep: a number, or one for each image.
             encoder_hidden_states: [n, tokens, cross_attention_dim]; what follows from them alone is kept for the next call with the same.
+            cross_attention_kwargs: `{"scale": s}` multiplies the adapters' scales.
+            down_block_additional_residuals, mid_block_additional_residual: what `ControlNetModel.forward` gave.
             stop: an `impasto._core.StopFlag`.
 
         Returns the guess [n, out_channels, h, w] as `.sample`, or in a tuple. Raises ValueError for shapes that do not fit and
         NotImplementedError for arguments that this UNet does not have.
         """
-        _refuse_extras(
+        refuse_extras(
             class_labels=class_labels,
             timestep_cond=timestep_cond,
             attention_mask=attention_mask,
-            cross_attention_kwargs=cross_attention_kwargs or None,
             added_cond_kwargs=added_cond_kwargs or None,
-            down_block_additional_residuals=down_block_additional_residuals,
-            mid_block_additional_residual=mid_block_additional_residual,
             down_intrablock_additional_residuals=down_intrablock_additional_residuals,
             encoder_attention_mask=encoder_attention_mask,
         )
+        if (down_block_additional_residuals is None) != (mid_block_additional_residual is None):
+            raise NotImplementedError("down_block_additional_residuals and mid_block_additional_residual go together, as ControlNets give them; T2I adapters' residuals are not supported")
+        core = self._core_at(lora_scale(cross_attention_kwargs))
         x, context = to_numpy(sample), to_numpy(encoder_hidden_states)
-        times = np.unique(to_numpy(timestep, np.float64).reshape(-1), return_inverse=True)
-        if len(times[0]) == 1:
-            out = self._core.forward(x, float(times[0][0]), context, stop)
+        down = [to_numpy(r) for r in down_block_additional_residuals or ()]
+        mid = None if mid_block_additional_residual is None else to_numpy(mid_block_additional_residual)
+        times, places = distinct_times(timestep, len(x))
+        if len(times) == 1:
+            out = core.forward(x, times[0], context, stop, down, mid)
         else:  # images at different noise levels
-            if len(times[1]) != len(x):
-                raise ValueError(f"timestep has {len(times[1])} values for {len(x)} images")
-            out = np.concatenate([self._core.forward(x[i : i + 1], float(times[0][times[1][i]]), context[i : i + 1], stop) for i in range(len(x))])
+            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1])  # noqa: E731
+            out = np.concatenate([core.forward(x[i : i + 1], times[k], context[i : i + 1], *one(i)) for i, k in enumerate(places)])
         out = like(out, sample)
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)
 
     __call__ = forward
+
+    def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
+        raise NotImplementedError("enable_freeu: Impasto does not have FreeU")
+
+    disable_freeu = accepted("disable_freeu")
+    set_default_attn_processor = accepted("set_default_attn_processor")
+
+    _adapters: Any = None  # adapters.Adapters, once there are any
+
+    def _core_at(self, scale: float) -> Any:
+        return self._core if self._adapters is None else self._adapters.at(scale)[0]
+
+
+def lora_scale(cross_attention_kwargs: dict[str, Any] | None) -> float:
+    """The number that adapters' scales are multiplied by. Raises NotImplementedError for what other attention would draw otherwise by."""
+    if cross_attention_kwargs is not None and not isinstance(cross_attention_kwargs, dict):
+        raise TypeError(f"cross_attention_kwargs has to be a dictionary, but is {type(cross_attention_kwargs)}")
+    for name in set(cross_attention_kwargs or ()) - {"scale"}:
+        if name in ("gligen", "ip_adapter_masks"):
+            raise NotImplementedError(f"cross_attention_kwargs {name!r} is not supported; there is `scale`, of adapters")
+        say_once(f"cross_attention_kwargs {name!r} is not one that attention knows, and is left unused")
+    scale = (cross_attention_kwargs or {}).get("scale")
+    return 1.0 if scale is None else float(scale)
 
 
 class AutoencoderKL(Model):
@@ -171,9 +206,13 @@ class CLIPTextModel(Model):
 
     _core_class = _core.TextModel
 
+    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None):
+        super().__init__(core, config, folder)
+        self.new_words = NewWords()
+
     def forward(self, input_ids: Any, *, clip_skip: int | None = None, return_dict: bool = True, stop: Any = None, **kwargs: Any) -> Any:
         """Ids [n, tokens] to [n, tokens, hidden_size] after the final norm, `clip_skip` layers left out at the end."""
-        _refuse_extras(**{name: value for name, value in kwargs.items() if value is not False})
+        refuse_extras(**{name: value for name, value in kwargs.items() if value is not False})
         out = self._core.forward(to_numpy(input_ids, np.int32), clip_skip or 0, stop)
         from .arrays import is_torch, public
 
@@ -203,7 +242,9 @@ class CLIPTokenizer:
 
     def __call__(self, text: str | list[str], padding: Any = False, max_length: int | None = None, truncation: bool | None = None, return_tensors: str | None = None, **_: Any) -> FrozenDict:
         """Ids of each text, start and end included. `padding="max_length"` cuts and pads to 77; `return_tensors` may be "np" or "pt"."""
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [text] if isinstance(text, str) else text
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
+            raise ValueError(f"text has to be a str or a list of them, but is {type(text)}")
         ids = [self.encode_padded(t)[0] if padding == "max_length" else self._core.encode(t) for t in texts]
         if padding in (True, "longest"):
             longest = max(map(len, ids))

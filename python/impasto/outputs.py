@@ -83,6 +83,12 @@ class UNet2DConditionOutput(Output):
 
 
 @dataclass
+class ControlNetOutput(Output):
+    down_block_res_samples: Any
+    mid_block_res_sample: Any
+
+
+@dataclass
 class DecoderOutput(Output):
     sample: Any
 

@@ -34,8 +34,9 @@ class Scheduler:
     config_name = "scheduler_config.json"
     _compatibles = list(DEFAULTS)
 
-    def __init__(self, **settings: Any):
-        self._given = settings
+    def __init__(self, _carried: dict[str, Any] | None = None, **settings: Any):
+        """`_carried`: another scheduler's settings, which this one does not know."""
+        settings = self._given = {**(_carried or {}), **settings}
         name = type(self).__name__
         defaulted = [k for k in DEFAULTS[name] if k not in settings]
         self.config = FrozenDict({**DEFAULTS[name], **settings, "_class_name": name, "_use_default_values": defaulted})
@@ -52,7 +53,14 @@ class Scheduler:
             config = config.config
         if isinstance(config, (str, os.PathLike)):
             return cls.from_pretrained(config, **settings)
-        return cls(**{**_explicit(dict(config)), **settings})
+        if config is None:
+            raise ValueError("a config has to come first: `Class.from_config(pipe.scheduler.config)`")
+        return cls._of({**_explicit(dict(config)), **settings})
+
+    @classmethod
+    def _of(cls, settings: dict[str, Any]) -> "Scheduler":
+        known = DEFAULTS[cls.__name__]
+        return cls(_carried={k: v for k, v in settings.items() if k not in known}, **{k: v for k, v in settings.items() if k in known})
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, subfolder: str | None = None, **settings: Any) -> "Scheduler":
@@ -77,7 +85,7 @@ class Scheduler:
 
     def copy(self) -> "Scheduler":
         """A scheduler of the same settings whose walk has not begun."""
-        return type(self)(**self._given)
+        return self._of(self._given)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {json.dumps(dict(self.config), indent=2, sort_keys=True, default=str)}"
@@ -173,10 +181,13 @@ def _explicit(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make(name: str) -> type:
-    def __init__(self: Any, *args: Any, **settings: Any) -> None:
-        given = signature.bind(self, *args, **{k: v for k, v in settings.items() if k in DEFAULTS[name]}).arguments
+    def __init__(self: Any, *args: Any, _carried: dict[str, Any] | None = None, **settings: Any) -> None:
+        try:
+            given = signature.bind(self, *args, **settings).arguments
+        except TypeError as error:
+            raise TypeError(f"{name}.__init__() {error}") from None
         given.pop("self")
-        Scheduler.__init__(self, **{**settings, **given})
+        Scheduler.__init__(self, _carried, **given)
 
     parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     parameters += [inspect.Parameter(k, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=v) for k, v in DEFAULTS[name].items()]

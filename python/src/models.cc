@@ -1,4 +1,4 @@
-#include <nanobind/stl/pair.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -6,6 +6,7 @@
 #include "bind.h"
 #include "impasto/components.h"
 #include "load_options.h"
+#include "run.h"
 
 namespace impasto::python {
 using namespace nb::literals;
@@ -48,19 +49,34 @@ Model from_weights(const std::string& config, const nb::list& tensors, nb::objec
   return Model::from_weights(config, weights, load_options(device, dtype, num_threads, map_weights));
 }
 
-/// Runs f(should_stop) without the GIL and gives its tensor to Python.
-template <typename F>
-nb::object run(const StopFlag* stop, const F& f) {
-  HostTensor out;
-  {
-    const nb::gil_scoped_release released;
-    out = f(ShouldStop(Interrupt(stop)));
-  }
-  return to_numpy(std::move(out));
+nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop,
+                   const std::vector<Floats>& down, const std::optional<Floats>& mid) {
+  UNetResiduals residuals;
+  for (const Floats& each : down) residuals.down.push_back(ref(each));
+  if (mid) residuals.mid = ref(*mid);
+  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), residuals, s); });
 }
 
-nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop) {
-  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), s); });
+nb::tuple control(const ControlNetModel& m, const Floats& sample, double timestep, const Floats& context, const Floats& picture, float scale,
+                  const StopFlag* stop) {
+  const auto call = [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), ref(picture), scale, s); };
+  ControlNetOutput out = without_gil(stop, call);
+  nb::list down;
+  for (HostTensor& each : out.down) down.append(to_numpy(std::move(each)));
+  return nb::make_tuple(down, to_numpy(std::move(out.mid)));
+}
+
+/// uint8 [height, width, 3] each.
+nb::list preview(const VaeModel& v, const Floats& latents, const StopFlag* stop) {
+  std::vector<Image> images = without_gil(stop, [&](const ShouldStop& s) { return v.preview(ref(latents), s); });
+  nb::list out;
+  for (Image& image : images) {
+    auto* kept = new Image(std::move(image));
+    const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Image*>(p); });
+    const std::size_t shape[] = {static_cast<std::size_t>(kept->height), static_cast<std::size_t>(kept->width), 3};
+    out.append(nb::cast(nb::ndarray<nb::numpy, std::uint8_t>(kept->pixels.data(), 3, shape, owner)));
+  }
+  return out;
 }
 
 using Ids = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -85,8 +101,11 @@ void bind_models(nb::module_& m) {
       .def("set", &StopFlag::set)
       .def("is_set", &StopFlag::is_set);
   bind_model<UNetModel>(m, "UNetModel", "The denoiser. Several threads may use it at once.")
-      .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(),
-           "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w].");
+      .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(), "down"_a = std::vector<Floats>{},
+           "mid"_a = nb::none(), "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add.");
+  bind_model<ControlNetModel>(m, "ControlNetModel", "A ControlNet. Several threads may use it at once.")
+      .def("forward", &control, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "controlnet_cond"_a, "scale"_a = 1.0F,
+           "stop"_a.none() = nb::none(), "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");
   bind_model<VaeModel>(m, "VaeModel", "The autoencoder. Several threads may use it at once.")
       .def(
           "decode",
@@ -100,24 +119,10 @@ void bind_models(nb::module_& m) {
           [](const VaeModel& v, const Floats& x, const StopFlag* stop, bool tiled) {
             return run(stop, [&](const ShouldStop& s) { return v.encode(ref(x), s, tiled); });
           },
-          "pixels"_a, "stop"_a.none() = nb::none(), "tiled"_a = false, "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].");
+          "pixels"_a, "stop"_a.none() = nb::none(), "tiled"_a = false, "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].")
+      .def("preview", &preview, "latents"_a, "stop"_a.none() = nb::none(), "Rough pictures of latents that are not divided, uint8 [8h, 8w, 3] each.");
   bind_model<TextModel>(m, "TextModel", "The text encoder. Several threads may use it at once.")
       .def("forward", &encode_text, "ids"_a, "clip_skip"_a = 0, "stop"_a.none() = nb::none(), "int32 [n, tokens] to float32 [n, tokens, c].");
-  nb::class_<Tokenizer>(m, "Tokenizer", "CLIP's tokenizer.")
-      .def_static("load", &Tokenizer::load, "folder"_a)
-      .def(
-          "encode", [](const Tokenizer& t, const std::string& text) { return t.encode(text).ids; }, "text"_a)
-      .def(
-          "encode_padded",
-          [](const Tokenizer& t, const std::string& text) {
-            const auto e = t.encode_padded(text);
-            return std::pair(e.ids, e.cut);
-          },
-          "text"_a)
-      .def_prop_ro("max_length", &Tokenizer::max_length)
-      .def_prop_ro("start_id", &Tokenizer::start_id)
-      .def_prop_ro("end_id", &Tokenizer::end_id)
-      .def_prop_ro("pad_id", &Tokenizer::pad_id);
 }
 
 }  // namespace impasto::python

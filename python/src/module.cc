@@ -13,4 +13,5 @@ NB_MODULE(_core, m) {
   impasto::python::bind_hub(m);
   impasto::python::bind_models(m);
   impasto::python::bind_sampler(m);
+  impasto::python::bind_text(m);
 }

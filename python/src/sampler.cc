@@ -34,6 +34,10 @@ void bind_sampler(nb::module_& m) {
           "step"_a)
       .def("step", &step, "model_output"_a, "step"_a, "sample"_a, "noise"_a, "eta"_a = 0.0)
       .def(
+          "predicted_clean",
+          [](const Sampler& s, const Floats& out, int i, const Floats& x) { return to_numpy(s.predicted_clean(ref(out), i, ref(x))); },
+          "model_output"_a, "step"_a, "sample"_a, "The clean latents that the output speaks of.")
+      .def(
           "add_noise", [](const Sampler& s, const Floats& x, const Floats& noise, int i) { return to_numpy(s.add_noise(ref(x), ref(noise), i)); },
           "clean"_a, "noise"_a, "step"_a);
   nb::class_<Generator>(m, "Generator", "torch's CPU generator. One thread at a time.")

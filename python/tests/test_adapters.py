@@ -84,3 +84,19 @@ def test_scales_for_blocks_are_refused(pipe):
         pipe.set_adapters("ink", {"unet": {"mid": 0.5}})
     with pytest.raises(ValueError, match="invalid key"):
         pipe.set_adapters("ink", {"vae": 0.5})
+
+
+def test_a_call_may_scale_them(pipe):
+    plain = draw(pipe)
+    pipe.load_lora_weights(KOHYA, adapter_name="ink")
+    whole = draw(pipe)
+    half = np.asarray(pipe("a boat", **QUICK, cross_attention_kwargs={"scale": 0.5}).images)
+    assert not np.array_equal(half, whole)
+    np.testing.assert_array_equal(draw(pipe), whole)
+    np.testing.assert_array_equal(np.asarray(pipe("a boat", **QUICK, cross_attention_kwargs={"scale": 0.0}).images), plain)
+    embeds = pipe.encode_prompt("a boat", lora_scale=0.5)[0]
+    pipe.set_adapters("ink", 0.5)
+    np.testing.assert_array_equal(draw(pipe), half)
+    np.testing.assert_array_equal(embeds, pipe.encode_prompt("a boat")[0])
+    pipe.unload_lora_weights()
+    np.testing.assert_array_equal(np.asarray(pipe("a boat", **QUICK, cross_attention_kwargs={"scale": 0.5}).images), plain)

@@ -32,8 +32,11 @@ PICTURE = np.full((32, 32, 3), 0.5, np.float32)
         (dict(prompt="a", callback_on_step_end_tensor_inputs=["noise"]), ValueError, "noise"),
         (dict(prompt="a", ip_adapter_image=PICTURE), NotImplementedError, "ip_adapter_image"),
         (dict(prompt="a", clip_skip=99), ValueError, "clip_skip"),
-        (dict(prompt="a", no_such_option=1), TypeError, "no_such_option"),
-        (dict(prompt="a", prompt_embeds=None, negative_prompt_embeds=np.zeros((1, 5, 2))), ValueError, "encoder_hidden_states|shape|dimension"),
+        (dict(prompt="a", cross_attention_kwargs={"gligen": {}}), NotImplementedError, "gligen"),
+        (dict(prompt="a", cross_attention_kwargs=3), TypeError, "dictionary"),
+        (dict(prompt="a", num_images_per_prompt=0), ValueError, "num_images_per_prompt"),
+        (dict(prompt_embeds=np.zeros((1, 77, 5))), ValueError, r"prompt_embeds.*\(n, tokens, 32\)"),
+        (dict(prompt="a", prompt_embeds=None, negative_prompt_embeds=np.zeros((1, 5, 2))), ValueError, "negative_prompt_embeds"),
     ],
 )
 def test_bad_arguments(pipe, arguments, error, words):
@@ -50,12 +53,18 @@ def test_bad_arguments(pipe, arguments, error, words):
         (dict(image=PICTURE, strength=1.5), "strength"),
         (dict(image=PICTURE, strength=0.1, num_inference_steps=2), "strength"),
         (dict(image=[PICTURE] * 3), "batch"),
+        (dict(image=PICTURE[..., :1]), "1 channels, expected 3"),
     ],
 )
 def test_bad_pictures(pipe, arguments, words):
     draw = impasto.StableDiffusionImg2ImgPipeline.from_pipe(pipe)
     with pytest.raises(ValueError, match=words):
         draw("a", **arguments)
+
+
+def test_unknown_arguments_are_said_as_they_are_left_unused(pipe, caplog):
+    assert pipe("a", num_inference_steps=1, height=16, width=16, no_such_option=1, cross_attention_kwargs={"nor_this": 2}).images
+    assert "no_such_option=" in caplog.text and "nor_this" in caplog.text
 
 
 def test_inpainting_needs_picture_and_mask(pipe):
@@ -103,8 +112,10 @@ def test_shapes_that_do_not_fit_the_unet(pipe):
         pipe.unet(np.zeros((1, 5, 4, 4), np.float32), 1, context)
     with pytest.raises(ValueError, match="encoder_hidden_states"):
         pipe.unet(np.zeros((2, 4, 4, 4), np.float32), 1, context)
-    with pytest.raises(NotImplementedError, match="down_block"):
-        pipe.unet(np.zeros((1, 4, 4, 4), np.float32), 1, context, down_block_additional_residuals=[1])
+    with pytest.raises(NotImplementedError, match="timestep_cond"):
+        pipe.unet(np.zeros((1, 4, 4, 4), np.float32), 1, context, timestep_cond=context)
+    with pytest.raises(NotImplementedError, match="ip_adapter_masks"):
+        pipe.unet(np.zeros((1, 4, 4, 4), np.float32), 1, context, cross_attention_kwargs={"ip_adapter_masks": [context]})
 
 
 def test_bad_scheduler_settings():
@@ -117,6 +128,6 @@ def test_bad_scheduler_settings():
 
 
 def test_what_is_not_there_says_so(pipe):
-    for name in ("load_textual_inversion", "load_ip_adapter"):
+    for name in ("load_ip_adapter",):
         with pytest.raises(NotImplementedError, match=name):
             getattr(pipe, name)("x")

@@ -105,6 +105,35 @@ def test_callback_can_end_guidance(pipe):
     assert not np.array_equal(cut_off, latents(pipe, "a boat"))
 
 
+def test_preview_shows_the_picture_so_far(pipe):
+    shown = []
+
+    def look(p, step, timestep, tensors):
+        shown.append((p.preview(), p.preview("vae")))
+        with pytest.raises(ValueError, match="linear"):
+            p.preview("taesd")
+        return tensors
+
+    pipe.scheduler = impasto.DDIMScheduler.from_config(pipe.scheduler.config, set_alpha_to_one=True, clip_sample=False)
+    call = dict(num_images_per_prompt=2, height=40, width=32, num_inference_steps=3, generator=1)
+    final = pipe("a boat", **call, callback_on_step_end=look).images
+    assert [(len(a), a[0].size, b[1].size) for a, b in shown] == [(2, (32, 40), (32, 40))] * 3
+    last, drawn = (np.asarray(pictures[0], np.int16) for pictures in (shown[-1][1], final))  # DDIM's last step ends at the clean latents
+    assert np.abs(last - drawn).max() <= 1
+    with pytest.raises(RuntimeError, match="callback"):
+        pipe.preview()
+
+
+def test_live_preview_shows_every_so_many_steps(pipe):
+    shown = []
+    plain = latents(pipe, "a boat", num_inference_steps=6, num_images_per_prompt=2)
+    watched = latents(pipe, "a boat", num_inference_steps=6, num_images_per_prompt=2, callback_on_step_end=impasto.LivePreview(every=2, show=shown.append))
+    assert len(shown) == 3 and [p.size for p in shown[0]] == [(32, 32)] * 2
+    np.testing.assert_array_equal(watched, plain)
+    with pytest.raises(ValueError, match="at least 1"):
+        impasto.LivePreview(every=0)
+
+
 def test_interrupt_leaves_out_the_steps_that_are_left(pipe):
     steps = []
 
@@ -248,6 +277,21 @@ def test_keyboard_interrupt_stops_within_a_step(pipe):
         time.sleep(5)
         pytest.fail("the signal came after the call")
     timer.join()
+    np.testing.assert_array_equal(expected, latents(pipe, "a boat"))
+
+
+def test_keyboard_interrupt_ends_a_call_and_leaves_the_pipeline_usable(pipe):
+    expected = latents(pipe, "a boat")
+
+    def press(p, step, timestep, tensors):
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert step < 50
+        return tensors
+
+    with pytest.raises(KeyboardInterrupt):
+        pipe("a boat", num_inference_steps=900, height=64, width=64, callback_on_step_end=press)
+    assert not pipe._calls.running
     np.testing.assert_array_equal(expected, latents(pipe, "a boat"))
 
 

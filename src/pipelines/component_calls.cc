@@ -1,55 +1,15 @@
-// Calls of the public components: shapes checked, NCHW turned into NHWC and back.
-#include <algorithm>
-#include <cstring>
-
+// Calls of the public VAE, text encoder and tokenizer.
 #include "core/fail.h"
-#include "core/flush_denormals.h"
-#include "core/guard.h"
-#include "ops/ops.h"
+#include "core/quote.h"
 #include "pipelines/component_models.h"
+#include "pipelines/component_tensors.h"
+#include "pipelines/encode_text.h"
+#include "pipelines/new_words.h"
 #include "pipelines/tiled_vae.h"
+#include "prompts/edited_prompt.h"
 
 namespace impasto {
 namespace {
-
-/// What every call of a network stands in.
-template <typename F>
-auto running(const ShouldStop& should_stop, const F& f) {
-  const CancellationScope scope(should_stop);
-  const FlushDenormals flush;
-  return guarded(f);
-}
-
-std::string written(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-/// A tensor of rank `expected.size()`; 0 in `expected` stands for any size.
-void require_shape(const char* name, const TensorRef& t, const std::vector<std::int64_t>& expected, const char* meaning) {
-  bool fits = t.shape.size() == expected.size() && t.values != nullptr;
-  for (std::size_t i = 0; fits && i < expected.size(); ++i) fits = t.shape[i] >= 1 && (expected[i] == 0 || t.shape[i] == expected[i]);
-  if (!fits) fail(ErrorKind::invalid_argument, name, " has shape ", written(t.shape), ", expected ", meaning);
-}
-
-Tensor images(Backend& backend, const TensorRef& t, std::int64_t begin, std::int64_t count) {
-  const std::int64_t each = t.shape[1] * t.shape[2] * t.shape[3];
-  return ops::nchw_to_nhwc(Tensor::from_host(backend, {count, t.shape[1], t.shape[2], t.shape[3]}, t.values + begin * each));
-}
-
-HostTensor to_nchw(const Tensor& nhwc) {
-  const Tensor nchw = ops::nhwc_to_nchw(nhwc);
-  return {{nchw.shape().begin(), nchw.shape().end()}, nchw.to_host()};
-}
-
-std::size_t count(const std::vector<std::int64_t>& shape) {
-  std::size_t n = 1;
-  for (const std::int64_t d : shape) n *= static_cast<std::size_t>(d);
-  return n;
-}
-
-bool equal(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
 
 /// Each image through `f` ([1, h, w, c] to the same with other numbers), one after the other, so that memory is that of one.
 template <typename F>
@@ -67,42 +27,6 @@ HostTensor one_by_one(Backend& backend, const TensorRef& x, const F& f) {
 }
 
 }  // namespace
-
-std::shared_ptr<const UNet::Conditioning> ConditioningCache::get(const UNet& unet, Backend& backend, const TensorRef& context) {
-  const auto same = [&](const Entry& e) {
-    return e.context.shape == context.shape && equal(e.context.values.data(), context.values, e.context.values.size());
-  };
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(entries_.begin(), entries_.end(), same);
-    if (found != entries_.end()) {
-      entries_.splice(entries_.begin(), entries_, found);
-      return found->conditioning;
-    }
-  }
-  Entry entry{{context.shape, {context.values, context.values + count(context.shape)}}, nullptr};
-  const Tensor tensor = Tensor::from_host(backend, Shape(context.shape), context.values);
-  entry.conditioning = std::make_shared<const UNet::Conditioning>(unet.condition(tensor));
-  const auto conditioning = entry.conditioning;
-  const std::lock_guard lock(mutex_);
-  entries_.push_front(std::move(entry));
-  if (entries_.size() > kEntries) entries_.pop_back();
-  return conditioning;
-}
-
-HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const ShouldStop& should_stop) const {
-  return running(should_stop, [&] {
-    const UNetConfig& c = impl_->net->config();
-    require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]").c_str());
-    const std::int64_t n = sample.shape[0];
-    require_shape("encoder_hidden_states", context, {n, 0, c.context_channels},
-                  concat("[", n, ", tokens, ", c.context_channels, "], ", n, " being the number of images in sample").c_str());
-    const auto conditioning = impl_->texts.get(*impl_->net, impl_->backend, context);
-    const std::size_t half = count(sample.shape) / 2;
-    const bool repeats = n % 2 == 0 && equal(sample.values, sample.values + half, half);
-    return to_nchw(impl_->net->forward(images(impl_->backend, sample, 0, repeats ? n / 2 : n), timestep, *conditioning));
-  });
-}
 
 HostTensor VaeModel::decode(const TensorRef& latents, const ShouldStop& should_stop, bool tiled) const {
   return running(should_stop, [&] {
@@ -125,6 +49,24 @@ HostTensor VaeModel::encode(const TensorRef& pixels, const ShouldStop& should_st
   });
 }
 
+std::vector<Image> VaeModel::preview(const TensorRef& latents, const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    const std::int64_t channels = impl_->config.latent_channels, scale = impl_->config.scale();
+    require_shape("latents", latents, {0, channels, 0, 0}, concat("[n, ", channels, ", height / 8, width / 8]"));
+    {
+      const std::lock_guard lock(impl_->mutex);
+      if (!impl_->linear) impl_->linear.emplace(*impl_->decoder, impl_->config, impl_->backend);
+    }
+    std::vector<Image> pictures;
+    for (std::int64_t i = 0; i < latents.shape[0]; ++i) {
+      const Image rough = impl_->linear->decode(images(impl_->backend, latents, i, 1));
+      pictures.push_back(resize(rough, rough.width * static_cast<int>(scale), rough.height * static_cast<int>(scale)));
+    }
+    impl_->backend.release_cached_memory();  // the UNet's shapes are others
+    return pictures;
+  });
+}
+
 HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip, const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
     if (n < 1 || ids.empty() || static_cast<std::int64_t>(ids.size()) % n != 0)
@@ -134,6 +76,20 @@ HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n,
       if (id < 0 || id >= most) fail(ErrorKind::invalid_argument, "id ", id, " is not in the text encoder's vocabulary of ", most);
     const Tensor out = impl_->net->forward(ids, n, clip_skip);
     return HostTensor{{out.shape().begin(), out.shape().end()}, out.to_host()};
+  });
+}
+
+EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, const PromptReading& how,
+                                const ShouldStop& should_stop) {
+  return running(should_stop, [&] {
+    if (how.syntax == PromptSyntax::a1111 && EditedPrompt(text, /*num_steps=*/1000).last_steps().size() > 1)
+      fail(ErrorKind::unsupported, "the prompt changes on the way (", in_quotes(text), "): only Pipeline::text_to_image and its kin draw that");
+    const ClipTextConfig& config = text_encoder.impl_->net->config();
+    const NewVocabulary added = new_vocabulary(how.embeddings, how.syntax, config.hidden_size, config.vocabulary_size);
+    const PromptTokenizer words(tokenizer.impl_->clip, added.words);
+    EncodedText encoded = encode_text({words, *text_encoder.impl_->net, added.vectors}, text, how.syntax, how.clip_skip);
+    const Shape& shape = encoded.context.shape();
+    return EncodedPromptText{{{shape.begin(), shape.end()}, encoded.context.to_host()}, std::move(encoded.cut)};
   });
 }
 

@@ -1,40 +1,34 @@
 // What stands behind the public components.
 #pragma once
 
-#include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include "core/cancellation.h"
 #include "impasto/components.h"
+#include "pipelines/linear_decoder.h"
 #include "pipelines/networks.h"
+#include "pipelines/remembered.h"
 
 namespace impasto {
-
-/// The last few texts that a UNet was called with, and what they contribute. Safe for several threads.
-class ConditioningCache {
- public:
-  /// What `context` ([n, tokens, c] on the host) contributes: from the last calls when an equal one is among them.
-  std::shared_ptr<const UNet::Conditioning> get(const UNet& unet, Backend& backend, const TensorRef& context);
-
- private:
-  static constexpr std::size_t kEntries = 4;  // two prompts each for two callers
-  struct Entry {
-    HostTensor context;
-    std::shared_ptr<const UNet::Conditioning> conditioning;
-  };
-  std::mutex mutex_;
-  std::list<Entry> entries_;  // the last used first
-};
 
 struct UNetModel::Impl {
   Backend& backend;
   std::shared_ptr<const UNet> net;
-  mutable ConditioningCache texts = {};
+  mutable Remembered<UNet::Conditioning> texts = {};
 
   Impl(Backend& b, std::shared_ptr<const UNet> n) : backend(b), net(std::move(n)) {}
+};
+
+struct ControlNetModel::Impl {
+  Backend& backend;
+  std::shared_ptr<const ControlNet> net;
+  mutable Remembered<UNet::Conditioning> texts = {};
+  mutable Remembered<Tensor> pictures = {};
+
+  Impl(Backend& b, std::shared_ptr<const ControlNet> n) : backend(b), net(std::move(n)) {}
 };
 
 struct TextModel::Impl {
@@ -49,6 +43,8 @@ struct VaeModel::Impl {
   VaeConfig config;
   std::shared_ptr<const VaeDecoder> decoder;
   std::shared_ptr<const Component<VaeEncoder>> encoder;
+  mutable std::mutex mutex = {};
+  mutable std::optional<LinearDecoder> linear = {};  // from the first preview on
 
   Impl(Backend& b, const VaeConfig& c, std::shared_ptr<const VaeDecoder> d, std::shared_ptr<const Component<VaeEncoder>> e)
       : backend(b), config(c), decoder(std::move(d)), encoder(std::move(e)) {}

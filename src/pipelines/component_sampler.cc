@@ -17,6 +17,7 @@ HostTensor to_host(const Tensor& t) { return {{t.shape().begin(), t.shape().end(
 struct Sampler::Impl {
   Backend& backend;
   std::unique_ptr<Scheduler> scheduler;
+  PredictionType prediction_type;
 
   Tensor tensor(const char* name, const TensorRef& t) const {
     bool fits = !t.shape.empty() && t.shape.size() <= Shape::kMaxRank && t.values != nullptr;
@@ -35,7 +36,7 @@ struct Sampler::Impl {
 Sampler::Sampler(const std::string& config, const std::string& name) {
   impl_ = guarded([&] {
     const JsonObject object(parse_json(config, "the scheduler's config", {.python_constants = true}), "the scheduler's config");
-    return std::make_shared<Impl>(Impl{chosen_backend({}), make_scheduler(object, name)});
+    return std::make_shared<Impl>(Impl{chosen_backend({}), make_scheduler(object, name), read_prediction_type(object)});
   });
 }
 
@@ -66,6 +67,15 @@ HostTensor Sampler::step(const TensorRef& model_output, int step, const TensorRe
       return Tensor::from_host(impl_->backend, shape, drawn.values.data());
     };
     return to_host(impl_->scheduler->step(impl_->tensor("model_output", model_output), step, impl_->tensor("sample", sample), source, {.eta = eta}));
+  });
+}
+
+HostTensor Sampler::predicted_clean(const TensorRef& model_output, int step, const TensorRef& sample) const {
+  return guarded([&] {
+    impl_->require_step(step);
+    if (model_output.shape != sample.shape) fail(ErrorKind::invalid_argument, "model_output and sample have different shapes");
+    const Tensor output = impl_->tensor("model_output", model_output);
+    return to_host(impl_->scheduler->predicted_clean(impl_->prediction_type, output, step, impl_->tensor("sample", sample)));
   });
 }
 

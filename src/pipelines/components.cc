@@ -6,6 +6,7 @@
 #include "core/guard.h"
 #include "models/registry.h"
 #include "pipelines/component_models.h"
+#include "pipelines/controllers.h"
 
 namespace impasto {
 namespace {
@@ -62,6 +63,22 @@ UNetModel UNetModel::load(const std::string& folder, const LoadOptions& options)
 UNetModel UNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
     return UNetModel(own<UNetModel::Impl>(b, UNet(UNetConfig::parse(parsed(config, "the UNet's config")), given(weights), b)));
+  });
+}
+
+ControlNetModel ControlNetModel::load(const std::string& folder, const LoadOptions& options) {
+  return loading(options, [&](Backend& b) {
+    const ControlNetConfig config = read_control_net_config(folder);
+    const std::shared_ptr<const WeightReader> weights = open_weights(folder, "diffusion_pytorch_model");
+    const auto kept = options.map_weights ? weights : copied_weights(*weights);
+    return ControlNetModel(std::make_shared<const Impl>(b, std::make_shared<const ControlNet>(config, kept, b)));
+  });
+}
+
+ControlNetModel ControlNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
+  return loading(options, [&](Backend& b) {
+    const ControlNetConfig read = ControlNetConfig::parse(parsed(config, "the ControlNet's config"));
+    return ControlNetModel(std::make_shared<const Impl>(b, std::make_shared<const ControlNet>(read, given(weights), b)));
   });
 }
 

@@ -62,17 +62,21 @@ std::vector<Controller> controllers_for(const Networks& net, const TextToImageOp
   return controllers;
 }
 
+ControlNetConfig read_control_net_config(const std::string& folder) {
+  const std::filesystem::path file = std::filesystem::path(folder) / "config.json";
+  if (!std::filesystem::exists(file))
+    fail(ErrorKind::not_found, folder, ": no config.json in it; a ControlNet is a folder in the diffusers layout, with config.json and weights");
+  const JsonObject config(read_json(file.string()), file.string());
+  if (const std::string name = config.text("_class_name", "ControlNetModel"); name != "ControlNetModel")
+    fail(ErrorKind::unsupported, config.where(), ": class ", name, " is not a ControlNet (ControlNetModel)");
+  return ControlNetConfig::parse(config);
+}
+
 Networks with_control_nets(const Networks& net, const std::vector<std::string>& paths) {
   Networks changed = net;
   changed.control_nets.clear();
   for (const std::string& path : paths) {
-    const std::filesystem::path file = std::filesystem::path(path) / "config.json";
-    if (!std::filesystem::exists(file))
-      fail(ErrorKind::not_found, path, ": no config.json in it; a ControlNet is a folder in the diffusers layout, with config.json and weights");
-    const JsonObject config(read_json(file.string()), file.string());
-    if (const std::string name = config.text("_class_name", "ControlNetModel"); name != "ControlNetModel")
-      fail(ErrorKind::unsupported, config.where(), ": class ", name, " is not a ControlNet (ControlNetModel)");
-    const ControlNetConfig parsed = ControlNetConfig::parse(config);
+    const ControlNetConfig parsed = read_control_net_config(path);
     require_fit(parsed, net.checkpoint.unet, path);
     const std::shared_ptr<const WeightReader> weights = open_weights(path, "diffusion_pytorch_model");
     const std::shared_ptr<const WeightReader> kept = net.copy_late || net.mapped ? weights : copied_weights(*weights);

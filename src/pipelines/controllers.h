@@ -28,6 +28,9 @@ struct Controller {
 /// Throws invalid_argument when there are not as many controls as ControlNets.
 std::vector<Controller> controllers_for(const Networks& networks, const TextToImageOptions& options);
 
+/// Of a folder in the diffusers layout. Throws not_found, bad_file, and unsupported for what is no ControlNet.
+ControlNetConfig read_control_net_config(const std::string& folder);
+
 /// Throws invalid_argument for controls out of range.
 void check_controls(const TextToImageOptions& options);
 

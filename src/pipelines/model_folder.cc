@@ -14,6 +14,13 @@ namespace {
 
 constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
 
+/// The class of the same task without its ControlNets, which are not part of a pipeline that is loaded (Pipeline::with_controlnets).
+std::string without_control_nets(std::string name) {
+  const std::string part = "ControlNet";
+  if (const std::size_t at = name.find(part); at != name.npos) name.erase(at, part.size());
+  return name;
+}
+
 JsonObject read_object(const fs::path& path) {
   const std::string file = path.string();
   return {read_json(file), file};
@@ -36,7 +43,7 @@ JsonObject read_index(const std::string& path) {
     fail(ErrorKind::not_found, path, ": no model_index.json in it; a model is a folder in the diffusers layout, or a single file", files_in(path));
   JsonObject index = read_object(fs::path(path) / "model_index.json");
   const std::string name = index.text("_class_name", "StableDiffusionPipeline");
-  if (std::find(std::begin(kPipelineClasses), std::end(kPipelineClasses), name) == std::end(kPipelineClasses))
+  if (std::find(std::begin(kPipelineClasses), std::end(kPipelineClasses), without_control_nets(name)) == std::end(kPipelineClasses))
     fail(ErrorKind::unsupported, index.where(), ": pipeline class ", name, " is not supported; supported is Stable Diffusion 1.x and 2.x (",
          kPipelineClasses[0], ")");
   return index;
@@ -78,7 +85,7 @@ FoundModel find_in_folder(const std::string& path, const ModelParts& parts) {
   const JsonObject index = read_index(path);
   FoundModel model;
   model.format = "diffusers folder";
-  model.pipeline_class = index.text("_class_name", kPipelineClasses[0]);
+  model.pipeline_class = without_control_nets(index.text("_class_name", kPipelineClasses[0]));
   model.text_encoder = find_network(path, index, "text_encoder", !parts.text_encoder.empty());
   model.unet = find_network(path, index, "unet", /*replaced=*/false);
   model.vae = find_network(path, index, "vae", !parts.vae.empty());

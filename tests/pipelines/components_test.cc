@@ -114,5 +114,40 @@ TEST(SamplerTest, RefusesStepsThatAreNotThere) {
   EXPECT_ERROR(Sampler("{}", "no_such"), unsupported, "no_such");
 }
 
+/// As Pipeline::with_controlnets, whose results are held against diffusers.
+TEST_F(ComponentsTest, ControlNetsAnswerGoesIntoTheUNet) {
+  const ControlNetModel net = ControlNetModel::load(IMPASTO_TEST_DATA "/adapters/controlnet");
+  const HostTensor x = noise({1, 4, 7, 6}, 2), picture = noise({1, 3, 56, 48}, 3);
+  const auto lead = [&](float scale) {
+    const ControlNetOutput out = net.forward(ref(x), 500, ref(context_), ref(picture), scale);
+    UNetResiduals residuals;
+    for (const HostTensor& each : out.down) residuals.down.push_back(ref(each));
+    residuals.mid = ref(out.mid);
+    return parts_.unet.forward(ref(x), 500, ref(context_), residuals).values;
+  };
+  EXPECT_EQ(lead(0), parts_.unet.forward(ref(x), 500, ref(context_)).values);
+  EXPECT_NE(lead(1), lead(0));
+  EXPECT_EQ(lead(1), lead(1));
+}
+
+TEST_F(ComponentsTest, ResidualsAndPicturesThatDoNotFitAreRefused) {
+  const ControlNetModel net = ControlNetModel::load(IMPASTO_TEST_DATA "/adapters/controlnet");
+  const HostTensor x = noise({1, 4, 8, 8}, 2), picture = noise({1, 3, 56, 48}, 3);
+  EXPECT_ERROR(net.forward(ref(x), 1, ref(context_), ref(picture)), invalid_argument, "controlnet_cond has shape [1, 3, 56, 48]");
+  const UNetResiduals one{{ref(x)}, ref(x)};
+  EXPECT_ERROR(parts_.unet.forward(ref(x), 1, ref(context_), one), invalid_argument, "1 residuals for the way down");
+  EXPECT_ERROR(ControlNetModel::load("/nowhere"), not_found, "config.json");
+}
+
+TEST_F(ComponentsTest, PromptsAreReadInEverySyntax) {
+  const std::string text = "a (boat:1.2) on the sea";
+  const auto read = [&](PromptSyntax syntax) { return encode_prompt(parts_.tokenizer, parts_.text_encoder, text, {.syntax = syntax}); };
+  EXPECT_EQ(read(PromptSyntax::plain).context.values, parts_.text_encoder.forward(parts_.tokenizer.encode_padded(text).ids, 1).values);
+  EXPECT_NE(read(PromptSyntax::a1111).context.values, read(PromptSyntax::plain).context.values);
+  EXPECT_NE(read(PromptSyntax::comfyui).context.values, read(PromptSyntax::a1111).context.values);
+  EXPECT_ERROR(encode_prompt(parts_.tokenizer, parts_.text_encoder, "a [boat:house:0.5]", {.syntax = PromptSyntax::a1111}), unsupported,
+               "changes on the way");
+}
+
 }  // namespace
 }  // namespace impasto::test

@@ -9,6 +9,9 @@ import os
 import shutil
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from .. import _core, schedulers
 from ..adapters import Adapters
 from ..arrays import torch_if_used
@@ -19,7 +22,9 @@ from ..once import accepted, say_once
 from .call import Call, Calls, PerCall
 
 COMPONENTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor", "image_encoder")
-_LIBRARIES = {"vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
+_KINDS: dict[str, type] = {"vae": AutoencoderKL, "text_encoder": CLIPTextModel, "tokenizer": CLIPTokenizer, "unet": UNet2DConditionModel}
+_SAVED = ("vae", "text_encoder", "tokenizer", "unet")
+_LIBRARIES = {"controlnet": "diffusers", "vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
 
 
 def _not_there(name: str, what: str) -> Any:
@@ -34,6 +39,7 @@ def _not_there(name: str, what: str) -> Any:
 class DiffusionPipeline:
     """A checkpoint's networks, tokenizer and scheduler, and how they draw. `DiffusionPipeline.from_pretrained` takes the class that the checkpoint names."""
 
+    _components: tuple[str, ...] = COMPONENTS
     _guidance_scale = PerCall()
     _guidance_rescale = PerCall()
     _clip_skip = PerCall()
@@ -68,8 +74,11 @@ class DiffusionPipeline:
     def register_modules(self, **parts: Any) -> None:
         """Puts parts in the place of those that are there. Raises ValueError for names or kinds that the pipeline does not have."""
         for name, part in parts.items():
-            if name not in COMPONENTS:
-                raise ValueError(f"{name} is not a part of {type(self).__name__}; its parts are {', '.join(COMPONENTS)}")
+            if name not in self._components:
+                raise ValueError(f"{name} is not a part of {type(self).__name__}; its parts are {', '.join(self._components)}")
+            kind = _KINDS.get(name)
+            if kind is not None and not isinstance(part, kind):
+                raise ValueError(f"{name} has to be an impasto.{kind.__name__}, but is {type(part)}; impasto.accelerate(pipe) takes pipelines of diffusers' parts")
             setattr(self, name, part)
 
     @property
@@ -84,12 +93,12 @@ class DiffusionPipeline:
     @property
     def components(self) -> dict[str, Any]:
         """The parts by name, for another pipeline: `StableDiffusionImg2ImgPipeline(**pipe.components)` shares the weights."""
-        return {name: getattr(self, name) for name in COMPONENTS}
+        return {name: getattr(self, name) for name in self._components}
 
     @property
     def config(self) -> FrozenDict:
         """What model_index.json says of this pipeline."""
-        parts = {name: (_LIBRARIES.get(name), type(part).__name__) if (part := getattr(self, name)) is not None else (None, None) for name in COMPONENTS}
+        parts = {name: (_LIBRARIES.get(name), type(part).__name__) if (part := getattr(self, name)) is not None else (None, None) for name in self._components}
         return FrozenDict(_class_name=type(self).__name__, _name_or_path=self._folder or "", requires_safety_checker=self.requires_safety_checker, **parts)
 
     @property
@@ -114,7 +123,7 @@ class DiffusionPipeline:
         """
         folder = checkpoint_folder(os.fspath(pretrained_model_name_or_path), kwargs)
         cls = cls._class_for(folder)
-        parts = {name: kwargs.pop(name) for name in COMPONENTS if name in kwargs}
+        parts = {name: kwargs.pop(name) for name in cls._components if name in kwargs}
         dtype = kwargs.pop("dtype", None)
         torch_dtype = kwargs.pop("torch_dtype", None)
         core = _core.Pipeline.load(
@@ -124,7 +133,7 @@ class DiffusionPipeline:
             map_weights=kwargs.pop("map_weights", False),
         )
         warn_unused(kwargs)
-        pipe = cls(**{**_parts_of(core, folder), **parts})
+        pipe = cls(**{**_parts_of(core, folder), **cls._more_parts(folder, parts), **parts})
         pipe._core, pipe._folder = core, folder
         return pipe
 
@@ -142,7 +151,7 @@ class DiffusionPipeline:
         path = single_file(os.fspath(pretrained_model_link_or_path), kwargs)
         config = kwargs.pop("config", None)
         folder = config_folder(os.fspath(config), kwargs) if config is not None else ""
-        parts = {name: kwargs.pop(name) for name in COMPONENTS if name in kwargs}
+        parts = {name: kwargs.pop(name) for name in cls._components if name in kwargs}
         dtype, torch_dtype = kwargs.pop("dtype", None), kwargs.pop("torch_dtype", None)
         core = _core.Pipeline.load(
             path,
@@ -159,6 +168,16 @@ class DiffusionPipeline:
         pipe = cls(**{**_parts_of_file(core), **parts})
         pipe._core = core
         return pipe
+
+    @classmethod
+    def download(cls, pretrained_model_name: str, **kwargs: Any) -> str:
+        """Fetches what `from_pretrained` would of a repository of the Hub, and gives the folder. Raises OSError."""
+        return checkpoint_folder(os.fspath(pretrained_model_name), kwargs)
+
+    @classmethod
+    def _more_parts(cls, folder: str, given: dict[str, Any]) -> dict[str, Any]:
+        """The parts in a checkpoint's folder that only this class has, but for those that the caller gives."""
+        return {}
 
     @classmethod
     def _class_for(cls, folder: str) -> Any:
@@ -178,8 +197,8 @@ class DiffusionPipeline:
 
     def save_pretrained(self, save_directory: str | os.PathLike, safe_serialization: bool = True, **_: Any) -> None:
         """Writes the checkpoint with the scheduler that is set now: weights are the files that they were loaded from."""
-        for name in ("vae", "text_encoder", "tokenizer", "unet"):
-            source = getattr(getattr(self, name), "_folder", None)
+        for name, part in self._folders():
+            source = getattr(part, "_folder", None)
             if source is None:
                 raise NotImplementedError(f"{name} was not loaded from a folder, so it cannot be saved")
             target = os.path.join(save_directory, name)
@@ -190,6 +209,10 @@ class DiffusionPipeline:
         with open(os.path.join(save_directory, "model_index.json"), "w", encoding="utf-8") as file:
             json.dump(index, file, indent=2)
             file.write("\n")
+
+    def _folders(self) -> list[tuple[str, Any]]:
+        """The folders with weights or a tokenizer, and the parts in them."""
+        return [(name, getattr(self, name)) for name in _SAVED]
 
     # Adapters; those that share the UNet share them, as in diffusers
 
@@ -240,16 +263,49 @@ class DiffusionPipeline:
             self.unet._adapters = Adapters(self._core, self.unet, self.text_encoder)
         return self.unet._adapters
 
-    load_textual_inversion = _not_there("load_textual_inversion", "textual inversion")
+    def load_textual_inversion(self, pretrained_model_name_or_path: Any, token: str | list[str] | None = None, tokenizer: Any = None, text_encoder: Any = None, **kwargs: Any) -> None:
+        """Teaches the text encoder words: a file (`.safetensors`, `.pt`, `.bin`), a folder or repository with one (`weight_name` says which), a
+        state dict, a tensor [vectors, width], or a list of those.
+
+        `token` is the word, or a word for each; without, the one that the file holds, or else the file's name. It counts in any case, as a whole word.
+        Raises ValueError for a word that is there already and for vectors of another text encoder's width, OSError where there is no such file; then
+        no word of the call is added.
+        """
+        encoder, words = text_encoder or self.text_encoder, tokenizer or self.tokenizer
+        encoder.new_words.load(pretrained_model_name_or_path, token, words._core, encoder.config.hidden_size, kwargs)
+
+    def unload_textual_inversion(self, tokens: str | list[str] | None = None, tokenizer: Any = None, text_encoder: Any = None) -> None:
+        """Forgets these words, or all. Raises ValueError when none of them is there."""
+        (text_encoder or self.text_encoder).new_words.unload(tokens)
+
+    @property
+    def fused_loras(self) -> set[str]:
+        """The names of the adapters that `fuse_lora` has fused."""
+        return self._adapters.fused_names()
+
+    @property
+    def num_fused_loras(self) -> int:
+        return len(self.fused_loras)
+
     load_ip_adapter = _not_there("load_ip_adapter", "IP adapters")
+    unload_ip_adapter = _not_there("unload_ip_adapter", "IP adapters")
+    set_ip_adapter_scale = _not_there("set_ip_adapter_scale", "IP adapters")
+    enable_freeu = _not_there("enable_freeu", "FreeU")
+    disable_freeu = accepted("disable_freeu")
+    set_lora_device = accepted("set_lora_device")
+    enable_lora_hotswap = accepted("enable_lora_hotswap")
+
+    def maybe_convert_prompt(self, prompt: Any, tokenizer: Any = None) -> Any:
+        """The prompt as it is: words of several vectors need no spelling out here."""
+        return prompt
 
     # Where and how
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """`to("cpu")`, `to(torch.float16)`, ...: a dtype is accepted and stays what it was loaded with. Raises RuntimeError for other devices."""
         for arg in (*args, *kwargs.values()):
-            name = str(getattr(arg, "type", arg)).split(":")[0]
-            if name in ("cuda", "mps", "xpu", "meta", "npu", "hpu"):
+            device = arg if isinstance(arg, (str, int)) and not isinstance(arg, bool) else getattr(arg, "type", None)  # a dtype has none
+            if device is not None and str(device).split(":")[0] != "cpu":
                 raise RuntimeError(f"this build of Impasto draws on the CPU, not on {arg}; leave `.to(...)` out or use `.to(\"cpu\")`")
         return self
 
@@ -258,6 +314,13 @@ class DiffusionPipeline:
         return self.unet.device
 
     _execution_device = device
+    hf_device_map = None
+
+    @staticmethod
+    def numpy_to_pil(images: Any) -> list[Any]:
+        """Arrays [n, h, w, 3] or [h, w, 3] in 0..1 as PIL pictures."""
+        images = np.asarray(images)
+        return [Image.fromarray((x * 255).round().astype("uint8")) for x in (images[None] if images.ndim == 3 else images)]
 
     @property
     def dtype(self) -> Any:
@@ -268,6 +331,8 @@ class DiffusionPipeline:
         self._progress_bar_config = kwargs
 
     def progress_bar(self, iterable: Any = None, total: int | None = None) -> Any:
+        if self._progress_bar_config.get("disable"):
+            return _NoBar(iterable)
         try:
             from tqdm.auto import tqdm
         except ImportError:
@@ -338,6 +403,8 @@ class DiffusionPipeline:
 
     enable_attention_slicing = accepted("enable_attention_slicing")
     disable_attention_slicing = accepted("disable_attention_slicing")
+    set_attention_slice = accepted("set_attention_slice")
+    set_use_memory_efficient_attention_xformers = accepted("set_use_memory_efficient_attention_xformers")
     enable_vae_slicing = accepted("enable_vae_slicing")
     disable_vae_slicing = accepted("disable_vae_slicing")
 
@@ -366,7 +433,7 @@ class _NoBar:
         self._iterable = iterable
 
     def __iter__(self) -> Any:
-        return iter(self._iterable)
+        return iter(() if self._iterable is None else self._iterable)
 
     def __enter__(self) -> "_NoBar":
         return self

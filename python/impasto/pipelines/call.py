@@ -19,6 +19,8 @@ class Call:
         self._num_timesteps: int = 0
         self._interrupt: bool = False
         self.scheduler: Any = None
+        self.control: Any = None  # control.Control, of the call's ControlNets
+        self.clean: Any = None  # gives the clean latents that the last step spoke of, while a callback runs
         self.stop = _core.StopFlag()
         self.__dict__.update(settings)
 
@@ -45,7 +47,7 @@ class Calls:
             self.running.add(call)
 
     def end(self, call: Call) -> None:
-        call.scheduler = None
+        call.scheduler = call.clean = None
         with self._lock:
             self.running.discard(call)
 

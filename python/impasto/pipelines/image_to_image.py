@@ -7,8 +7,9 @@ from typing import Any, Callable
 import numpy as np
 
 from .. import image_processor
-from ..arrays import randn
+from ..arrays import randn, to_numpy
 from .call import Call
+from .control import NOT_LED
 from .stable_diffusion import Callbacks, StableDiffusionBase
 
 
@@ -48,16 +49,17 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
             strength: how far to go from it, 0..1: int(num_inference_steps * strength) steps are run.
             others: as StableDiffusionPipeline has them.
         """
+        led = kwargs.pop("_led", NOT_LED)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         if strength < 0 or strength > 1:
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds, cross_attention_kwargs=cross_attention_kwargs)  # fmt: skip
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
-        repeats = num_images_per_prompt or 1
+        repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
         generator = self._check_generators(generator, batch)
-        picture = image_processor.preprocess(image, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)
-        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, scheduler=self._scheduler.copy())
+        picture = image_processor.preprocess(image, led.height, led.width, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)
+        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
         factor = 1 if picture.shape[1] != 3 else self.vae_scale_factor
         self._check_fits(call, picture.shape[2] * self.vae_scale_factor // factor, picture.shape[3] * self.vae_scale_factor // factor, batch)
         call.scheduler.set_timesteps(num_inference_steps)
@@ -66,8 +68,11 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
         self._calls.begin(call)
         try:
             embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
-            clean = clean_latents(self, call, picture, batch, generator)
-            x = call.scheduler._core.add_noise(clean, randn(clean.shape, generator), first)
+            if led.latents is None:
+                clean = clean_latents(self, call, picture, batch, generator)
+                x = call.scheduler._core.add_noise(clean, randn(clean.shape, generator), first)
+            else:
+                x = to_numpy(led.latents)
             x = self._denoise(call, x, embeds, generator, eta, first, steps_to_run(num_inference_steps, strength), callbacks)
             settings = {"prompt": prompt, "negative_prompt": negative_prompt, "strength": strength, "steps": num_inference_steps, "guidance_scale": guidance_scale}
             return self._finish(call, x, output_type, return_dict, settings)

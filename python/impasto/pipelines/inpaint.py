@@ -10,6 +10,7 @@ from PIL import Image
 from .. import image_processor
 from ..arrays import randn, to_numpy
 from .call import Call
+from .control import NOT_LED
 from .image_to_image import first_step, sample_latents, steps_to_run
 from .stable_diffusion import Callbacks, StableDiffusionBase, start
 
@@ -59,19 +60,20 @@ class StableDiffusionInpaintPipeline(StableDiffusionBase):
             strength: how far to go from what is under the mask, 0..1; 1 starts from noise alone.
             others: as StableDiffusionPipeline has them.
         """
+        led = kwargs.pop("_led", NOT_LED)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         side = self.unet.config.sample_size
         height, width = (given or s * self.vae_scale_factor for given, s in zip((height, width), (side, side) if isinstance(side, int) else side))
         if strength < 0 or strength > 1:
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
         self._check_size(height, width)
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds, cross_attention_kwargs=cross_attention_kwargs)  # fmt: skip
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         self._check_pictures(image, mask_image, padding_mask_crop, output_type)
-        repeats = num_images_per_prompt or 1
+        repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
         generator = self._check_generators(generator, batch)
-        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, scheduler=self._scheduler.copy())
+        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
         self._check_fits(call, height, width, batch)
         call.scheduler.set_timesteps(num_inference_steps)
         first = first_step(call.scheduler, num_inference_steps, strength)

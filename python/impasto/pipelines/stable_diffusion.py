@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 import numpy as np
+from PIL import Image
 
-from .. import image_processor
+from .. import _core, image_processor
 from ..arrays import check_generator, public, randn, to_numpy, torch_if_used
+from ..models import lora_scale as adapter_scale
 from ..once import logger, say_once
 from .base import DiffusionPipeline
 from .call import Call
@@ -46,7 +49,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if timesteps is not None or sigmas is not None:
             self._scheduler.copy().set_timesteps(timesteps=timesteps, sigmas=sigmas)  # says that it cannot
         for name, value in unsupported.items():
-            if value is not None and not (isinstance(value, dict) and not value):
+            if value is not None:
                 raise NotImplementedError(f"{name} is not supported by Impasto yet; leave it out")
 
     @staticmethod
@@ -57,6 +60,15 @@ class StableDiffusionBase(DiffusionPipeline):
     def _check_fits(self, call: Call, height: int, width: int, images: int) -> None:
         if self._core is not None:
             self._core.check(height, width, images, call._guidance_scale > 1)
+
+    @staticmethod
+    def _repeats(num_images_per_prompt: int | None) -> int:
+        n = 1 if num_images_per_prompt is None else num_images_per_prompt
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+            raise TypeError(f"`num_images_per_prompt` has to be an int, but is {n!r}")
+        if n < 1:
+            raise ValueError(f"`num_images_per_prompt` is {n}, and has to be at least 1")
+        return int(n)
 
     @staticmethod
     def _batch_size(prompt: Any, prompt_embeds: Any) -> int:
@@ -73,13 +85,26 @@ class StableDiffusionBase(DiffusionPipeline):
 
     # Text
 
-    def _encode(self, texts: list[str], name: str, clip_skip: int | None, stop: Any) -> np.ndarray:
-        """[n, 77, c]"""
-        encoded = [self.tokenizer.encode_padded(text) for text in texts]
-        for _, cut in encoded:
+    # How prompts are read, "plain" being diffusers' way: "a1111" and "comfyui" weigh words and read prompts of any length.
+    prompt_syntax = "plain"
+
+    def _encode(self, texts: list[str], name: str, clip_skip: int | None, call: Call) -> np.ndarray:
+        """[n, tokens, c]; tokens is 77 in plain syntax."""
+        encoder, contexts = self._text_core(call), []
+        words = self.text_encoder.new_words.embeddings()
+        for text in texts:
+            if not isinstance(text, str):
+                raise ValueError(f"each {name} has to be a str, but one is {type(text)}")
+            context, cut = _core.encode_prompt(self.tokenizer._core, encoder, text, self.prompt_syntax, clip_skip or 0, words, call.stop)
+            contexts.append(context)
             if cut:
                 logger.warning("%s is longer than %d tokens: this part was cut: %r", name, self.tokenizer.model_max_length, cut)
-        return self.text_encoder._core.forward(np.array([ids for ids, _ in encoded], np.int32), clip_skip or 0, stop)
+        return np.concatenate(_equally_long(contexts))
+
+    def _text_core(self, call: Call) -> Any:
+        """The engine's text encoder, with adapters as strong as the call has them."""
+        adapters = getattr(self.unet, "_adapters", None)
+        return self.text_encoder._core if adapters is None else adapters.at(adapter_scale(call._cross_attention_kwargs))[1]
 
     def encode_prompt(
         self,
@@ -94,24 +119,54 @@ class StableDiffusionBase(DiffusionPipeline):
         clip_skip: int | None = None,
     ) -> tuple[Any, Any]:
         """Embeddings of the prompts and of the negative prompts, [n * num_images_per_prompt, 77, c] each; None for the latter without guidance."""
-        positive, negative = self._embed(Call(), prompt, num_images_per_prompt, do_classifier_free_guidance, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
+        positive, negative = self._embed(Call(_cross_attention_kwargs=None if lora_scale is None else {"scale": lora_scale}), prompt, num_images_per_prompt, do_classifier_free_guidance, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
         return public(positive), None if negative is None else public(negative)
 
     def _embed(self, call: Call, prompt: Any, repeats: int, guided: bool, negative_prompt: Any, prompt_embeds: Any, negative_prompt_embeds: Any, clip_skip: int | None) -> tuple[np.ndarray, np.ndarray | None]:
         batch = self._batch_size(prompt, prompt_embeds)
         if prompt_embeds is None:
-            positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call.stop)
+            positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call)
         else:
             positive = to_numpy(prompt_embeds)
+        self._check_embeds("prompt_embeds", positive)
         if not guided:
             return np.repeat(positive, repeats, axis=0), None
         if negative_prompt_embeds is None:
-            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", None, call.stop)
+            skip = None if self.prompt_syntax == "plain" else clip_skip  # diffusers leaves the negative prompt whole
+            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", skip, call)
         else:
             negative = to_numpy(negative_prompt_embeds)
+            self._check_embeds("negative_prompt_embeds", negative)
+            if len(negative) != len(positive):
+                raise ValueError(f"`negative_prompt_embeds` are {len(negative)} for {len(positive)} prompts")
+        if self.prompt_syntax != "plain":
+            positive, negative = _equally_long([positive, negative])
         return np.repeat(positive, repeats, axis=0), np.repeat(negative, repeats, axis=0)
 
+    def _check_embeds(self, name: str, embeds: np.ndarray) -> None:
+        width = self.unet.config.cross_attention_dim
+        if embeds.ndim != 3 or embeds.shape[2] != width:
+            raise ValueError(f"`{name}` have shape {embeds.shape}, expected (n, tokens, {width}) for this UNet")
+
     # The loop
+
+    def preview(self, method: str = "linear") -> list[Any]:
+        """What each picture of the running call looks like so far, as PIL pictures, for a callback to show: the clean latents that the last step spoke of.
+
+        method: "linear", a colour for each latent by the map that fits the model's decoder best: rough, and hardly any work; "vae", as the final
+        pictures, at their price. Raises RuntimeError outside of a callback and ValueError for another method.
+        """
+        if method not in ("linear", "vae"):
+            raise ValueError(f"method is {method!r}; there are 'linear' and 'vae'")
+        call = self._calls.current
+        if call.clean is None:
+            raise RuntimeError("preview() shows the call that runs in this thread, from its callback_on_step_end; there is none")
+        if method == "linear":
+            return [Image.fromarray(picture) for picture in self.vae._core.preview(call.clean(), call.stop)]
+        return image_processor.postprocess(self._decode(call, call.clean()), "pil")
+
+    def _decode(self, call: Call, latents: np.ndarray) -> np.ndarray:
+        return self.vae.decode(latents / np.float32(self.vae.config.scaling_factor), return_dict=False, stop=call.stop)[0]
 
     def _denoise(
         self,
@@ -135,6 +190,8 @@ class StableDiffusionBase(DiffusionPipeline):
         positive, negative = embeds
         names = {"latents": latents, "prompt_embeds": positive if negative is None else np.concatenate([negative, positive]), "negative_prompt_embeds": negative, **(more_input or {})}
         call._num_timesteps = len(times) - first
+        if call.control is not None:
+            names[call.control.name] = call.control.begin(first, len(times), negative is not None)
         warm_up = call._num_timesteps - steps * scheduler.order
         with self.progress_bar(total=steps) as bar:
             for i, place in enumerate(range(first, len(times))):
@@ -145,7 +202,7 @@ class StableDiffusionBase(DiffusionPipeline):
                     latents = after_step(latents, place, names)
                 names["latents"] = latents
                 callbacks.step_end(self, i, times[place], names)
-                latents = names["latents"]
+                latents, call.clean = names["latents"], None
                 if i == call._num_timesteps - 1 or (i + 1 > warm_up and (i + 1) % scheduler.order == 0):
                     bar.update()
                     callbacks.old_style(i, scheduler.order, times[place], latents)
@@ -155,12 +212,16 @@ class StableDiffusionBase(DiffusionPipeline):
         latents, guided = names["latents"], call._guidance_scale > 1
         x = call.scheduler._core.scale_model_input(latents, place)
         x = np.concatenate([x, x]) if guided else x
+        residuals = {} if call.control is None else call.control.residuals(x, place, names, guided, call)
         if more:
             x = np.concatenate([x, *(names[k][: len(x)] for k in more)], axis=1)
-        output = self.unet.forward(x, call.scheduler._core.timesteps[place], names["prompt_embeds"], stop=call.stop, return_dict=False)[0]
+        time, context, attention = call.scheduler._core.timesteps[place], names["prompt_embeds"], call._cross_attention_kwargs
+        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, **residuals, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
+        before = latents
         latents = call.scheduler.advance(output, place, latents, generator, eta)
+        call.clean = lambda: call.scheduler._core.predicted_clean(output, place, before)
         if not np.isfinite(latents).all():
             raise FloatingPointError(f"the latents hold NaN or infinity after timestep {call.scheduler._core.timesteps[place]:g}: the weights are damaged, or a smaller guidance_scale or another scheduler may help")
         return latents
@@ -172,8 +233,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if output_type == "latent":
             images = public(latents)
         else:
-            pixels = self.vae.decode(latents / np.float32(self.vae.config.scaling_factor), return_dict=False, stop=call.stop)[0]
-            images = image_processor.postprocess(pixels, output_type)
+            images = image_processor.postprocess(self._decode(call, latents), output_type)
         if overlay is not None:
             images = [overlay(image) for image in images]
         if not return_dict:
@@ -191,28 +251,39 @@ class Callbacks:
         self.tensor_inputs = list(getattr(on_step_end, "tensor_inputs", tensor_inputs) or [])  # PipelineCallback names its own
         self._old = kwargs.pop("callback", None)
         self.steps = kwargs.pop("callback_steps", None)
-        if kwargs:
-            raise TypeError(f"unexpected keyword arguments: {', '.join(kwargs)}")
+        for name in kwargs:  # as in diffusers, where it is not even said
+            say_once(f"{name}= is not an argument of this call, and is left unused")
         if self._old is not None:
             say_once("`callback` is the old way: consider `callback_on_step_end`")
 
     def step_end(self, pipe: Any, step: int, timestep: Any, names: dict[str, Any]) -> None:
         if self._on_step_end is None:
             return
-        given = {k: None if names[k] is None else public(names[k]) for k in self.tensor_inputs}
+        given = {k: _each(public, names[k]) for k in self.tensor_inputs}
         returned = self._on_step_end(pipe, step, _public_time(timestep), given)
         for key, value in (returned or {}).items():
             if key in names and value is not None:
-                names[key] = to_numpy(value)
+                names[key] = _each(to_numpy, value)
 
     def old_style(self, step: int, order: int, timestep: Any, latents: np.ndarray) -> None:
         if self._old is not None and step % (self.steps or 1) == 0:
             self._old(step // order, _public_time(timestep), public(latents))
 
 
+def _each(change: Callable[[Any], Any], value: Any) -> Any:
+    """Several ControlNets have a list of pictures."""
+    return None if value is None else [change(v) for v in value] if isinstance(value, list) else change(value)
+
+
 def _public_time(t: Any) -> Any:
     torch = torch_if_used()
     return t if torch is None else torch.tensor(t)
+
+
+def _equally_long(contexts: list[np.ndarray]) -> list[np.ndarray]:
+    """[n, tokens, c] each, repeated along the tokens up to one length: attention to something twice is attention to it once."""
+    tokens = math.lcm(*(context.shape[1] for context in contexts))
+    return [np.tile(context, (1, tokens // context.shape[1], 1)) for context in contexts]
 
 
 def _negatives(prompt: Any, negative: Any, batch: int) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .call import Call
+from .control import NOT_LED
 from .stable_diffusion import Callbacks, StableDiffusionBase, start
 
 
@@ -56,17 +57,18 @@ class StableDiffusionPipeline(StableDiffusionBase):
         Returns an output with `.images`, or a tuple where `return_dict` is False. Raises ValueError or TypeError for arguments that do not fit,
         MemoryError before taking memory that is not there, KeyboardInterrupt within a step; the pipeline is as it was after any of them.
         """
+        led = kwargs.pop("_led", NOT_LED)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         if not height or not width:
             side = self.unet.config.sample_size
             height, width = (s * self.vae_scale_factor for s in ((side, side) if isinstance(side, int) else side))
         self._check_size(height, width)
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds, cross_attention_kwargs=cross_attention_kwargs)  # fmt: skip
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
-        repeats = num_images_per_prompt or 1
+        repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
         generator = self._check_generators(generator, batch)
-        call = Call(_guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, scheduler=self._scheduler.copy())
+        call = Call(_guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
         self._check_fits(call, height, width, batch)
         call.scheduler.set_timesteps(num_inference_steps)
 

@@ -1,0 +1,102 @@
+// Calls of the public UNet and ControlNet.
+#include <cstring>
+
+#include "pipelines/component_models.h"
+#include "pipelines/component_tensors.h"
+
+namespace impasto {
+namespace {
+
+/// Whether the second half of a batch is the first once more, as it is under guidance.
+bool repeats(const TensorRef& t) {
+  const std::size_t half = count(t.shape) / 2;
+  return t.shape[0] % 2 == 0 && std::memcmp(t.values, t.values + half, half * sizeof(float)) == 0;
+}
+
+void require_context(const UNetConfig& c, const TensorRef& context, std::int64_t n) {
+  require_shape("encoder_hidden_states", context, {n, 0, c.context_channels},
+                concat("[", n, ", tokens, ", c.context_channels, "], ", n, " being the number of images in sample"));
+}
+
+template <typename Network>
+std::shared_ptr<const UNet::Conditioning> conditioning(Remembered<UNet::Conditioning>& texts, const Network& net, Backend& backend,
+                                                       const TensorRef& context) {
+  return texts.get(context, [&] { return net.condition(Tensor::from_host(backend, Shape(context.shape), context.values)); });
+}
+
+/// What the UNet's way down leaves for a sample [n, c, h, w], and last what its middle does.
+std::vector<std::vector<std::int64_t>> residual_shapes(const UNetConfig& c, std::int64_t n, std::int64_t h, std::int64_t w) {
+  std::vector<std::vector<std::int64_t>> shapes{{n, c.levels[0].channels, h, w}};
+  for (std::size_t i = 0; i < c.levels.size(); ++i) {
+    const std::int64_t channels = c.levels[i].channels;
+    shapes.insert(shapes.end(), static_cast<std::size_t>(c.levels[i].resnets), {n, channels, h, w});
+    if (i + 1 == c.levels.size()) break;
+    h = (h + 1) / 2, w = (w + 1) / 2;
+    shapes.push_back({n, channels, h, w});
+  }
+  shapes.push_back({n, c.levels.back().channels, h, w});
+  return shapes;
+}
+
+UNet::Control control_of(Backend& backend, const UNetConfig& c, const UNetResiduals& residuals, const TensorRef& sample) {
+  const std::int64_t n = sample.shape[0];
+  const auto shapes = residual_shapes(c, n, sample.shape[2], sample.shape[3]);
+  if (residuals.down.size() + 1 != shapes.size())
+    fail(ErrorKind::invalid_argument, "there are ", residuals.down.size(), " residuals for the way down, this UNet takes ", shapes.size() - 1);
+  const auto taken = [&](const std::string& name, const TensorRef& t, const std::vector<std::int64_t>& shape) {
+    require_shape(name, t, shape, written(shape));
+    return images(backend, t, 0, n);
+  };
+  UNet::Control control;
+  for (std::size_t i = 0; i < residuals.down.size(); ++i)
+    control.skips.push_back(taken(concat("residual ", i, " of the way down"), residuals.down[i], shapes[i]));
+  control.mid = taken("the middle's residual", residuals.mid, shapes.back());
+  return control;
+}
+
+}  // namespace
+
+HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const UNetResiduals& residuals,
+                              const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    const UNetConfig& c = impl_->net->config();
+    require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]"));
+    const std::int64_t n = sample.shape[0];
+    require_context(c, context, n);
+    UNet::Control control;
+    if (!residuals.down.empty()) control = control_of(impl_->backend, c, residuals, sample);
+    const auto text = conditioning(impl_->texts, *impl_->net, impl_->backend, context);
+    const Tensor x = images(impl_->backend, sample, 0, repeats(sample) ? n / 2 : n);
+    return to_nchw(impl_->net->forward(x, timestep, *text, {.control = control.mid ? &control : nullptr}));
+  });
+}
+
+HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const ShouldStop& should_stop) const {
+  return forward(sample, timestep, context, UNetResiduals{}, should_stop);
+}
+
+ControlNetOutput ControlNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const TensorRef& picture, float scale,
+                                          const ShouldStop& should_stop) const {
+  return running(should_stop, [&] {
+    const ControlNet& net = *impl_->net;
+    const UNetConfig& c = net.config().unet;
+    require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]"));
+    const std::int64_t n = sample.shape[0], h = sample.shape[2], w = sample.shape[3];
+    require_context(c, context, n);
+    const std::int64_t pictures = !picture.shape.empty() && picture.shape[0] == 1 ? 1 : n;
+    require_shape("controlnet_cond", picture, {pictures, net.config().conditioning_channels, 8 * h, 8 * w},
+                  concat("[1 or ", n, ", ", net.config().conditioning_channels, ", ", 8 * h, ", ", 8 * w, "] for this sample"));
+    const auto text = conditioning(impl_->texts, net, impl_->backend, context);
+    const bool half = repeats(sample) && (pictures == 1 || repeats(picture));
+    TensorRef seen = picture;
+    seen.shape[0] = half && pictures > 1 ? pictures / 2 : pictures;
+    const auto hint = impl_->pictures.get(seen, [&] { return net.embed(images(impl_->backend, seen, 0, seen.shape[0])); });
+    const UNet::Control control = net.forward(images(impl_->backend, sample, 0, half ? n / 2 : n), timestep, *text, *hint, scale);
+    ControlNetOutput out;
+    for (const Tensor& skip : control.skips) out.down.push_back(to_nchw(skip));
+    out.mid = to_nchw(control.mid);
+    return out;
+  });
+}
+
+}  // namespace impasto
