@@ -15,6 +15,7 @@ using nn::ResnetBlock;
 namespace {
 
 constexpr float kNormEps = 1e-6f;
+constexpr float kNoVariance = -30;  // its logarithm
 /// The encoder pads only below and to the right before it halves a side.
 constexpr ConvGeometry kDownsampleConv{.stride = 2, .pad_begin = 0, .pad_end = 1};
 
@@ -114,17 +115,24 @@ struct VaeEncoder::Layers {
   }
 };
 
-VaeDecoder::VaeDecoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
-    : weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
+VaeDecoder::VaeDecoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend) : weights_(std::move(weights)) {
+  const WeightScope root(*weights_, backend);
+  if (c.tiny) tiny_ = std::make_unique<const TinyDecoder>(root, *c.tiny);
+  if (!c.tiny) layers_ = std::make_unique<const Layers>(root, c);
+}
 VaeDecoder::~VaeDecoder() = default;
 VaeDecoder::VaeDecoder(VaeDecoder&&) noexcept = default;
 
-VaeEncoder::VaeEncoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
-    : weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
+VaeEncoder::VaeEncoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend) : weights_(std::move(weights)) {
+  const WeightScope root(*weights_, backend);
+  if (c.tiny) tiny_ = std::make_unique<const TinyEncoder>(root, *c.tiny);
+  if (!c.tiny) layers_ = std::make_unique<const Layers>(root, c);
+}
 VaeEncoder::~VaeEncoder() = default;
 VaeEncoder::VaeEncoder(VaeEncoder&&) noexcept = default;
 
 Tensor VaeDecoder::forward(const Tensor& latents) const {
+  if (tiny_) return (*tiny_)(latents);
   const Layers& net = *layers_;
   Tensor h = net.post_quant_conv ? (*net.post_quant_conv)(latents) : latents;  // [n, h, w, 4]
   h = net.mid_block(net.conv_in(h));                                           // [n, h, w, c]
@@ -133,6 +141,10 @@ Tensor VaeDecoder::forward(const Tensor& latents) const {
 }
 
 Tensor VaeEncoder::forward(const Tensor& image) const {
+  if (tiny_) {
+    const Tensor latents = (*tiny_)(image);  // [n, h, w, 4]
+    return ops::concat_columns(latents, ops::clamp(latents, kNoVariance, kNoVariance));
+  }
   const Layers& net = *layers_;
   Tensor h = net.conv_in(image);                            // [n, H, W, c0]
   for (const Level& level : net.down_blocks) h = level(h);  // [n, H/8, W/8, c]
@@ -141,7 +153,22 @@ Tensor VaeEncoder::forward(const Tensor& image) const {
   return net.quant_conv ? (*net.quant_conv)(h) : h;
 }
 
+namespace {
+
+VaeConfig parse_tiny(const JsonObject& c) {
+  VaeConfig out;
+  out.tiny = TinyVaeConfig::parse(c);
+  out.latent_channels = out.tiny->latent_channels;
+  out.channels.assign(out.tiny->decoder_blocks.size(), out.tiny->channels);
+  out.scaling_factor = c.number("scaling_factor", 1);
+  if (!(out.scaling_factor > 0)) fail(ErrorKind::bad_file, c.where(), ": \"scaling_factor\" must be above 0");
+  return out;
+}
+
+}  // namespace
+
 VaeConfig VaeConfig::parse(const JsonObject& c) {
+  if (c.text("_class_name", "AutoencoderKL") == "AutoencoderTiny") return parse_tiny(c);
   constexpr std::int64_t kMostChannels = 1 << 16;
   const auto require_all = [&](const char* key, const std::string& only, std::size_t n) {
     const auto types = c.texts(key, std::vector<std::string>(n, only));
