@@ -79,7 +79,7 @@ void Artist::save_previews(const Batch& batch, const StepInfo& info) {
     const std::size_t number = batch.first + i;
     const std::uint64_t seed = *request_.options.seed + (has_one_seed(request_.options) ? 0 : number);
     try {
-      write_png(output_.preview_name(static_cast<int>(number), seed, done), images[i]);
+      write_image(output_.preview_name(static_cast<int>(number), seed, done), images[i], {}, arguments_.encoding);
     } catch (const Error& error) {
       preview_failed_ = true;
       progress_.end();

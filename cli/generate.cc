@@ -46,9 +46,12 @@ Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   if (!options.variation_seed && options.variation_strength > 0) options.variation_seed = random_seed();
   request.pictures = plan_pictures(arguments.prompt, arguments.lora, options);
   options.embeddings = read_embeddings(arguments.prompt, all_text(request.pictures));
-  options.controls = read_controls(arguments.control);
+  options.controls = read_controls(arguments.control, options.controls);
   read_pictures(arguments.from, request.task, options);
-  if (request.task != Task::text_to_image) return request;
+  if (request.task != Task::text_to_image) {
+    if (!arguments.from.settings.empty()) options.hires.reset();  // of the picture that the settings are of
+    return request;
+  }
   if (options.width == 0) options.width = model.width;
   if (options.height == 0) options.height = model.height;
   return request;
@@ -74,7 +77,8 @@ void check_output(const OutputPath& output, const Request& request) {
   // A tenth of the pixels' bytes: no picture worth keeping compresses better. Absurd sizes are for the library to refuse.
   constexpr double kMostBytes = 64e6;
   const int width = std::max(options.width, options.image.width), height = std::max(options.height, options.image.height);
-  output.check(seeds_of(request), static_cast<std::int64_t>(std::clamp(0.3 * width * height, 0.0, kMostBytes)));
+  const double larger = options.hires ? options.hires->scale : 1;
+  output.check(seeds_of(request), static_cast<std::int64_t>(std::clamp(0.3 * width * height * larger * larger, 0.0, kMostBytes)));
 }
 
 /// What the report tells of a batch, behind what it tells of those before.
@@ -89,7 +93,7 @@ void add(TextToImageResult batch, TextToImageResult& all) {
   all.timings.vae_decoder += batch.timings.vae_decoder;
   append(all.timings.steps, batch.timings.steps);
   all.scheduler = batch.scheduler, all.karras_sigmas = batch.karras_sigmas, all.schedule = batch.schedule;
-  all.width = batch.width, all.height = batch.height;
+  all.width = batch.width, all.height = batch.height, all.controlnets = batch.controlnets;
 }
 
 }  // namespace
@@ -114,11 +118,13 @@ int generate(const GenerateArguments& arguments) {
   check_output(output, request);
   if (!output.is_file() && (arguments.grid || arguments.preview.every > 0))
     throw Error(ErrorKind::invalid_argument, "--grid and --preview: they are files beside the pictures, but --output is none");
+  if (arguments.preview.every > 0 && arguments.preview.method == PreviewMethod::tiny && arguments.load.parts.preview_vae.empty())
+    throw Error(ErrorKind::invalid_argument, "--preview every=N,tiny: name the TAESD that makes them by --taesd");
   if (!arguments.quiet) announce(request, model);
 
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());
   Artist artist(arguments, path, request, output, progress);
-  Saver saver(output, request, model, /*tell=*/!arguments.json);
+  Saver saver(output, arguments.encoding, request, model, /*tell=*/!arguments.json);
   TextToImageResult all;
   std::vector<Image> sheet;
   for (const Batch& batch : batches) {

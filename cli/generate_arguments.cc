@@ -19,6 +19,8 @@ constexpr const char* kExamples = R"(Examples:
   impasto generate -m models/sd15 -p "a red fox in snow" -n "blurry" --steps 25 --scheduler dpm++_2m --karras
   impasto generate --prompt-file prompts.txt --wildcards lists --prompt-syntax a1111 --batch-size 4 -o 'picture-%03d.png'
   impasto generate -p "a lighthouse" -s 7 -b 4 -o 'lighthouse-%03d.png'
+  impasto generate -p "a lighthouse" -o lighthouse.jpg --quality 85
+  impasto generate -p "a lighthouse" -W 512 -H 512 --hires-scale 1.5 --hires-upscaler lanczos --hires-denoising-strength 0.5
   impasto generate -i sketch.png --strength 0.6 -p "an oil painting of a castle"
   impasto generate -i photo.jpg --mask mask.png -p "a red hat"
   impasto generate -p "a castle <lora:ink:0.8>" --lora-dir models/lora
@@ -45,6 +47,37 @@ void add_picture(CLI::App& app, GenerateArguments& a) {
   for (auto* option : {width, height, seed, count, size, shared, strength, varied, grid, columns}) option->group("Picture");
 }
 
+HiresUpscaler parse_upscaler(const std::string& name) {
+  for (const HiresUpscaler upscaler : {HiresUpscaler::latent, HiresUpscaler::lanczos})
+    if (name == to_string(upscaler)) return upscaler;
+  throw CLI::ValidationError("--hires-upscaler", "\"" + name + "\" is not one of latent, lanczos");
+}
+
+/// Any of these options asks for it.
+void add_hires(CLI::App& app, TextToImageOptions& p) {
+  const auto hires = [&p]() -> Hires& { return p.hires ? *p.hires : p.hires.emplace(); };
+  const auto number = [&](const char* name, const char* description, auto set) {
+    const auto take = [set, hires, name](const double& value) {
+      if (!(value >= 0 && value < 1e6)) throw CLI::ValidationError(name, "is out of range");
+      set(hires(), value);
+    };
+    return app.add_option_function<double>(name, take, description)->type_name("X");
+  };
+  auto* on = app.add_flag_function(
+      "--hires", [hires](std::int64_t) { hires(); }, "Draw small, enlarge, and draw on from there: A1111's hires fix");
+  auto* scale = number("--hires-scale", "How much larger (default 2)", [](Hires& h, double v) { h.scale = v; });
+  auto* upscaler = app.add_option_function<std::string>(
+      "--hires-upscaler", [hires](const std::string& name) { hires().upscaler = parse_upscaler(name); },
+      "How it is enlarged: latent (soft; needs a strength above about 0.5) or lanczos (default latent)");
+  upscaler->type_name("NAME");
+  auto* steps = number("--hires-steps", "Steps of the second pass (default: as many as of the first)",
+                       [](Hires& h, double v) { h.num_inference_steps = static_cast<int>(v); });
+  auto* strength = number("--hires-denoising-strength", "How far to go from what was enlarged, above 0 to 1 (default 0.7)",
+                          [](Hires& h, double v) { h.strength = v; });
+  steps->type_name("N");
+  for (auto* option : {on, scale, upscaler, steps, strength}) option->group("Hires fix");
+}
+
 /// "every=5" or "every=5,vae". Throws CLI::ValidationError.
 PreviewArguments parse_preview(const std::string& text) {
   constexpr std::string_view kEvery = "every=";
@@ -54,10 +87,11 @@ PreviewArguments parse_preview(const std::string& text) {
   const char* begin = steps.data() + std::min(kEvery.size(), steps.size());
   const char* end = steps.data() + steps.size();
   const auto [stop, error] = std::from_chars(begin, end, preview.every);
-  const bool understood =
-      steps.starts_with(kEvery) && error == std::errc() && stop == end && preview.every >= 1 && (method == "linear" || method == "vae");
-  if (!understood) throw CLI::ValidationError("--preview", "\"" + text + "\" is not understood; write it as every=5 or every=5,vae");
+  const bool understood = steps.starts_with(kEvery) && error == std::errc() && stop == end && preview.every >= 1 &&
+                          (method == "linear" || method == "vae" || method == "tiny");
+  if (!understood) throw CLI::ValidationError("--preview", "\"" + text + "\" is not understood; write it as every=5, every=5,vae or every=5,tiny");
   if (method == "vae") preview.method = PreviewMethod::vae;
+  if (method == "tiny") preview.method = PreviewMethod::tiny;
   return preview;
 }
 
@@ -94,17 +128,22 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
 void add_output(CLI::App& app, GenerateArguments& a) {
   auto* output =
       app.add_option("-o,--output", a.output,
-                     "A file (cat.png), a folder, or a pattern with %03d, {index} or {seed}; several pictures get numbers. A file that is named "
-                     "is overwritten (default: impasto-SEED.png here, never overwriting)");
+                     "A file (cat.png, .jpg or .webp), a folder, or a pattern with %03d, {index} or {seed}; several pictures get numbers. A file "
+                     "that is named is overwritten (default: impasto-SEED.png here, never overwriting)");
   output->type_name("PATH");
+  auto* quality = add_integer(app, "--quality", a.encoding.quality, "Of JPEG and WebP, 1 to 100");
+  quality->check(CLI::Range(1, 100));
+  auto* lossless = app.add_flag("--lossless", a.encoding.lossless, "Write WebP that keeps every pixel");
   const auto take_preview = [&a](const std::string& text) { a.preview = parse_preview(text); };
-  auto* preview = app.add_option_function<std::string>(
-      "--preview", take_preview,
-      "Write what each picture is like after every N-th step, cat-step-05.png: every=N by a quick approximation, every=N,vae by the model's decoder");
+  auto* preview = app.add_option_function<std::string>("--preview", take_preview,
+                                                       "Write what each picture is like after every N-th step, cat-step-05.png: every=N by a quick "
+                                                       "approximation, every=N,vae by the model's decoder, every=N,tiny by --taesd");
   preview->type_name("every=N");
+  auto* taesd = app.add_option("--taesd", a.load.parts.preview_vae, "A TAESD for such previews (as --vae it decodes the pictures themselves)");
+  taesd->type_name("PATH");
   auto* quiet = app.add_flag("-q,--quiet", a.quiet, "No progress and no summary; only warnings, errors and the pictures' names");
   auto* json = app.add_flag("--json", a.json, "One JSON object on standard output at the end: pictures, settings, timings, warnings, or the error");
-  for (auto* option : {output, preview, quiet, json}) option->group("Output");
+  for (auto* option : {output, quality, lossless, preview, taesd, quiet, json}) option->group("Output");
 }
 
 }  // namespace
@@ -113,6 +152,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   CLI::App* command = app.add_subcommand("generate", "Draw pictures from a text, or from a text and a picture.");
   add_prompt_options(*command, arguments.prompt, arguments.picture);
   add_picture(*command, arguments);
+  add_hires(*command, arguments.picture);
   add_picture_options(*command, arguments.from, arguments.picture);
   add_sampling(*command, arguments);
   add_lora_options(*command, arguments.lora);
@@ -130,7 +170,7 @@ bool take_settings_from_picture(GenerateArguments& a) {
   if (found == texts.end()) throw Error(ErrorKind::bad_file, a.from.settings + ": the picture carries no settings");
   const Infotext text = parse_infotext(found->second);
   for (const auto& warning : apply_infotext(text, a.picture)) warn(a.from.settings + ": " + warning);
-  if (!text.value("Denoising strength").empty()) a.from.strength = a.picture.strength;
+  if (!text.value("Denoising strength").empty() && !a.picture.hires) a.from.strength = a.picture.strength;
   if (!a.prompt.text && a.prompt.file.empty()) a.prompt.text = text.prompt;
   return true;
 }

@@ -33,6 +33,7 @@ struct GenerateArguments {
   int grid_columns = 0;
   PreviewArguments preview;
   std::string output;
+  EncodeOptions encoding;
   bool quiet = false, json = false;
 };
 

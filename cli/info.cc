@@ -67,6 +67,7 @@ void print_as_json(const ModelInfo& model, const InfoArguments& size, std::int64
               {"height", model.height},
               {"latent_channels", model.latent_channels},
               {"inpainting", model.inpainting},
+              {"editing", model.editing},
               {"notes", model.notes},
               {"components", components_json(model)},
               {"predicted_peak_memory", {{"width", size.width}, {"height", size.height}, {"num_images", size.num_images}, {"bytes", memory}}}});

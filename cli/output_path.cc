@@ -12,6 +12,7 @@
 
 #include "cli/text.h"
 #include "impasto/error.h"
+#include "impasto/image.h"
 
 namespace impasto::cli {
 namespace fs = std::filesystem;
@@ -77,11 +78,11 @@ bool has_fields(const std::string& text) { return filled(text, 0, 0) != text; }
 
 /// ".png" added where there is no extension.
 std::string with_extension(const std::string& text) {
-  std::string extension = fs::path(text).extension().string();
+  const std::string extension = fs::path(text).extension().string();
   if (extension.empty()) return text + ".png";
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (extension != ".png") {
-    fail(ErrorKind::invalid_argument, "pictures are written as PNG, so \"" + printable(text) + "\" should end in .png, not " + printable(extension));
+  if (!image_format_of(text)) {
+    fail(ErrorKind::invalid_argument,
+         "pictures are written as PNG, JPEG or WebP, so \"" + printable(text) + "\" should end in .png, .jpg or .webp, not " + printable(extension));
   }
   return text;
 }

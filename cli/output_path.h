@@ -13,8 +13,8 @@ namespace impasto::cli {
 ///   a folder that exists, or "x/"  impasto-SEED.png inside it
 ///   a pattern                      %d or %03d and {index} give the picture's number from 1, {seed} its seed: cat-%03d.png
 ///   a name                         cat.png; cat-1.png, cat-2.png, ... when there are several pictures
-/// A file that the user named is overwritten; where only the folder was named, a name that is free is chosen. Pictures are PNG: a name
-/// without an extension gets .png, and another extension is refused. A device or a pipe (/dev/stdout) is taken as it is.
+/// A file that the user named is overwritten; where only the folder was named, a name that is free is chosen. The extension says
+/// the format: .png, .jpg, .jpeg or .webp; a name without one gets .png, and another is refused. A device or a pipe (/dev/stdout) is taken as it is.
 class OutputPath {
  public:
   /// Throws invalid_argument for another extension.

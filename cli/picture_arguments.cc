@@ -56,10 +56,12 @@ void add_picture_options(CLI::App& app, PictureArguments& a, InpaintOptions& o) 
   image->type_name("FILE");
   auto* strength = add_number(app, "--strength,--denoising-strength", a.strength,
                               "How far to go from it, above 0 to 1: the share of the steps that is run (default 0.8; with a mask 1)");
+  auto* keep = add_number(app, "--image-guidance-scale,--img-cfg-scale", o.image_guidance_scale,
+                          "Of models that edit pictures (InstructPix2Pix): how closely to keep to it; they take no --strength");
   auto* settings = app.add_option("--from", a.settings, "Take prompt, seed and all other settings from this picture, where no option says otherwise");
   settings->type_name("FILE");
-  a.need_image = {strength};
-  for (auto* option : {settings, image, strength}) option->group("Starting from a picture");
+  a.need_image = {strength, keep};
+  for (auto* option : {settings, image, strength, keep}) option->group("Starting from a picture");
   add_inpainting(app, a, o);
 }
 

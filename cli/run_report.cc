@@ -66,6 +66,20 @@ Json settings_json(const Request& request, const TextToImageResult& r) {
           {"shared_generator", o.shared_generator}};
 }
 
+Json hires_json(const Hires& h) {
+  return {{"scale", h.scale}, {"upscaler", to_string(h.upscaler)}, {"num_inference_steps", h.num_inference_steps}, {"strength", h.strength}};
+}
+
+Json controls_json(const TextToImageOptions& o, const TextToImageResult& r) {
+  Json all = Json::array();
+  for (std::size_t i = 0; i < std::min(o.controls.size(), r.controlnets.size()); ++i) {
+    const Control& c = o.controls[i];
+    all.push_back(
+        {{"controlnet", r.controlnets[i]}, {"scale", as_typed(c.scale)}, {"start", c.start}, {"stop", c.stop}, {"guess_mode", c.guess_mode}});
+  }
+  return all;
+}
+
 Json picture_json(const Request& request) {
   const InpaintOptions& o = request.options;
   Json settings = {{"image", request.image}, {"strength", o.strength}};
@@ -94,6 +108,12 @@ Json times_json(const Timings& stages, const RunTimes& run) {
           {"total", rounded(run.total)}};
 }
 
+std::string as_text(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
 /// "512 x 512", or what of it the user said about a picture whose size is kept else: "512 wide".
 std::string size_text(int width, int height) {
   if (width == 0) return std::to_string(height) + " high";
@@ -106,9 +126,7 @@ std::string origin_text(const Request& request) {
   if (request.task == Task::text_to_image) return "";
   std::string text = ", from " + request.image + " (" + size_text(o.image.width, o.image.height) + ")";
   if (!request.mask.empty()) text += " where " + request.mask + " is " + (o.invert_mask ? "black" : "white");
-  std::ostringstream strength;
-  strength << ", strength " << o.strength;
-  return text + strength.str();
+  return text + ", strength " + as_text(o.strength);
 }
 
 }  // namespace
@@ -120,10 +138,11 @@ void announce(const Request& request, const ModelInfo& model) {
   const std::string count = pictures == 1 ? "" : std::to_string(pictures) + " pictures";
   const std::string varied = o.variation_strength > 0 ? ", varied by seed " + std::to_string(*o.variation_seed) : "";
   const std::string size = o.width == 0 && o.height == 0 ? "" : size_text(o.width, o.height);
+  const std::string enlarged = o.hires ? ", then " + as_text(o.hires->scale) + " times as large (" + to_string(o.hires->upscaler) + ")" : "";
   const std::string what = count + (count.empty() || size.empty() ? "" : " of ") + size;
-  std::fprintf(stderr, "%s: %s%s%s%s%s, %d steps, guidance %g, seed %llu%s\n", printable(model_name(model.path)).c_str(),
+  std::fprintf(stderr, "%s: %s%s%s%s%s%s, %d steps, guidance %g, seed %llu%s\n", printable(model_name(model.path)).c_str(),
                printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), printable(schedule).c_str(), what.empty() ? "" : ", ",
-               what.c_str(), printable(origin_text(request)).c_str(), o.num_inference_steps, static_cast<double>(o.guidance_scale),
+               what.c_str(), printable(origin_text(request)).c_str(), enlarged.c_str(), o.num_inference_steps, static_cast<double>(o.guidance_scale),
                static_cast<unsigned long long>(*o.seed), varied.c_str());
 }
 
@@ -136,6 +155,8 @@ void summarize(const Timings& stages, const RunTimes& run) {
 Json report_json(const WrittenFiles& files, const Request& request, const TextToImageResult& result, const ModelInfo& model, const RunTimes& run) {
   Json settings = settings_json(request, result);
   if (request.task != Task::text_to_image) settings.update(picture_json(request));
+  if (request.options.hires) settings["hires"] = hires_json(*request.options.hires);
+  if (!request.options.controls.empty()) settings["controls"] = controls_json(request.options, result);
   Json images = Json::array();
   for (std::size_t i = 0; i < files.names.size(); ++i) {
     images.push_back({{"path", files.names[i]}, {"seed", result.seeds.at(i)}});

@@ -13,10 +13,10 @@
 namespace impasto::cli {
 namespace {
 
-/// Writes a picture, and where that fails puts it into the folder for temporary files: minutes of work should not be lost to a full disk.
-void write(const std::string& path, const Image& image, const std::string& text, std::uint64_t seed) {
+/// Writes a picture, and where that fails puts it as PNG into the folder for temporary files: minutes of work should not be lost to a full disk.
+void write(const std::string& path, const Image& image, const std::string& text, std::uint64_t seed, const EncodeOptions& encoding) {
   try {
-    write_png(path, image, {{"parameters", text}});
+    write_image(path, image, {{"parameters", text}}, encoding);
   } catch (const Error& error) {
     std::error_code no_folder;
     const std::string rescue = free_name(std::filesystem::temp_directory_path(no_folder).string(), seed);
@@ -50,7 +50,7 @@ void Saver::save(const Batch& batch, const TextToImageResult& result) {
     const std::uint64_t seed = result.seeds.at(i);
     const std::string name = output_.name(static_cast<int>(number), seed);
     try {
-      write(name, result.images[i], text_of(request_, request_.pictures[number], result, model_, static_cast<int>(i)), seed);
+      write(name, result.images[i], text_of(request_, request_.pictures[number], result, model_, static_cast<int>(i)), seed, encoding_);
       names_.push_back(name);
       if (tell_) print_line(::isatty(STDOUT_FILENO) == 1 ? printable(name) : name);
     } catch (const Error& error) {
@@ -64,7 +64,7 @@ void Saver::save(const Batch& batch, const TextToImageResult& result) {
 void Saver::save_sheet(const Image& sheet, const TextToImageResult& all) {
   const HoldInterrupts hold;
   sheet_name_ = output_.sheet_name(all.seeds.front());
-  write(sheet_name_, sheet, text_of(request_, request_.pictures.front(), all, model_, 0), all.seeds.front());
+  write(sheet_name_, sheet, text_of(request_, request_.pictures.front(), all, model_, 0), all.seeds.front(), encoding_);
   if (tell_) print_line(::isatty(STDOUT_FILENO) == 1 ? printable(sheet_name_) : sheet_name_);
 }
 

@@ -14,8 +14,8 @@ namespace impasto::cli {
 class Saver {
  public:
   /// `tell` prints each name. The arguments must outlive it.
-  Saver(const OutputPath& output, const Request& request, const ModelInfo& model, bool tell)
-      : output_(output), request_(request), model_(model), tell_(tell) {}
+  Saver(const OutputPath& output, const EncodeOptions& encoding, const Request& request, const ModelInfo& model, bool tell)
+      : output_(output), encoding_(encoding), request_(request), model_(model), tell_(tell) {}
 
   /// Saves all pictures of a batch that can be saved; the first failure is thrown afterwards.
   void save(const Batch& batch, const TextToImageResult& result);
@@ -26,6 +26,7 @@ class Saver {
 
  private:
   const OutputPath& output_;
+  const EncodeOptions& encoding_;
   const Request& request_;
   const ModelInfo& model_;
   const bool tell_;

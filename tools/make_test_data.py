@@ -2,7 +2,7 @@
 """Makes tests/data again: three small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
 Usage: tools/make_test_data.py [OUT] [--only GROUP]       (default: tests/data, everything; or a group, made anew beside the others)
-Needs: torch, diffusers, transformers, peft, tomesd, safetensors, scipy, torchsde, gguf and Pillow. The tests need none of them: what this writes is committed.
+Needs: torch, diffusers, transformers, peft, tomesd, safetensors, scipy, torchsde, gguf, piexif and Pillow. The tests need none of them: what this writes is committed.
 
 The same versions on the same kind of machine write the same bytes; others move results by roundings, within the tolerances that the
 manifest carries. docs/testing.md describes the format.
@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, gguf_files, images, networks, pipelines, prompt_syntaxes, schedulers, single_files, torch_files
+from test_data import adapters, checkpoints, gguf_files, images, more_tasks, networks, pipelines, prompt_syntaxes, schedulers, single_files, torch_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "prompts", "token_merging"])
+    parser.add_argument("--only", choices=["adapters", "prompts", "tasks", "token_merging"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -41,6 +41,8 @@ def main():
             adapters.add(store, models, out / "adapters")
         elif arguments.only == "token_merging":
             networks.add_token_merging(store, models)
+        elif arguments.only == "tasks":
+            add_tasks(store, models, out)
         else:
             prompt_syntaxes.add_prompts(store, models)
             prompt_syntaxes.add_embeddings(store, models, out / "embeddings")
@@ -55,6 +57,7 @@ def main():
     gguf_files.make(out / "gguf")
     store = Store(golden)
     images.add_files(store, pictures)
+    images.make_infotexts(out / "infotexts")
     images.add_processing(store)
     networks.add_tokenizer(store, models)
     networks.add_noise(store)
@@ -71,9 +74,19 @@ def main():
     prompt_syntaxes.add_prompts(store, models)
     prompt_syntaxes.add_embeddings(store, models, out / "embeddings")
     adapters.add(store, models, out / "adapters")
+    add_tasks(store, models, out)
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")
+
+
+def add_tasks(store, models, out):
+    more_tasks.add_hires(store, models)
+    more_tasks.add_guess_mode(store, models, out / "adapters")
+    more_tasks.make_controlnet_names(out / "adapters", out / "single_files")
+    more_tasks.add_tiny_vae(store, out / "tiny_vae")
+    more_tasks.add_edit(store, models, out / "edit_unet")
+    more_tasks.add_control_inpaint(store, models, out / "adapters")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -38,16 +39,32 @@ IMPASTO_API Image resize(const Image& image, int width, int height, ResizeFilter
 /// picture, columns below 0, and a sheet with a side beyond 65536.
 IMPASTO_API Image contact_sheet(const std::vector<Image>& images, int columns = 0);
 
-/// Keyword and value of a PNG text chunk: tEXt when the value is Latin-1, iTXt when it needs UTF-8.
+/// Keyword and value of a text in a picture. In a PNG any of them: tEXt when the value is Latin-1, iTXt when it needs UTF-8. JPEG and WebP hold
+/// "parameters" alone, as EXIF user comment in UTF-16, which is where A1111 writes it.
 using TextChunk = std::pair<std::string, std::string>;
 
-/// The file's bytes. Values are UTF-8. Throws invalid_argument when pixels.size() does not match the sides, a keyword is not 1..79
-/// Latin-1 bytes, or a value is not UTF-8 or holds a NUL.
+enum class ImageFormat { png, jpeg, webp };
+/// By a path's extension, whatever its case: .png, .jpg, .jpeg, .webp; nothing for others.
+IMPASTO_API std::optional<ImageFormat> image_format_of(const std::string& path);
+
+struct EncodeOptions {
+  /// 1..100, of JPEG and WebP. JPEG's colours have half the picture's resolution below 90. Of a lossless WebP: how hard it tries to be small.
+  int quality = 90;
+  bool lossless = false;  ///< WebP keeps every pixel as it is
+};
+
+/// The file's bytes. Values are UTF-8. Throws invalid_argument when pixels.size() does not match the sides or these are longer than the format's
+/// longest (PNG 1,000,000, JPEG 65,500, WebP 16,383), a keyword is not 1..79 Latin-1 bytes or not one that the format holds, a value is not UTF-8,
+/// holds a NUL or is too long for a JPEG (about 32,700 UTF-16 units), or quality is out of range.
+IMPASTO_API std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, const std::vector<TextChunk>& text = {},
+                                                   const EncodeOptions& options = {});
 IMPASTO_API std::vector<std::uint8_t> encode_png(const Image& image, const std::vector<TextChunk>& text = {});
 
-/// Writes `encode_png` to a temporary file in the folder of `path`, syncs it and renames it: `path` holds either the whole new picture
-/// or what it held before. A device or a pipe is written to directly. Throws io naming the path and the reason (missing folder, disk
-/// full, permission).
+/// Writes `encode_image`, in the format that image_format_of() finds, or PNG for a path without an extension, to a temporary file in the folder of
+/// `path`, syncs it and renames it: `path` holds either the whole new picture or what it held before. A device or a pipe is written to directly.
+/// Throws io naming the path and the reason (missing folder, disk full, permission), invalid_argument for another extension.
+IMPASTO_API void write_image(const std::string& path, const Image& image, const std::vector<TextChunk>& text = {}, const EncodeOptions& options = {});
+/// The same as a PNG, whatever the path is called.
 IMPASTO_API void write_png(const std::string& path, const Image& image, const std::vector<TextChunk>& text = {});
 
 }  // namespace impasto

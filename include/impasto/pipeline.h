@@ -24,7 +24,8 @@ struct HostTensor {
 
 /// Where the parts of a model come from that its file does not hold, or that are to be others. Empty: as the model has them.
 struct ModelParts {
-  /// A file of weights, or a folder with config.json and weights (or a whole model in the diffusers layout): the VAE or the text encoder of it.
+  /// A file of weights, or a folder with config.json and weights (or a whole model in the diffusers layout): the VAE or the text encoder of it. The
+  /// VAE may be a TAESD (class AutoencoderTiny; taesd_decoder.safetensors), which decodes quickly and roughly.
   std::string vae = {};
   std::string text_encoder = {};
   /// A folder with vocab.json and merges.txt. A single file's is else looked for in `config`, in the folder beside the file that has its name
@@ -33,6 +34,8 @@ struct ModelParts {
   /// A folder in the diffusers layout whose configs describe a single file; its weights are not looked at. Else the file's own metadata
   /// count, then the folder beside the file that has its name without the ending, then what its tensors' shapes tell.
   std::string config = {};
+  /// A TAESD for PreviewMethod::tiny, as `vae`.
+  std::string preview_vae = {};
   /// What the UNet predicts: "epsilon", "v_prediction" or "sample". For single files that do not say it; wins over every config.
   std::string prediction_type = {};
 };
@@ -62,6 +65,7 @@ struct LoadOptions {
 enum class PreviewMethod {
   linear,  ///< a colour for each latent, by the affine map that fits the model's own decoder best, enlarged: rough, and hardly any work
   vae,     ///< the model's decoder: as the final pictures, at their price
+  tiny,    ///< the TAESD of ModelParts::preview_vae: nearly as the final pictures, for a fraction of the price
 };
 
 /// What a hook sees after a step.
@@ -93,6 +97,25 @@ struct Control {
   float scale = 1.f;  ///< controlnet_conditioning_scale: what the network adds is multiplied by it
   double start = 0;   ///< control_guidance_start and _end: from this share of the steps on, up to that one
   double stop = 1;
+  /// diffusers' guess_mode: the network sees and leads the prompt's side of guidance alone, its outermost layers by a tenth as much as its middle, so
+  /// that it counts for more than the prompt (A1111: "ControlNet is more important").
+  bool guess_mode = false;
+};
+
+/// How what was drawn first is enlarged.
+enum class HiresUpscaler {
+  latent,   ///< its latents, linearly: blurred, so that a strength above about 0.5 is needed
+  lanczos,  ///< the picture, by Lanczos' filter; it is encoded again
+};
+IMPASTO_API const char* to_string(HiresUpscaler upscaler);  ///< "latent", "lanczos"
+
+/// A second pass over an enlarged picture, so that its composition is that of the model's own size: A1111's hires fix.
+struct Hires {
+  double scale = 2;  ///< 1..8; the sides are rounded down to the grid of latents
+  HiresUpscaler upscaler = HiresUpscaler::latent;
+  /// That are run in the second pass; 0: as many as in the first. As in A1111, and unlike in ImageToImageOptions, strength takes none of them away.
+  int num_inference_steps = 0;
+  double strength = 0.7;  ///< above 0 and up to 1: "Denoising strength", how far to go from the enlarged picture
 };
 
 /// One call's settings; names and defaults are diffusers'.
@@ -150,12 +173,14 @@ struct TextToImageOptions {
   std::optional<bool> use_karras_sigmas;  ///< true is schedule "karras", false at least not that (Karras et al., 2022); `schedule` wins
   /// One for each ControlNet of the pipeline, in the order of Pipeline::with_controlnets.
   std::vector<Control> controls = {};
+  /// Text to picture only. `height` and `width` are those of the first pass. The second draws its noise from the same seeds anew.
+  std::optional<Hires> hires = {};
   /// First latents instead of seeded noise, [num_images, channels, height / 8, width / 8], standard normal.
-  std::optional<HostTensor> latents;
+  std::optional<HostTensor> latents = {};
 
   // What does not.
   /// Called after each step on the calling thread. Returning `cancel` ends the call with Error{cancelled}.
-  std::function<StepAction(const StepInfo&)> on_step;
+  std::function<StepAction(const StepInfo&)> on_step = {};
   /// Asked on the calling thread between the operations of the networks, many times a step: must be quick. True ends the call with
   /// Error{cancelled} wherever it is, the text encoder and the decoder included. Empty: only on_step can cancel.
   std::function<bool()> should_stop = {};
@@ -170,6 +195,9 @@ struct ImageToImageOptions : TextToImageOptions {
   /// How far to go from the picture, above 0 and up to 1: the share of num_inference_steps that is run, int(num_inference_steps * strength).
   /// At 1 hardly anything of it is left.
   double strength = 0.8;
+  /// Of models that edit pictures (InstructPix2Pix, Brooks et al., 2023), which see the picture beside the latents and begin from noise alone,
+  /// whatever the strength: how closely to keep to the picture, as guidance_scale is to the prompt. Guidance is on when it is 1 or more, too.
+  float image_guidance_scale = 1.5f;
 };
 
 /// What an inpainting looks at while it draws.
@@ -222,7 +250,8 @@ struct TextToImageResult {
   std::string scheduler;                            ///< class name of the scheduler used
   bool karras_sigmas = false;                       ///< whether its noise levels were spread so: asked for, and known to this scheduler
   std::string schedule;                             ///< how they were spread, as TextToImageOptions::schedule; empty: as trained
-  int height = 0, width = 0;                        ///< that was drawn at; an inpainted picture may have another size
+  int height = 0, width = 0;                        ///< that was drawn at, of the first pass; an inpainted picture may have another size
+  std::vector<std::string> controlnets = {};        ///< their paths
   std::vector<std::string> warnings;                ///< for the user: a prompt that was cut, and where
   Timings timings;
 };
@@ -250,6 +279,7 @@ struct ModelInfo {
   int height = 0, width = 0;     ///< the model's own size in pixels
   int latent_channels = 0;
   bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
+  bool editing = false;     ///< its UNet also sees a picture that is to be edited: `Pipeline::image_to_image` is all that it can do
   /// Where what the file does not say was taken from, for people: one sentence each.
   std::vector<std::string> notes;
 };
@@ -303,7 +333,8 @@ class IMPASTO_API Pipeline {
   /// Throws not_found, io, bad_file (for another model: naming what does not fit), invalid_argument, out_of_memory, cancelled.
   Pipeline with_loras(const std::vector<Lora>& loras) const;
 
-  /// This checkpoint led by ControlNets, in place of any that this pipeline has: folders in the diffusers layout (config.json and weights). Options
+  /// This checkpoint led by ControlNets, in place of any that this pipeline has: folders in the diffusers layout (config.json and weights), or single
+  /// files in the original layout or diffusers' names (control_v11p_sd15_canny.pth, .safetensors). Options
   /// must then have as many `controls`. Everything else is shared.
   /// Throws not_found, io, bad_file (for another model: naming what differs), unsupported, out_of_memory, cancelled.
   Pipeline with_controlnets(const std::vector<std::string>& paths) const;

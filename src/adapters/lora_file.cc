@@ -2,8 +2,25 @@
 
 #include "core/fail.h"
 #include "core/quote.h"
+#include "weights/original_writer.h"
 
 namespace impasto {
+namespace {
+
+/// Flattened names of the original repository, each with ours.
+std::map<std::string, std::string, std::less<>> original_modules(const std::vector<std::string>& unet) {
+  constexpr std::string_view kPrefix = "model.diffusion_model.", kWeight = ".weight";
+  std::map<std::string, std::string, std::less<>> modules;
+  for (const OriginalTensor& tensor : original_unet(unet)) {
+    const std::string &original = tensor.name, &ours = tensor.parts.front();
+    if (!original.ends_with(kWeight)) continue;
+    modules.emplace(flattened(std::string_view(original).substr(kPrefix.size(), original.size() - kPrefix.size() - kWeight.size())),
+                    flattened(std::string_view(ours).substr(0, ours.size() - kWeight.size())));
+  }
+  return modules;
+}
+
+}  // namespace
 
 LoraFile LoraFile::open(const std::string& path) {
   LoraFile file;
@@ -24,6 +41,16 @@ LoraFile LoraFile::open(const std::string& path) {
          file.unknown_.empty() ? "" : ", for example " + in_quotes(file.unknown_.front()),
          "; expected names such as \"lora_unet_....lora_down.weight\" or \"unet.....lora_A.weight\"");
   return file;
+}
+
+void LoraFile::rename_original_modules(const std::vector<std::string>& unet) {
+  const auto names = original_modules(unet);
+  for (const auto& [original, ours] : names) {
+    auto module = unet_.extract(original);
+    if (module.empty()) continue;
+    module.key() = ours;
+    if (!unet_.insert(std::move(module)).inserted) fail(ErrorKind::bad_file, path_, ": changes ", ours, " twice, under that name and as ", original);
+  }
 }
 
 }  // namespace impasto

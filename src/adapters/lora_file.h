@@ -29,6 +29,9 @@ class LoraFile {
   const std::map<std::string, LoraModule, std::less<>>& modules(AdaptedNetwork network) const {
     return network == AdaptedNetwork::unet ? unet_ : text_encoder_;
   }
+  /// Puts our names in the place of the original repository's ("input_blocks_1_1_proj_in") in the UNet's modules. `unet`: its tensors under our
+  /// names, which tell how blocks are counted. Throws bad_file when two modules would be one.
+  void rename_original_modules(const std::vector<std::string>& unet);
   /// Tensors whose name means nothing to us.
   const std::vector<std::string>& unknown() const { return unknown_; }
 

@@ -61,12 +61,25 @@ using FieldList = std::vector<std::pair<const char*, std::string>>;
 /// What the other tasks have to say beside the settings of text to picture.
 struct TaskFields {
   FieldList strength, extras;  // A1111 has them in two places
+  std::string image_guidance = {};
 };
 
-TaskFields fields_of(const ImageToImageOptions& options) { return {{{"Denoising strength", number(options.strength)}}, {}}; }
+TaskFields fields_of(const TextToImageOptions& options) {
+  if (!options.hires) return {};
+  const Hires& h = *options.hires;
+  TaskFields fields{{{"Denoising strength", number(h.strength)}}, {{"Hires upscale", number(h.scale)}}};
+  if (h.num_inference_steps > 0) fields.extras.emplace_back("Hires steps", std::to_string(h.num_inference_steps));
+  fields.extras.emplace_back("Hires upscaler", h.upscaler == HiresUpscaler::latent ? "Latent" : "Lanczos");
+  return fields;
+}
+
+TaskFields fields_of(const ImageToImageOptions& options, const ModelInfo& model) {
+  if (model.editing) return {{}, {}, number(options.image_guidance_scale)};
+  return {{{"Denoising strength", number(options.strength)}}, {}};
+}
 
 TaskFields fields_of(const InpaintOptions& options, const ModelInfo& model) {
-  TaskFields fields = fields_of(options);
+  TaskFields fields = fields_of(static_cast<const ImageToImageOptions&>(options), model);
   if (model.inpainting) fields.strength.emplace_back("Conditional mask weight", "1.0");
   if (options.invert_mask) fields.extras.emplace_back("Mask mode", "Inpaint not masked");
   if (options.mask_blur > 0) fields.extras.emplace_back("Mask blur", number(options.mask_blur));
@@ -75,6 +88,21 @@ TaskFields fields_of(const InpaintOptions& options, const ModelInfo& model) {
     fields.extras.emplace_back("Masked area padding", std::to_string(options.inpaint_padding));
   }
   return fields;
+}
+
+/// A file's name without its ending, or a folder's.
+std::string control_net_name(const std::string& path) {
+  const std::filesystem::path name = model_name(path);
+  for (const char* ending : {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".gguf"})
+    if (name.extension() == ending) return name.stem().string();
+  return name.string();
+}
+
+/// As A1111's extension for ControlNet writes it.
+std::string control_text(const Control& control, const std::string& path) {
+  std::string text = "Module: none, Model: " + control_net_name(path) + ", Weight: " + number(control.scale);
+  text += ", Guidance Start: " + number(control.start) + ", Guidance End: " + number(control.stop);
+  return text + ", Control Mode: " + (control.guess_mode ? "ControlNet is more important" : "Balanced");
 }
 
 /// The order is A1111's. The model's hash is left out: A1111 means the SHA-256 of a single file, which a folder does not have.
@@ -86,6 +114,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   fields.add("Sampler", std::string(sampler.name));
   if (const std::string schedule = schedule_of(sampler, result); !schedule.empty()) fields.add("Schedule type", schedule);
   fields.add("CFG scale", number(options.guidance_scale));
+  if (!task.image_guidance.empty()) fields.add("Image CFG scale", task.image_guidance);
   fields.add("Seed", std::to_string(result.seeds[index]));
   fields.add("Size", concat(result.width, 'x', result.height));
   if (const std::string name = model_name(model.path); !name.empty()) fields.add("Model", name);
@@ -105,6 +134,8 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (options.deep_cache_interval != 1) fields.add("Deep cache interval", std::to_string(options.deep_cache_interval));
   if (options.token_merging_ratio != 0) fields.add("Token merging ratio", number(options.token_merging_ratio));
   for (const auto& [key, value] : task.extras) fields.add(key, value);
+  for (std::size_t i = 0; i < std::min(options.controls.size(), result.controlnets.size()); ++i)
+    fields.add(concat("ControlNet ", i).c_str(), control_text(options.controls[i], result.controlnets[i]));
   fields.add("Version", "impasto " + version());
   return fields.text();
 }
@@ -147,11 +178,11 @@ std::string model_name(const std::string& path) {
 }
 
 std::string infotext(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
-  return write(options, result, model, index, {});
+  return write(options, result, model, index, fields_of(options));
 }
 
 std::string infotext(const ImageToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
-  return write(options, result, model, index, fields_of(options));
+  return write(options, result, model, index, fields_of(options, model));
 }
 
 std::string infotext(const InpaintOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {

@@ -5,11 +5,9 @@
 #include <png.h>
 #include <zlib.h>
 
-#include "core/atomic_file.h"
 #include "core/fail.h"
-#include "core/guard.h"
+#include "image/encoders.h"
 #include "image/text_encoding.h"
-#include "impasto/image.h"
 
 namespace impasto {
 namespace {
@@ -74,14 +72,6 @@ bool encode(Sink& sink, const Image& image, png_textp text, int num_text) {
   return true;
 }
 
-void check_image(const Image& image) {
-  const auto count = static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) * 3;
-  if (image.width < 1 || image.height < 1 || image.pixels.size() != count) {
-    fail(ErrorKind::invalid_argument, "PNG: ", image.pixels.size(), " bytes of pixels do not make a picture of ", image.width, " x ", image.height,
-         " (3 bytes each)");
-  }
-}
-
 /// Section 11.3.3.2 of the PNG specification: printable Latin-1 without leading or trailing spaces.
 void check_keyword(const std::string& keyword) {
   bool good = !keyword.empty() && keyword.size() <= 79 && keyword.front() != ' ' && keyword.back() != ' ';
@@ -116,8 +106,10 @@ std::vector<png_text> text_table(const std::vector<TextChunk>& text, std::vector
   return table;
 }
 
-std::vector<std::uint8_t> checked_and_encoded(const Image& image, const std::vector<TextChunk>& text) {
-  check_image(image);
+}  // namespace
+
+std::vector<std::uint8_t> png_bytes(const Image& image, const std::vector<TextChunk>& text) {
+  require_encodable(image, "PNG", PNG_USER_WIDTH_MAX);
   std::vector<std::string> values = encode_values(text);
   std::vector<png_text> table = text_table(text, values);
   Sink sink;
@@ -126,16 +118,6 @@ std::vector<std::uint8_t> checked_and_encoded(const Image& image, const std::vec
     fail(ErrorKind::invalid_argument, "PNG: ", sink.message);
   }
   return std::move(sink.bytes);
-}
-
-}  // namespace
-
-std::vector<std::uint8_t> encode_png(const Image& image, const std::vector<TextChunk>& text) {
-  return guarded([&] { return checked_and_encoded(image, text); });
-}
-
-void write_png(const std::string& path, const Image& image, const std::vector<TextChunk>& text) {
-  guarded([&] { write_file_atomically(path, checked_and_encoded(image, text)); });
 }
 
 }  // namespace impasto

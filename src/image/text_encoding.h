@@ -1,4 +1,4 @@
-// The two encodings of text in a PNG.
+// The encodings of text in pictures: two in a PNG, one in EXIF.
 #pragma once
 
 #include <string>
@@ -17,5 +17,8 @@ std::string to_latin1(std::string_view text);
 
 /// As UTF-8.
 std::string from_latin1(std::string_view text);
+
+/// UTF-16 without a mark of its order, big-endian. REQUIRES: well-formed UTF-8.
+std::string to_utf16be(std::string_view text);
 
 }  // namespace impasto

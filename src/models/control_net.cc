@@ -1,5 +1,7 @@
 #include "models/control_net.h"
 
+#include <cmath>
+
 #include "core/fail.h"
 #include "models/unet_blocks.h"
 
@@ -94,8 +96,8 @@ UNet::Conditioning ControlNet::condition(const Tensor& context) const {
 
 Tensor ControlNet::embed(const Tensor& picture) const { return layers_->conditioning(picture); }
 
-UNet::Control ControlNet::forward(const Tensor& sample, double timestep, const UNet::Conditioning& conditioning, const Tensor& hint,
-                                  float scale) const {
+UNet::Control ControlNet::forward(const Tensor& sample, double timestep, const UNet::Conditioning& conditioning, const Tensor& hint, float scale,
+                                  bool rising) const {
   const Layers& net = *layers_;
   const KeyValue* context = conditioning.data();
   const Tensor silu_time = ops::activate(net.time_embedding(timestep), Activation::silu);
@@ -106,8 +108,10 @@ UNet::Control ControlNet::forward(const Tensor& sample, double timestep, const U
   h = net.mid_block(h, silu_time, context);  // [m, ...]
 
   UNet::Control control;
-  for (std::size_t i = 0; i < skips.size(); ++i)
-    control.skips.push_back(ops::tile_images(ops::combine({{scale, net.controls[i](skips[i])}}), h.dim(0)));
+  for (std::size_t i = 0; i < skips.size(); ++i) {
+    const double share = rising ? std::pow(10, static_cast<double>(i) / static_cast<double>(skips.size()) - 1) : 1;
+    control.skips.push_back(ops::tile_images(ops::combine({{share * static_cast<double>(scale), net.controls[i](skips[i])}}), h.dim(0)));
+  }
   control.mid = ops::combine({{scale, net.mid_control(h)}});
   return control;
 }

@@ -30,8 +30,10 @@ class ControlNet {
   UNet::Conditioning condition(const Tensor& context) const;
   /// What the picture contributes, the same at each step: [1, 8h, 8w, 3] in 0..1 to [1, h, w, c].
   Tensor embed(const Tensor& picture) const;
-  /// sample [n, h, w, 4], as the UNet sees it, for a conditioning of m images, to what is added to the UNet, `scale` times. `hint` is embed()'s.
-  UNet::Control forward(const Tensor& sample, double timestep, const UNet::Conditioning& context, const Tensor& hint, float scale) const;
+  /// sample [n, h, w, 4], as the UNet sees it, for a conditioning of m images, to what is added to the UNet, `scale` times; `rising`: from a tenth
+  /// of it at the first skip to all of it in the middle, in equal ratios. `hint` is embed()'s.
+  UNet::Control forward(const Tensor& sample, double timestep, const UNet::Conditioning& context, const Tensor& hint, float scale,
+                        bool rising = false) const;
 
  private:
   struct Layers;

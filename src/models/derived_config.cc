@@ -116,6 +116,31 @@ JsonObject derived_unet_config(const WeightReader& weights) {
           s.where()};
 }
 
+JsonObject derived_control_net_config(const WeightReader& weights, const JsonObject& unet) {
+  const Shapes s(weights);
+  const auto channels = channels_of(s, "down_blocks.", ".resnets.0.conv1.weight");
+  const std::size_t levels = unet.integers("block_out_channels", {320, 640, 1280, 1280}, 1, 1 << 16).size();
+  if (channels.size() != levels)
+    fail(ErrorKind::bad_file, s.where(), ": made for another model: it has ", channels.size(), " levels, the UNet ", levels);
+  Json down = Json::array(), resnets = Json::array(), hint = {s.dim("controlnet_cond_embedding.conv_in.weight", 0)};
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    down.push_back(s.has(at("down_blocks.", i, ".attentions.0.norm.weight")) ? "CrossAttnDownBlock2D" : "DownBlock2D");
+    resnets.push_back(s.count(at("down_blocks.", i, ".resnets."), ".conv1.weight", kMostLayers));
+  }
+  const int widths = s.count("controlnet_cond_embedding.blocks.", ".weight", 2 * kMostLevels) / 2;
+  for (int i = 0; i < widths; ++i) hint.push_back(s.dim(at("controlnet_cond_embedding.blocks.", static_cast<std::size_t>(2 * i + 1), ".weight"), 0));
+  Json config = unet.value();
+  config.update({{"_class_name", "ControlNetModel"},
+                 {"in_channels", s.dim("conv_in.weight", 1)},
+                 {"conditioning_channels", s.dim("controlnet_cond_embedding.conv_in.weight", 1)},
+                 {"conditioning_embedding_out_channels", hint},
+                 {"block_out_channels", channels},
+                 {"down_block_types", down},
+                 {"layers_per_block", resnets},
+                 {"cross_attention_dim", context_channels(s, channels.size())}});
+  return {std::move(config), s.where()};
+}
+
 JsonObject derived_vae_config(const WeightReader& weights) {
   const Shapes s(weights);
   const auto channels = channels_of(s, "encoder.down_blocks.", ".resnets.0.conv1.weight");

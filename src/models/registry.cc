@@ -9,6 +9,7 @@ const std::vector<ModelEntry>& supported_models() {
       {"text_encoder", "CLIPTextModel", "model"},
       {"unet", "UNet2DConditionModel", "diffusion_pytorch_model"},
       {"vae", "AutoencoderKL", "diffusion_pytorch_model"},
+      {"vae", "AutoencoderTiny", "diffusion_pytorch_model"},
   };
   return models;
 }

@@ -15,6 +15,7 @@ using nn::ResnetBlock;
 namespace {
 
 constexpr float kNormEps = 1e-6f;
+constexpr float kNoVariance = -30;  // its logarithm
 /// The encoder pads only below and to the right before it halves a side.
 constexpr ConvGeometry kDownsampleConv{.stride = 2, .pad_begin = 0, .pad_end = 1};
 
@@ -114,17 +115,24 @@ struct VaeEncoder::Layers {
   }
 };
 
-VaeDecoder::VaeDecoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
-    : weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
+VaeDecoder::VaeDecoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend) : weights_(std::move(weights)) {
+  const WeightScope root(*weights_, backend);
+  if (c.tiny) tiny_ = std::make_unique<const TinyDecoder>(root, *c.tiny);
+  if (!c.tiny) layers_ = std::make_unique<const Layers>(root, c);
+}
 VaeDecoder::~VaeDecoder() = default;
 VaeDecoder::VaeDecoder(VaeDecoder&&) noexcept = default;
 
-VaeEncoder::VaeEncoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
-    : weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
+VaeEncoder::VaeEncoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend) : weights_(std::move(weights)) {
+  const WeightScope root(*weights_, backend);
+  if (c.tiny) tiny_ = std::make_unique<const TinyEncoder>(root, *c.tiny);
+  if (!c.tiny) layers_ = std::make_unique<const Layers>(root, c);
+}
 VaeEncoder::~VaeEncoder() = default;
 VaeEncoder::VaeEncoder(VaeEncoder&&) noexcept = default;
 
 Tensor VaeDecoder::forward(const Tensor& latents) const {
+  if (tiny_) return (*tiny_)(latents);
   const Layers& net = *layers_;
   Tensor h = net.post_quant_conv ? (*net.post_quant_conv)(latents) : latents;  // [n, h, w, 4]
   h = net.mid_block(net.conv_in(h));                                           // [n, h, w, c]
@@ -133,6 +141,10 @@ Tensor VaeDecoder::forward(const Tensor& latents) const {
 }
 
 Tensor VaeEncoder::forward(const Tensor& image) const {
+  if (tiny_) {
+    const Tensor latents = (*tiny_)(image);  // [n, h, w, 4]
+    return ops::concat_columns(latents, ops::clamp(latents, kNoVariance, kNoVariance));
+  }
   const Layers& net = *layers_;
   Tensor h = net.conv_in(image);                            // [n, H, W, c0]
   for (const Level& level : net.down_blocks) h = level(h);  // [n, H/8, W/8, c]

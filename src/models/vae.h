@@ -4,15 +4,17 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/json.h"
+#include "models/tiny_vae.h"
 #include "ops/tensor.h"
 #include "weights/reader.h"
 
 namespace impasto {
 
-/// Read from vae/config.json (class AutoencoderKL).
+/// Read from vae/config.json (class AutoencoderKL, or AutoencoderTiny).
 struct VaeConfig {
   std::int64_t in_channels = 3, out_channels = 3, latent_channels = 4;
   std::vector<std::int64_t> channels;  // per level, from the picture's side
@@ -21,6 +23,10 @@ struct VaeConfig {
   double scaling_factor = 0.18215;  // what the UNet sees is latents times this
   std::int64_t sample_size = 512;   // side of the pictures it was trained on
   bool quant_conv = true, post_quant_conv = true;
+  std::optional<TinyVaeConfig> tiny;  // for AutoencoderTiny, of which the fields above tell no more than size and scale
+
+  /// Whether a picture is encoded as a distribution of latents, to be drawn from, rather than as latents.
+  bool has_posterior() const { return !tiny; }
 
   /// Pixels per latent along a side: 8 for four levels.
   std::int64_t scale() const { return std::int64_t{1} << (channels.size() - 1); }
@@ -44,7 +50,8 @@ class VaeDecoder {
  private:
   struct Layers;
   std::shared_ptr<const WeightReader> weights_;
-  std::unique_ptr<const Layers> layers_;
+  std::unique_ptr<const Layers> layers_;  // or
+  std::unique_ptr<const TinyDecoder> tiny_;
 };
 
 class VaeEncoder {
@@ -54,13 +61,15 @@ class VaeEncoder {
   VaeEncoder(VaeEncoder&&) noexcept;
 
   /// The posterior of a picture [n, H, W, in_channels] in -1..1: mean and log variance, [n, H/8, W/8, 2 * latent_channels], mean first,
-  /// the log variance not yet clamped to -30..20. Sides off the grid of 8 lose their last rows and columns.
+  /// the log variance not yet clamped to -30..20; for AutoencoderTiny it is -30, next to no variance. Sides off the grid of 8 lose their last rows
+  /// and columns.
   Tensor forward(const Tensor& image) const;
 
  private:
   struct Layers;
   std::shared_ptr<const WeightReader> weights_;
-  std::unique_ptr<const Layers> layers_;
+  std::unique_ptr<const Layers> layers_;  // or
+  std::unique_ptr<const TinyEncoder> tiny_;
 };
 
 }  // namespace impasto

@@ -4,8 +4,22 @@
 #include "models/vae.h"
 
 namespace impasto {
+namespace {
+
+VaeConfig parse_tiny(const JsonObject& c) {
+  VaeConfig out;
+  out.tiny = TinyVaeConfig::parse(c);
+  out.latent_channels = out.tiny->latent_channels;
+  out.channels.assign(out.tiny->decoder_blocks.size(), out.tiny->channels);
+  out.scaling_factor = c.number("scaling_factor", 1);
+  if (!(out.scaling_factor > 0)) fail(ErrorKind::bad_file, c.where(), ": \"scaling_factor\" must be above 0");
+  return out;
+}
+
+}  // namespace
 
 VaeConfig VaeConfig::parse(const JsonObject& c) {
+  if (c.text("_class_name", "AutoencoderKL") == "AutoencoderTiny") return parse_tiny(c);
   constexpr std::int64_t kMostChannels = 1 << 16;
   const auto require_all = [&](const char* key, const std::string& only, std::size_t n) {
     const auto types = c.texts(key, std::vector<std::string>(n, only));

@@ -34,7 +34,7 @@ class GegluLinear {
 /// x [n, h, w, in] to [n, h', w', out]; weight [out, in, kernel, kernel].
 class Conv2d {
  public:
-  Conv2d(const WeightScope& w, std::int64_t in, std::int64_t out, const ConvGeometry& geometry = {});
+  Conv2d(const WeightScope& w, std::int64_t in, std::int64_t out, const ConvGeometry& geometry = {}, bool bias = true);
   Tensor operator()(const Tensor& x, const ops::Affine& input = {}, const ops::Fused& fused = {}) const {
     return ops::conv2d(x, *weights_, geometry_, out_, input, fused);
   }

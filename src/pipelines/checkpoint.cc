@@ -45,14 +45,18 @@ ComponentInfo describe(const std::string& name, const FoundNetwork& network) {
 /// Latents, the mask, and the latents of the picture around it.
 std::int64_t inpainting_channels(const VaeConfig& vae) { return 2 * vae.latent_channels + 1; }
 
+/// Latents, and those of the picture that is edited.
+std::int64_t editing_channels(const VaeConfig& vae) { return 2 * vae.latent_channels; }
+
 void check_agreement(const Checkpoint& c) {
   const std::string& path = c.info.path;
   if (c.text_encoder.hidden_size != c.unet.context_channels)
     fail(ErrorKind::bad_file, path, ": text_encoder has \"hidden_size\" ", c.text_encoder.hidden_size, ", but unet expects \"cross_attention_dim\" ",
          c.unet.context_channels);
-  if (c.unet.in_channels != c.vae.latent_channels && c.unet.in_channels != inpainting_channels(c.vae))
+  if (c.unet.in_channels != c.vae.latent_channels && c.unet.in_channels != inpainting_channels(c.vae) &&
+      c.unet.in_channels != editing_channels(c.vae))
     fail(ErrorKind::bad_file, path, ": unet takes ", c.unet.in_channels, " channels, but the vae has ", c.vae.latent_channels,
-         " latent channels (an inpainting model takes ", inpainting_channels(c.vae), ")");
+         " latent channels (an inpainting model takes ", inpainting_channels(c.vae), ", one that edits pictures ", editing_channels(c.vae), ")");
   if (c.unet.out_channels != c.vae.latent_channels || c.vae.out_channels != 3)
     fail(ErrorKind::bad_file, path, ": unet gives ", c.unet.out_channels, " channels for ", c.vae.latent_channels,
          " latent channels, and the vae gives ", c.vae.out_channels, " colours instead of 3");
@@ -94,13 +98,25 @@ Checkpoint::Checkpoint(const FoundModel& model, const std::string& path, const M
   info.notes.insert(info.notes.end(), model.warnings.begin(), model.warnings.end());
   info.components = {describe("text_encoder", model.text_encoder), describe("unet", model.unet), describe("vae", model.vae)};
   check_agreement(*this);
+  if (!parts.preview_vae.empty()) open_preview_vae(parts.preview_vae);
   info.scheduler = scheduler.text("_class_name", "");
   if (info.scheduler.empty()) fail(ErrorKind::bad_file, scheduler.where(), ": \"_class_name\" is missing");
   info.scheduler_config = scheduler.value().dump();
   info.prediction_type = scheduler.text("prediction_type", "epsilon");
   info.latent_channels = static_cast<int>(vae.latent_channels);
   info.inpainting = unet.in_channels == inpainting_channels(vae);
+  info.editing = unet.in_channels == editing_channels(vae);
   info.height = info.width = static_cast<int>(unet.sample_size * vae.scale());
+}
+
+void Checkpoint::open_preview_vae(const std::string& name) {
+  const FoundNetwork found = find_vae(name);
+  preview_vae = VaeConfig::parse(*found.config);
+  preview_vae_weights = found.weights;
+  if (!preview_vae->tiny) fail(ErrorKind::unsupported, name, ": class ", found.class_name, " is no TAESD (AutoencoderTiny)");
+  if (preview_vae->latent_channels != vae.latent_channels)
+    fail(ErrorKind::bad_file, name, ": made for another model: it has ", preview_vae->latent_channels, " latent channels, ", info.path, " ",
+         vae.latent_channels);
 }
 
 void Checkpoint::copy_weights() {
@@ -109,7 +125,8 @@ void Checkpoint::copy_weights() {
   if (const std::int64_t there = available_memory(); needed > there)
     fail(ErrorKind::out_of_memory, info.path, ": the weights need ", in_gigabytes(needed), ", but ", in_gigabytes(there),
          " are available; free memory, or map the files (map_weights) if another process uses them too");
-  for (auto* weights : {&text_encoder_weights, &unet_weights, &vae_weights}) *weights = copied_weights(**weights);
+  for (auto* weights : {&text_encoder_weights, &unet_weights, &vae_weights, &preview_vae_weights})
+    if (*weights) *weights = copied_weights(**weights);
 }
 
 void Checkpoint::require_unchanged() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/json.h"
@@ -23,8 +24,9 @@ struct Checkpoint {
   ClipTextConfig text_encoder;
   UNetConfig unet;
   VaeConfig vae;
+  std::optional<VaeConfig> preview_vae;  ///< a TAESD
   JsonObject scheduler;
-  std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights;
+  std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights, preview_vae_weights;
   bool has_safety_checker = false;
   std::vector<std::string> warnings;  ///< for every result drawn with it
 
@@ -37,6 +39,9 @@ struct Checkpoint {
   void copy_weights();
   /// Throws bad_file when a mapped file was cut or rewritten since it was opened.
   void require_unchanged() const;
+
+ private:
+  void open_preview_vae(const std::string& name);
 };
 
 }  // namespace impasto

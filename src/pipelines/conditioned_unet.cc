@@ -1,13 +1,32 @@
 #include "pipelines/conditioned_unet.h"
 
 #include "ops/ops.h"
+#include "pipelines/columns.h"
 
 namespace impasto {
+namespace {
+
+/// Zeros for the images before those of `x`, so that there are `images`.
+Tensor behind_zeros(const Tensor& x, std::int64_t images) {
+  if (x.dim(0) == images) return x;
+  const Tensor zeros = ops::tile_images(ops::combine({{0, x.slice(0, 1)}}), images - x.dim(0));
+  return ops::concat_images(zeros, x);
+}
+
+}  // namespace
 
 bool ConditionedUNet::add_controls(const Tensor& sample, double timestep, const std::vector<ControlAtStep>& controls, UNet::Control& sum) const {
   for (std::size_t k = 0; k < controls.size(); ++k) {
-    if (controls[k].scale == 0) continue;
-    UNet::Control more = controls[k].net->forward(sample, timestep, conditionings_.control_nets[k], *controls[k].hint, controls[k].scale);
+    const UNet::Conditioning& texts = conditionings_.control_nets[k];
+    const ControlAtStep& control = controls[k];
+    if (control.scale == 0 || texts.empty()) continue;
+    // Models that inpaint or edit see more than the latents, which is all that a ControlNet sees.
+    const std::int64_t channels = control.net->config().unet.in_channels;
+    const Tensor latents = sample.dim(3) == channels ? sample : copied_columns(sample, 0, channels);
+    UNet::Control more = control.net->forward(latents, timestep, texts, *control.hint, control.scale, control.guess_mode);
+    const std::int64_t images = conditionings_.unet.front().key.dim(0);
+    for (Tensor& skip : more.skips) skip = behind_zeros(skip, images);
+    more.mid = behind_zeros(more.mid, images);
     if (!sum.mid) {
       sum = std::move(more);
       continue;

@@ -12,7 +12,7 @@ namespace impasto {
 /// What the same texts contribute to each network.
 struct Conditionings {
   UNet::Conditioning unet;
-  std::vector<UNet::Conditioning> control_nets;
+  std::vector<UNet::Conditioning> control_nets;  ///< of fewer images: the last ones, and nothing is added to the others; empty: to none
 };
 
 /// A ControlNet at one step.
@@ -20,6 +20,7 @@ struct ControlAtStep {
   const ControlNet* net;
   const Tensor* hint;
   float scale;
+  bool guess_mode;
 };
 
 /// What may be given up for speed.

@@ -5,9 +5,14 @@
 #include <filesystem>
 
 #include "core/fail.h"
+#include "core/file.h"
+#include "models/derived_config.h"
 #include "pipelines/networks.h"
+#include "weights/original_layout.h"
 
 namespace impasto {
+namespace fs = std::filesystem;
+
 namespace {
 
 /// [1, h, w, 3] in 0..1.
@@ -57,30 +62,57 @@ std::vector<Controller> controllers_for(const Networks& net, const TextToImageOp
     const Control& c = options.controls[i];
     const auto network = net.control_nets[i].get();
     const Tensor hint = network->embed(picture_of(c.image, options.width, options.height, net.backend));
-    controllers.push_back({network, hint, c.scale, c.start, c.stop});
+    controllers.push_back({network, hint, c.scale, c.start, c.stop, c.guess_mode});
   }
   return controllers;
 }
 
-ControlNetConfig read_control_net_config(const std::string& folder) {
-  const std::filesystem::path file = std::filesystem::path(folder) / "config.json";
-  if (!std::filesystem::exists(file))
-    fail(ErrorKind::not_found, folder, ": no config.json in it; a ControlNet is a folder in the diffusers layout, with config.json and weights");
-  const JsonObject config(read_json(file.string()), file.string());
+namespace {
+
+struct FoundControlNet {
+  JsonObject config;
+  std::shared_ptr<const WeightReader> weights;
+};
+
+JsonObject config_of_folder(const std::string& path) {
+  const fs::path file = fs::path(path) / "config.json";
+  if (!has_entry(file.string()))
+    fail(ErrorKind::not_found, path,
+         ": no config.json in it; a ControlNet is a folder in the diffusers layout, with config.json and weights, or a single file");
+  JsonObject config(read_json(file.string()), file.string());
   if (const std::string name = config.text("_class_name", "ControlNetModel"); name != "ControlNetModel")
     fail(ErrorKind::unsupported, config.where(), ": class ", name, " is not a ControlNet (ControlNetModel)");
-  return ControlNetConfig::parse(config);
+  return config;
 }
+
+FoundControlNet find_in_file(const std::string& path, const Checkpoint& c) {
+  const std::shared_ptr<const WeightReader> file = open_weights_file(path);
+  NameMap names = find_control_net(*file);
+  if (names.empty())
+    fail(ErrorKind::bad_file, path, ": holds no ControlNet (no tensor \"control_model.input_hint_block.0.weight\" or ",
+         "\"controlnet_cond_embedding.conv_in.weight\")");
+  std::shared_ptr<const WeightReader> weights = renamed_weights(file, std::move(names));
+  const auto unet = std::find_if(c.info.components.begin(), c.info.components.end(), [](const ComponentInfo& i) { return i.name == "unet"; });
+  JsonObject config = derived_control_net_config(*weights, {parse_json(unet->config, c.info.path), c.info.path});
+  return {std::move(config), std::move(weights)};
+}
+
+}  // namespace
+
+ControlNetConfig read_control_net_config(const std::string& folder) { return ControlNetConfig::parse(config_of_folder(folder)); }
 
 Networks with_control_nets(const Networks& net, const std::vector<std::string>& paths) {
   Networks changed = net;
-  changed.control_nets.clear();
+  changed.control_nets.clear(), changed.control_net_paths = paths;
   for (const std::string& path : paths) {
-    const ControlNetConfig parsed = read_control_net_config(path);
+    if (!has_entry(path))
+      fail(ErrorKind::not_found, path, ": no such ControlNet; it is a folder in the diffusers layout, with config.json and ",
+           "weights, or a single file");
+    const auto [config, weights] = fs::is_directory(path) ? FoundControlNet{config_of_folder(path), open_weights(path, "diffusion_pytorch_model")} : find_in_file(path, net.checkpoint);
+    const ControlNetConfig parsed = ControlNetConfig::parse(config);
     require_fit(parsed, net.checkpoint.unet, path);
-    const std::shared_ptr<const WeightReader> weights = open_weights(path, "diffusion_pytorch_model");
     const std::shared_ptr<const WeightReader> kept = net.copy_late || net.mapped ? weights : copied_weights(*weights);
-    const Component<ControlNet> network(net.keep, [parsed, kept, copy = net.copy_late, &backend = net.backend] {
+    const Component<ControlNet> network(net.keep, [parsed = parsed, kept, copy = net.copy_late, &backend = net.backend] {
       return std::make_shared<const ControlNet>(parsed, copy ? copied_weights(*kept) : kept, backend);
     });
     network.get();  // what is missing is told now

@@ -17,6 +17,7 @@ struct Controller {
   Tensor hint;  ///< ControlNet::embed()'s
   float scale = 1;
   double start = 0, stop = 1;
+  bool guess_mode = false;
 
   /// How much it adds at step `step` of `num_steps`, as diffusers counts: nothing before its start or where the step would pass its stop.
   float scale_at(int step, int num_steps) const {

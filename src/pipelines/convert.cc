@@ -50,6 +50,8 @@ ModelToWrite model_to_write(const std::string& name, const ConvertOptions& optio
   const std::optional<DType> dtype = dtype_named(options.dtype);
   FoundModel model = find_model(path, options.parts);
   Checkpoint checkpoint(model, path, options.parts);
+  if (checkpoint.vae.tiny)
+    fail(ErrorKind::unsupported, path, ": its VAE is a TAESD (AutoencoderTiny), which is not written; leave it out, or name another (vae: --vae)");
   NetworkTensors text = tensors_of(model.text_encoder, "text_encoder", dtype), unet = tensors_of(model.unet, "unet", dtype),
                  vae = tensors_of(model.vae, "vae", dtype);
   return {std::move(model), std::move(checkpoint), std::move(text), std::move(unet), std::move(vae)};

@@ -30,6 +30,7 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
       scheduler_(scheduler_for(options_, net.checkpoint, result_)),
       prediction_type_(read_prediction_type(net.checkpoint.scheduler)),
       noise_(net.backend, result_.seeds, options_.shared_generator) {
+  result_.controlnets = net_.control_net_paths;
   result_.warnings.insert(result_.warnings.end(), net_.warnings.begin(), net_.warnings.end());
   std::vector<ImageTexts> texts = encode_prompts(net_, options_, result_.warnings);
   unet_.emplace(net_.unet.get(), std::move(texts), options_, controllers_for(net_, options_));
@@ -57,8 +58,11 @@ Tensor Drawing::denoise(const Walk& walk) {
   const auto num_steps = static_cast<int>(scheduler_->timesteps().size());
   for (int i = walk.first_step; i < num_steps; ++i) {
     Tensor input = scheduler_->scale_model_input(latents, i);
+    PictureGuidance picture;
+    if (walk.picture_guidance) picture = {ops::concat_columns(input, ops::combine({{0, walk.more_input}})), *walk.picture_guidance};
     if (walk.more_input) input = ops::concat_columns(input, walk.more_input);
-    const Tensor output = unet_->predict(input, scheduler_->timesteps()[static_cast<std::size_t>(i)], i, num_steps);  // [n, h, w, 4]
+    const double timestep = scheduler_->timesteps()[static_cast<std::size_t>(i)];
+    const Tensor output = unet_->predict(input, timestep, i, num_steps, walk.picture_guidance ? &picture : nullptr);  // [n, h, w, 4]
     const Tensor before = latents;
     latents = scheduler_->step(output, i, latents, [&](const Shape& s) { return noise_.draw(s); }, {.eta = options_.eta});
     require_finite(latents, i, net_.checkpoint);
@@ -71,8 +75,9 @@ Tensor Drawing::denoise(const Walk& walk) {
 
 void Drawing::report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean) {
   if (!options_.on_step) return;
-  const StepInfo info{.step = step - walk.first_step,
-                      .num_steps = static_cast<int>(scheduler_->timesteps().size()) - walk.first_step,
+  const int own_steps = static_cast<int>(scheduler_->timesteps().size()) - walk.first_step;
+  const StepInfo info{.step = walk.steps_before + step - walk.first_step,
+                      .num_steps = walk.steps_before + own_steps + walk.steps_after,
                       .timestep = scheduler_->timesteps()[static_cast<std::size_t>(step)],
                       .latents = [&] { return to_host_nchw(latents); },
                       .preview = [&](PreviewMethod method) { return preview(clean(), method); }};
@@ -80,31 +85,39 @@ void Drawing::report_step(int step, const Walk& walk, const Tensor& latents, con
 }
 
 std::vector<Image> Drawing::preview(const Tensor& clean, PreviewMethod method) {
+  if (method == PreviewMethod::tiny && !net_.preview_decoder)
+    fail(ErrorKind::invalid_argument, "preview: there is no TAESD to make it by; name one at load (ModelParts::preview_vae, --taesd)");
+  const auto decoder = method == PreviewMethod::tiny ? net_.preview_decoder->get() : net_.vae_decoder.get();
+  const VaeConfig& vae = method == PreviewMethod::tiny ? *net_.checkpoint.preview_vae : net_.checkpoint.vae;
+  if (method == PreviewMethod::linear && !linear_) linear_.emplace(*decoder, vae, net_.backend);
   std::vector<Image> images;
-  const auto decoder = net_.vae_decoder.get();
-  if (method == PreviewMethod::linear && !linear_) linear_.emplace(*decoder, net_.checkpoint.vae, net_.backend);
   for (std::int64_t i = 0; i < options_.num_images; ++i) {
     const Tensor latents = clean.slice(i, 1);
-    images.push_back(method == PreviewMethod::vae ? decode(*decoder, latents) : resize(linear_->decode(latents), options_.width, options_.height));
+    images.push_back(method == PreviewMethod::linear ? resize(linear_->decode(latents), options_.width, options_.height)
+                                                     : decode(*decoder, vae, latents));
   }
   net_.backend.release_cached_memory();  // the UNet's shapes are others
   return images;
 }
 
 /// latents [1, h, w, 4]
-Image Drawing::decode(const VaeDecoder& decoder, const Tensor& latents) const {
-  const Tensor z = ops::combine({{1 / net_.checkpoint.vae.scaling_factor, latents}});
-  return to_image(options_.vae_tiling ? decode_in_tiles(decoder, net_.checkpoint.vae, z) : decoder.forward(z));
+Image Drawing::decode(const VaeDecoder& decoder, const VaeConfig& vae, const Tensor& latents) const {
+  const Tensor z = ops::combine({{1 / vae.scaling_factor, latents}});
+  return to_image(options_.vae_tiling ? decode_in_tiles(decoder, vae, z) : decoder.forward(z));
+}
+
+std::vector<Image> Drawing::decode(const Tensor& latents) {
+  unet_.reset();
+  net_.backend.release_cached_memory();  // the decoder's shapes are others
+  const auto decoder = net_.vae_decoder.get();
+  std::vector<Image> images;
+  for (std::int64_t i = 0; i < options_.num_images; ++i) images.push_back(decode(*decoder, net_.checkpoint.vae, latents.slice(i, 1)));
+  return images;
 }
 
 TextToImageResult Drawing::finish(const Tensor& latents) {
   result_.latents = to_host_nchw(latents);
-  unet_.reset();
-  net_.backend.release_cached_memory();  // the decoder's shapes are others
-  if (options_.decode) {
-    const auto decoder = net_.vae_decoder.get();
-    for (std::int64_t i = 0; i < options_.num_images; ++i) result_.images.push_back(decode(*decoder, latents.slice(i, 1)));
-  }
+  if (options_.decode) result_.images = decode(latents);
   net_.backend.release_cached_memory();
   result_.timings.vae_decoder = watch_.lap();
   return std::move(result_);

@@ -35,8 +35,11 @@ struct Walk {
   Tensor latents;          ///< [n, h, w, 4], at the noise level of step `first_step`
   int first_step = 0;      ///< index into the scheduler's timesteps
   Tensor more_input = {};  ///< [n, h, w, c]: channels that the UNet sees beside the latents; empty for none
+  /// Of a picture in more_input that is to be edited: how closely to keep to it.
+  std::optional<float> picture_guidance = {};
   /// Called with the latents after step i; what it returns goes on. Empty: they go on as they are.
   std::function<Tensor(const Tensor& latents, int step)> after_step = {};
+  int steps_before = 0, steps_after = 0;  ///< of other walks of the same call, for who counts
 };
 
 /// One call of a pipeline, from checked options to pictures. A task makes one, prepares a Walk, and calls denoise() and finish().
@@ -57,13 +60,15 @@ class Drawing {
   Tensor first_noise();
   /// Walks to the last noise level. Throws cancelled and non_finite.
   Tensor denoise(const Walk& walk);
+  /// What latents [n, h, w, 4] decode to. The UNet is put away: nothing can be denoised afterwards.
+  std::vector<Image> decode(const Tensor& latents);
   /// The result, with the pictures that the latents decode to unless the caller does not want them.
   TextToImageResult finish(const Tensor& latents);
 
  private:
   void report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean);
   std::vector<Image> preview(const Tensor& clean, PreviewMethod method);
-  Image decode(const VaeDecoder& decoder, const Tensor& latents) const;
+  Image decode(const VaeDecoder& decoder, const VaeConfig& vae, const Tensor& latents) const;
 
   const FlushDenormals flush_;
   const Networks& net_;

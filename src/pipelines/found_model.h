@@ -44,6 +44,9 @@ FoundModel find_in_file(const std::string& path, const ModelParts& parts);
 /// Puts the networks, the tokenizer and the prediction type that `parts` names in the place of the model's. Throws likewise.
 void replace_parts(FoundModel& model, const ModelParts& parts);
 
+/// A VAE: a file, or a folder in the diffusers layout, of it alone or of a whole model. Throws likewise.
+FoundNetwork find_vae(const std::string& path);
+
 /// The text encoder in a file, without layers that nobody runs; `config` empty: derived from its tensors.
 FoundNetwork text_encoder_in(const std::shared_ptr<const WeightReader>& file, FileNetworks networks, std::optional<JsonObject> config);
 

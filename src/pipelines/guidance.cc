@@ -4,6 +4,13 @@
 
 namespace impasto {
 
+Tensor guide_by_picture(const Tensor& without, const Tensor& both, float scale, float picture_scale) {
+  const std::int64_t n = both.dim(0) / 2;
+  const Tensor negative = both.slice(0, n), positive = both.slice(n, n);
+  const Tensor text = ops::combine({{1, positive}, {-1, negative}}), picture = ops::combine({{1, negative}, {-1, without}});
+  return ops::combine({{1, without}, {scale, text}, {picture_scale, picture}});
+}
+
 Tensor guide(const Tensor& both, float scale, float rescale) {
   const std::int64_t n = both.dim(0) / 2;
   const Tensor negative = both.slice(0, n), positive = both.slice(n, n);

@@ -10,4 +10,8 @@ namespace impasto {
 /// both [2n, h, w, c]: the negative half first; result [n, h, w, c].
 Tensor guide(const Tensor& both, float scale, float rescale);
 
+/// InstructPix2Pix (Brooks et al., 2023): without + picture_scale * (negative - without) + scale * (positive - negative), `without` being what is
+/// predicted under the negative prompt without the picture, [n, h, w, c].
+Tensor guide_by_picture(const Tensor& without, const Tensor& both, float scale, float picture_scale);
+
 }  // namespace impasto

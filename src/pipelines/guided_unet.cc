@@ -20,11 +20,8 @@ UNet::Conditioning second_half_of(const UNet::Conditioning& both) {
   return half;
 }
 
-Conditionings second_half(const Conditionings& both) {
-  Conditionings half{second_half_of(both.unet), {}};
-  for (const UNet::Conditioning& control : both.control_nets) half.control_nets.push_back(second_half_of(control));
-  return half;
-}
+/// Whether the UNet sees a picture beside the latents.
+bool edits(const UNetConfig& c) { return c.in_channels == 2 * c.out_channels; }
 
 /// images in a row; one alone is not copied.
 Tensor joined(const std::vector<Tensor>& images) {
@@ -47,15 +44,26 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
       num_inference_steps_(options.num_inference_steps),
       controllers_(std::move(controllers)) {}
 
-Conditionings GuidedUNet::condition(const Tensor& context) const {
+Conditionings GuidedUNet::condition(const Tensor& context, std::int64_t prompts) const {
   Conditionings all{unet_->condition(context), {}};
-  for (const Controller& controller : controllers_) all.control_nets.push_back(controller.net->condition(context));
+  for (const Controller& controller : controllers_) {
+    const std::int64_t seen = controller.guess_mode ? prompts : context.dim(0);
+    all.control_nets.push_back(seen == 0 ? UNet::Conditioning() : controller.net->condition(context.slice(context.dim(0) - seen, seen)));
+  }
   return all;
+}
+
+Conditionings GuidedUNet::second_half(const Conditionings& both) const {
+  Conditionings half{second_half_of(both.unet), {}};
+  for (std::size_t i = 0; i < controllers_.size(); ++i)
+    half.control_nets.push_back(controllers_[i].guess_mode ? both.control_nets[i] : second_half_of(both.control_nets[i]));
+  return half;
 }
 
 std::vector<ControlAtStep> GuidedUNet::controls_at(int step, int num_steps) const {
   std::vector<ControlAtStep> controls;
-  for (const Controller& c : controllers_) controls.push_back({c.net.get(), &c.hint, c.scale_at(step - first_step_, num_steps - first_step_)});
+  for (const Controller& c : controllers_)
+    controls.push_back({c.net.get(), &c.hint, c.scale_at(step - first_step_, num_steps - first_step_), c.guess_mode});
   return controls;
 }
 
@@ -77,11 +85,14 @@ GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const
   }
   const Tensor positive = joined(prompts);  // [m, tokens, c]
   const auto led_by = [&](Conditionings c) { return ConditionedUNet(unet_, std::move(c), shortcuts_); };
-  if (negatives.empty()) return {std::move(images), led_by(condition(positive)), {}, {}};
+  const std::int64_t m = positive.dim(0);
+  if (negatives.empty()) return {std::move(images), led_by(condition(positive, m)), {}, {}};
   const Tensor negative = joined(negatives);
-  if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(condition(positive)), led_by(condition(negative)), {}};
-  const Conditionings both = condition(ops::concat_images(negative, positive));
-  return {std::move(images), led_by(second_half(both)), {}, led_by(both)};
+  if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(condition(positive, m)), led_by(condition(negative, 0)), {}};
+  const Conditionings both = condition(ops::concat_images(negative, positive), m);
+  Group group{std::move(images), led_by(second_half(both)), {}, led_by(both)};
+  if (edits(unet_->config())) group.negative = led_by(condition(negative, 0));
+  return group;
 }
 
 std::vector<GuidedUNet::Group> GuidedUNet::make_groups() const {
@@ -100,24 +111,34 @@ bool GuidedUNet::guided(int step, int num_steps) const {
   return scale_ > 1 && at(start_) <= step && step < at(stop_);
 }
 
-Tensor GuidedUNet::predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls) const {
+Tensor GuidedUNet::predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls,
+                           const PictureGuidance* picture) const {
   if (!guided) return group.prompt.predict(sample, timestep, controls);
-  if (group.both) return guide(group.both->predict(sample, timestep, controls), scale_, rescale_);
-  const Tensor negative = group.negative->predict(sample, timestep, controls);
-  return guide(ops::concat_images(negative, group.prompt.predict(sample, timestep, controls)), scale_, rescale_);
+  const auto one_by_one = [&] {
+    const Tensor negative = group.negative->predict(sample, timestep, controls);
+    return ops::concat_images(negative, group.prompt.predict(sample, timestep, controls));
+  };
+  const Tensor both = group.both ? group.both->predict(sample, timestep, controls) : one_by_one();
+  if (picture == nullptr) return guide(both, scale_, rescale_);
+  return guide_by_picture(group.negative->predict(picture->without, timestep, controls), both, scale_, picture->scale);
 }
 
-Tensor GuidedUNet::predict(const Tensor& sample, double timestep, int step, int num_steps) {
+Tensor GuidedUNet::predict(const Tensor& sample, double timestep, int step, int num_steps, const PictureGuidance* picture) {
   if (calls_ == 0) first_step_ = step;
   take_turns(num_steps);
   const std::vector<ControlAtStep> controls = controls_at(step, num_steps);
   const bool now = guided(step, num_steps);
-  if (groups_.size() == 1) return predict(groups_.front(), sample, timestep, now, controls);
+  if (groups_.size() == 1) return predict(groups_.front(), sample, timestep, now, controls, picture);
   std::vector<Tensor> predictions(texts_.size());
   for (Group& group : groups_) {
-    std::vector<Tensor> samples;
-    for (const std::int64_t i : group.images) samples.push_back(sample.slice(i, 1));
-    const Tensor prediction = predict(group, joined(samples), timestep, now, controls);
+    const auto of_group = [&](const Tensor& all) {
+      std::vector<Tensor> some;
+      for (const std::int64_t i : group.images) some.push_back(all.slice(i, 1));
+      return joined(some);
+    };
+    PictureGuidance for_group;
+    if (picture != nullptr) for_group = {of_group(picture->without), picture->scale};
+    const Tensor prediction = predict(group, of_group(sample), timestep, now, controls, picture == nullptr ? nullptr : &for_group);
     for (std::size_t i = 0; i < group.images.size(); ++i)
       predictions[static_cast<std::size_t>(group.images[i])] = prediction.slice(static_cast<std::int64_t>(i), 1);
   }

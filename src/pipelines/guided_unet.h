@@ -12,6 +12,12 @@
 
 namespace impasto {
 
+/// For models that edit a picture: what they see without it, and how closely to keep to it (Brooks et al., 2023).
+struct PictureGuidance {
+  Tensor without;  ///< the sample with zeros in the picture's place
+  float scale = 1;
+};
+
 /// Images whose texts are equally long are evaluated together; a prompt and a negative prompt of different lengths one after the other, so that
 /// neither has to be padded and an image hangs on its own texts alone. Where a text changes, everything that is kept from step to step begins anew.
 class GuidedUNet {
@@ -22,13 +28,14 @@ class GuidedUNet {
 
   /// sample [n, h, w, in_channels] at step `step` of `num_steps` to the prediction [n, h, w, out_channels]. Steps come in order; texts take their
   /// turns by the number of calls, each being as large a part of num_inference_steps as it is of num_steps.
-  Tensor predict(const Tensor& sample, double timestep, int step, int num_steps);
+  Tensor predict(const Tensor& sample, double timestep, int step, int num_steps, const PictureGuidance* picture = nullptr);
 
  private:
   struct Group {
     std::vector<std::int64_t> images;
-    ConditionedUNet prompt;                         // [m, ...]
-    std::optional<ConditionedUNet> negative, both;  // with guidance one of them: m negative prompts alone, or followed by the m prompts
+    ConditionedUNet prompt;  // [m, ...]
+    // With guidance one of them: m negative prompts alone, or followed by the m prompts. For a model that edits always the first.
+    std::optional<ConditionedUNet> negative, both;
   };
 
   struct Turn {
@@ -41,10 +48,13 @@ class GuidedUNet {
   void take_turns(int num_steps);
   Group make_group(std::vector<std::int64_t> images) const;
   std::vector<Group> make_groups() const;
-  Conditionings condition(const Tensor& context) const;
+  /// The last `prompts` images are led by prompts, those before by negative prompts, which ControlNets in guess mode do not see.
+  Conditionings condition(const Tensor& context, std::int64_t prompts) const;
+  Conditionings second_half(const Conditionings& both) const;
   /// Of the ControlNets; they count from the first step that is run.
   std::vector<ControlAtStep> controls_at(int step, int num_steps) const;
-  Tensor predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls) const;
+  Tensor predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls,
+                 const PictureGuidance* picture) const;
   bool guided(int step, int num_steps) const;
 
   std::shared_ptr<const UNet> unet_;

@@ -165,7 +165,9 @@ FoundModel find_in_file(const std::string& path, const ModelParts& parts) {
   model.tokenizer_folder = around.tokenizer_folder();
   if (!around.used_folder().empty()) model.notes.push_back("the configs are those of " + around.used_folder());
   const UNetConfig unet = UNetConfig::parse(*model.unet.config);
-  model.pipeline_class = unet.in_channels > unet.out_channels ? "StableDiffusionInpaintPipeline" : "StableDiffusionPipeline";
+  model.pipeline_class = unet.in_channels == 2 * unet.out_channels ? "StableDiffusionInstructPix2PixPipeline"
+                         : unet.in_channels > unet.out_channels    ? "StableDiffusionInpaintPipeline"
+                                                                   : "StableDiffusionPipeline";
   return model;
 }
 

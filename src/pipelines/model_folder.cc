@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
+constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
+                                            "StableDiffusionInstructPix2PixPipeline"};
 
 /// The class of the same task without its ControlNets, which are not part of a pipeline that is loaded (Pipeline::with_controlnets).
 std::string without_control_nets(std::string name) {

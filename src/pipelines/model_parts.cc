@@ -4,6 +4,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "models/derived_config.h"
+#include "models/tiny_vae.h"
 #include "pipelines/found_model.h"
 #include "weights/original_layout.h"
 
@@ -30,9 +31,17 @@ FoundNetwork open_folder_part(const std::string& path, const char* component) {
        " is a file of weights or a folder in the diffusers layout");
 }
 
+FoundNetwork tiny_vae_in(const std::shared_ptr<const WeightReader>& file, NameMap names) {
+  FoundNetwork found{"AutoencoderTiny", config_beside(file->where(), "AutoencoderTiny"), renamed_weights(file, std::move(names))};
+  if (!found.config) found.config = derived_tiny_vae_config(*found.weights);
+  return found;
+}
+
 FoundNetwork open_part(const std::string& path, const char* component, const char* class_name, NameMap FileNetworks::*network) {
   if (fs::is_directory(path)) return open_folder_part(path, component);
   const std::shared_ptr<const WeightReader> file = open_weights_file(path);
+  NameMap tiny = network == &FileNetworks::vae ? find_tiny_vae(*file) : NameMap();
+  if (!tiny.empty()) return tiny_vae_in(file, std::move(tiny));
   const FileNetworks networks = find_networks(*file);
   if ((networks.*network).empty()) fail(ErrorKind::bad_file, path, ": holds no ", component, " of Stable Diffusion");
   if (network == &FileNetworks::text_encoder) return text_encoder_in(file, networks, config_beside(path, class_name));
@@ -49,8 +58,10 @@ std::string tokenizer_in(const std::string& folder) {
 
 }  // namespace
 
+FoundNetwork find_vae(const std::string& path) { return open_part(path, "vae", "AutoencoderKL", &FileNetworks::vae); }
+
 void replace_parts(FoundModel& model, const ModelParts& parts) {
-  if (!parts.vae.empty()) model.vae = open_part(parts.vae, "vae", "AutoencoderKL", &FileNetworks::vae);
+  if (!parts.vae.empty()) model.vae = find_vae(parts.vae);
   if (!parts.text_encoder.empty()) model.text_encoder = open_part(parts.text_encoder, "text_encoder", "CLIPTextModel", &FileNetworks::text_encoder);
   if (!parts.tokenizer.empty()) model.tokenizer_folder = tokenizer_in(parts.tokenizer);
   if (parts.prediction_type.empty()) return;

@@ -67,9 +67,13 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
                {keep, built<VaeDecoder>(c.vae, c.vae_weights, backend, copy_late)},
                {keep, built<VaeEncoder>(c.vae, c.vae_weights, backend, copy_late)},
                {},
+               {},
+               {},
                keep,
                options.map_weights,
                copy_late};
+  if (c.preview_vae) net.preview_decoder.emplace(keep, built<VaeDecoder>(*c.preview_vae, c.preview_vae_weights, backend, copy_late));
+  if (net.preview_decoder) net.preview_decoder->get();  // what is missing is told now
   if (low_memory) {
     require_tensors(c, backend);
   } else {

@@ -21,7 +21,9 @@ struct Networks {
   Component<UNet> unet;
   Component<VaeDecoder> vae_decoder;
   Component<VaeEncoder> vae_encoder;
+  std::optional<Component<VaeDecoder>> preview_decoder;
   std::vector<Component<ControlNet>> control_nets;
+  std::vector<std::string> control_net_paths;
   Keep keep;                               ///< of the networks
   bool mapped;                             ///< weights are used where the files are mapped
   bool copy_late;                          ///< weights go into memory when a network is built, not at load

@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "nn/token_merging.h"
 #include "pipelines/controllers.h"
+#include "pipelines/hires.h"
 #include "pipelines/memory_estimate.h"
 #include "pipelines/new_words.h"
 #include "pipelines/noise.h"
@@ -82,6 +83,16 @@ void require_memory(const TextToImageOptions& o, const Checkpoint& c) {
          in_gigabytes(there), " are available; draw smaller or fewer images");
 }
 
+/// What would else be found out after the first pass.
+void require_second_pass(const TextToImageOptions& o, const Checkpoint& c) {
+  const TextToImageOptions second = hires_pass(o, c).options;
+  require_side("height of the second pass", second.height, c.vae.scale());
+  require_side("width of the second pass", second.width, c.vae.scale());
+  require_memory(second, c);
+  TextToImageResult ignored;
+  scheduler_for(second, c, ignored);
+}
+
 }  // namespace
 
 TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
@@ -107,6 +118,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
   check_controls(o);
   require_memory(o, c);
+  if (o.hires) require_second_pass(o, c);
 
   const std::uint64_t first = o.seed.value_or(random_seed());
   const bool varied = o.variation_strength > 0;
@@ -147,6 +159,8 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
 void require_ordinary_model(const Checkpoint& c) {
   if (c.info.inpainting)
     fail(ErrorKind::unsupported, c.info.path, ": this is an inpainting model; it needs a picture and a mask (image and mask_image)");
+  if (c.info.editing)
+    fail(ErrorKind::unsupported, c.info.path, ": this is a model that edits pictures (InstructPix2Pix); it needs a picture (image), and no mask");
 }
 
 void require_drawable(const TextToImageOptions& options, const Checkpoint& c) {

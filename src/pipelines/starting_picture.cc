@@ -5,6 +5,7 @@
 
 #include "core/fail.h"
 #include "ops/ops.h"
+#include "pipelines/columns.h"
 #include "pipelines/tiled_vae.h"
 
 namespace impasto {
@@ -28,6 +29,7 @@ void require_picture(const ImageToImageOptions& o) {
   if (image.pixels.size() != 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height))
     fail(ErrorKind::invalid_argument, "image has ", image.pixels.size(), " bytes of pixels, which do not make ", image.width, " x ", image.height,
          " (3 bytes each)");
+  if (o.hires) fail(ErrorKind::invalid_argument, "hires is of text to picture only; name a larger width and height instead");
   if (!(o.strength > 0 && o.strength <= 1)) fail(ErrorKind::invalid_argument, "strength is ", o.strength, ", allowed is above 0 and up to 1");
   if (o.num_inference_steps >= 1 && steps_to_run(o.num_inference_steps, o.strength) < 1)
     fail(ErrorKind::invalid_argument, "strength ", o.strength, " of num_inference_steps ", o.num_inference_steps,
@@ -53,18 +55,32 @@ int first_step(const Scheduler& scheduler, int num_inference_steps, double stren
   return (num_inference_steps - steps_to_run(num_inference_steps, strength)) * scheduler.order();
 }
 
-Tensor posterior_noise(Drawing& drawing) {
-  const Shape shape = drawing.latent_shape();
-  return drawing.noise().draw({drawing.noise().streams(), shape[1], shape[2], shape[3]});
+Tensor mean_latents(Drawing& drawing, const Tensor& pixels) {
+  const Networks& net = drawing.networks();
+  const auto encoder = net.vae_encoder.get();
+  const Tensor encoded = drawing.options().vae_tiling ? encode_in_tiles(*encoder, net.checkpoint.vae, pixels) : encoder->forward(pixels);
+  const Tensor mean = copied_columns(encoded, 0, net.checkpoint.vae.latent_channels);
+  net.backend.release_cached_memory();  // the UNet's shapes are others
+  return ops::tile_images(mean, drawing.options().num_images);
+}
+
+Tensor posterior_noise(Drawing& drawing, std::int64_t pictures) {
+  const Shape shape = drawing.latent_shape(), all{std::max(drawing.noise().streams(), pictures), shape[1], shape[2], shape[3]};
+  if (drawing.networks().checkpoint.vae.has_posterior()) return drawing.noise().draw(all);
+  return Tensor::from_host(drawing.networks().backend, all, std::vector<float>(static_cast<std::size_t>(all.count())).data());
 }
 
 Tensor sample_latents(Drawing& drawing, const Tensor& pixels) {
   const Networks& net = drawing.networks();
   const auto encoder = net.vae_encoder.get();
   const bool tiled = drawing.options().vae_tiling;
-  const Tensor encoded = tiled ? encode_in_tiles(*encoder, net.checkpoint.vae, pixels) : encoder->forward(pixels);
-  const std::vector<float> moments = encoded.to_host();  // [1, h, w, 8]
-  const Tensor noise = posterior_noise(drawing);
+  std::vector<float> moments;  // [pictures, h, w, 8]
+  for (std::int64_t i = 0; i < pixels.dim(0); ++i) {
+    const Tensor picture = pixels.slice(i, 1), encoded = tiled ? encode_in_tiles(*encoder, net.checkpoint.vae, picture) : encoder->forward(picture);
+    const std::vector<float> values = encoded.to_host();
+    moments.insert(moments.end(), values.begin(), values.end());
+  }
+  const Tensor noise = posterior_noise(drawing, pixels.dim(0));
   const auto channels = static_cast<std::size_t>(net.checkpoint.vae.latent_channels);
   const auto scaling = static_cast<float>(net.checkpoint.vae.scaling_factor);
   std::vector<float> latents = noise.to_host();

@@ -15,11 +15,15 @@ TextToImageOptions sized_like(const Image& image, TextToImageOptions options, co
 /// Index into the scheduler's timesteps of the first step to run: the last int(num_inference_steps * strength) steps are.
 int first_step(const Scheduler& scheduler, int num_inference_steps, double strength);
 
-/// Latents of a picture as to_tensor gives it, whose sides are multiples of 8; [n, h, w, 4]: mean + deviation * noise, scaled. One noise for each
-/// of the call's streams, so that with a shared one all images start from the same latents, as in diffusers.
+/// Latents of a picture as to_tensor gives it, or of one for each image, whose sides are multiples of 8; [n, h, w, 4]: mean + deviation * noise,
+/// scaled. One noise for each of the call's streams and pictures, so that with a shared stream and one picture all images start from the same
+/// latents, as in diffusers.
 Tensor sample_latents(Drawing& drawing, const Tensor& pixels);
 
-/// Draws the noise that sample_latents would have drawn.
-Tensor posterior_noise(Drawing& drawing);
+/// The mean alone, not scaled; [n, h, w, 4].
+Tensor mean_latents(Drawing& drawing, const Tensor& pixels);
+
+/// Draws the noise that sample_latents would have drawn: zeros for a VAE that has no posterior.
+Tensor posterior_noise(Drawing& drawing, std::int64_t pictures = 1);
 
 }  // namespace impasto

@@ -2,6 +2,7 @@
 
 #include "ops/ops.h"
 #include "pipelines/drawing.h"
+#include "pipelines/hires.h"
 #include "pipelines/options.h"
 
 namespace impasto {
@@ -10,6 +11,7 @@ TextToImageResult text_to_image(const Networks& net, const TextToImageOptions& o
   require_ordinary_model(net.checkpoint);
   Drawing drawing(net, options);
   const Tensor latents = ops::combine({{drawing.scheduler().init_noise_sigma(), drawing.first_noise()}});  // [n, h, w, 4]
+  if (options.hires) return draw_hires(net, options, drawing, latents);
   return drawing.finish(drawing.denoise({.latents = latents}));
 }
 

@@ -23,7 +23,9 @@ Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vect
   for (const Lora& lora : loras) {
     const float text_scale = lora.text_encoder_scale.value_or(lora.scale);
     require_scale(lora.path, lora.scale), require_scale(lora.path, text_scale);
-    const auto file = std::make_shared<const LoraFile>(LoraFile::open(lora.path));
+    LoraFile opened = LoraFile::open(lora.path);
+    opened.rename_original_modules(c.unet_weights->names());
+    const auto file = std::make_shared<const LoraFile>(std::move(opened));
     std::vector<std::string> strange = unmatched_modules(*file, *c.unet_weights, AdaptedNetwork::unet);
     const auto strange_words = unmatched_modules(*file, *c.text_encoder_weights, AdaptedNetwork::text_encoder);
     strange.insert(strange.end(), strange_words.begin(), strange_words.end());

@@ -222,6 +222,26 @@ void keep_layers(NameMap& text_encoder, int layers) {
   });
 }
 
+NameMap find_control_net(const WeightReader& file) {
+  const Names names = file.names();
+  const std::string where = file.where();
+  NameMap found;
+  MapBuilder map(found, where);
+  if (has(names, "controlnet_cond_embedding.conv_in.weight")) add_as_it_is(names, "", map);
+  for (const std::string prefix : {"control_model.", ""}) {
+    if (!found.empty() || !has(names, prefix + "input_hint_block.0.weight")) continue;
+    add_unet(names, prefix, map);
+    for_each_with(names, prefix, [&](const std::string& full, std::string_view name) {
+      NameReader reader(name);
+      int n = 0;
+      if (auto ours = to_ours(kControlNetNames, name)) map.add(std::move(*ours), {full});
+      if (reader.take("zero_convs.") && reader.take_number(n) && reader.take("0."))
+        map.add("controlnet_down_blocks." + std::to_string(n) + "." + std::string(reader.rest()), {full});
+    });
+  }
+  return found;
+}
+
 FileNetworks find_networks(const WeightReader& file) {
   const Names names = file.names();
   const std::string where = file.where();

@@ -18,6 +18,10 @@ struct FileNetworks {
 /// known, and bad_file for two tensors that would be one of ours.
 FileNetworks find_networks(const WeightReader& file);
 
+/// A ControlNet's tensors under our names, from the original layout ("control_model.input_blocks...", or without that prefix) or today's; empty for a
+/// file of another kind. Throws as find_networks().
+NameMap find_control_net(const WeightReader& file);
+
 /// Takes out the text encoder's layers from number `layers` on: what nobody runs.
 void keep_layers(NameMap& text_encoder, int layers);
 

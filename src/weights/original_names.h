@@ -22,6 +22,19 @@ inline constexpr Renaming kUnetNames[] = {
     {"out.2.", "conv_out."},
 };
 
+/// Of what a ControlNet has beside the UNet's half; its blocks are the UNet's. "zero_convs.3.0." is "controlnet_down_blocks.3.".
+inline constexpr Renaming kControlNetNames[] = {
+    {"input_hint_block.0.", "controlnet_cond_embedding.conv_in."},
+    {"input_hint_block.2.", "controlnet_cond_embedding.blocks.0."},
+    {"input_hint_block.4.", "controlnet_cond_embedding.blocks.1."},
+    {"input_hint_block.6.", "controlnet_cond_embedding.blocks.2."},
+    {"input_hint_block.8.", "controlnet_cond_embedding.blocks.3."},
+    {"input_hint_block.10.", "controlnet_cond_embedding.blocks.4."},
+    {"input_hint_block.12.", "controlnet_cond_embedding.blocks.5."},
+    {"input_hint_block.14.", "controlnet_cond_embedding.conv_out."},
+    {"middle_block_out.0.", "controlnet_mid_block."},
+};
+
 /// Of a resnet in the UNet; attentions have the same names in both layouts.
 inline constexpr Renaming kUnetResnetNames[] = {
     {"in_layers.0.", "norm1."},  {"in_layers.2.", "conv1."},  {"emb_layers.1.", "time_emb_proj."},

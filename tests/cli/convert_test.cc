@@ -33,7 +33,7 @@ TEST(ConvertCommand, WritesASingleFileThatInfoAndGenerateTake) {
   EXPECT_EQ(info.at("components").at(1).at("dtypes"), json::array({"float16"}));
 
   const std::vector<std::string> generate{"generate", "a red fox", "-m", file, "--steps", "1", "-s", "1", "-q", "-o", folder / "a.png"};
-  const Ran without = run(generate);
+  const Ran without = run(generate, {.environment = {"HF_HUB_OFFLINE=1", "HF_HOME=" + (folder / "hub")}});  // or the usual one would be fetched
   EXPECT_EQ(without.code, 2);
   EXPECT_TRUE(has(without.err, "--tokenizer DIR")) << without.err;
   std::vector<std::string> with = generate;

@@ -90,10 +90,70 @@ TEST_F(GenerateExtras, VariationsAreDrawnAgainFromTheirSettings) {
   EXPECT_EQ(report.at("images")[1].at("path"), "impasto-5-2.png") << "one seed, two names";
 }
 
+TEST_F(GenerateExtras, JpegAndWebpAreDrawnAgainFromTheirSettings) {
+  ASSERT_EQ(run({"--steps", "2", "-o", "plain.png"}).code, 0);
+  for (const std::vector<std::string>& how : {std::vector<std::string>{"cat.jpg", "--quality", "30"}, {"cat.webp"}, {"whole.webp", "--lossless"}}) {
+    std::vector<std::string> draw = {"--steps", "2", "-o"};
+    draw.insert(draw.end(), how.begin(), how.end());
+    const Ran ran = run(draw);
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    const Ran shown = test::run({"metadata", how[0], "--json"}, {.folder = folder_.path()});
+    EXPECT_EQ(json::parse(shown.out).at("settings").at("Seed"), "5") << shown.err;
+    ASSERT_EQ(test::run({"generate", "--from", how[0], "--model", kModel, "-q", "-o", "again.png"}, {.folder = folder_.path()}).code, 0);
+    EXPECT_EQ(read("again.png").image.pixels, read("plain.png").image.pixels);
+  }
+}
+
+TEST_F(GenerateExtras, HiresFixIsDrawnAgainFromItsSettings) {
+  const Ran ran = run({"--steps", "2", "--hires-scale", "1.5", "--hires-upscaler", "lanczos", "--hires-steps", "1", "--hires-denoising-strength",
+                       "0.5", "--json", "-o", "large.png"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(json::parse(ran.out).at("settings").at("hires").at("upscaler"), "lanczos");
+  const auto large = read("large.png");
+  EXPECT_EQ(std::pair(large.image.width, large.image.height), std::pair(96, 72));
+  EXPECT_NE(large.text.at(0).value.find("Size: 64x48, "), std::string::npos) << large.text.at(0).value;
+  ASSERT_EQ(test::run({"generate", "--from", "large.png", "--model", kModel, "-q", "-o", "again.png"}, {.folder = folder_.path()}).code, 0);
+  EXPECT_EQ(read("again.png").image.pixels, large.image.pixels);
+  ASSERT_EQ(run({"--steps", "1", "--hires", "-o", "default.png"}).code, 0);
+  EXPECT_EQ(read("default.png").image.width, 128);
+}
+
+TEST_F(GenerateExtras, AControlNetsSettingsAreTakenFromThePicture) {
+  ASSERT_EQ(run({"--steps", "2", "-o", "edges.png"}).code, 0);
+  const std::vector<std::string> control = {"--controlnet", IMPASTO_TEST_DATA "/adapters/controlnet", "--control-image", "edges.png"};
+  std::vector<std::string> draw = {"--steps", "2", "--control-scale", "0.4", "--guess-mode", "-o", "led.png"};
+  draw.insert(draw.end(), control.begin(), control.end());
+  const Ran ran = run(draw);
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  std::vector<std::string> again = {"generate", "--from", "led.png", "--model", kModel, "-q", "-o", "again.png"};
+  again.insert(again.end(), control.begin(), control.end());
+  const Ran second = test::run(again, {.folder = folder_.path()});
+  ASSERT_EQ(second.code, 0) << second.err;
+  EXPECT_NE(second.err.find("named again"), std::string::npos);
+  EXPECT_EQ(read("again.png").image.pixels, read("led.png").image.pixels);
+}
+
+TEST_F(GenerateExtras, ATaesdMakesPreviewsOrThePicture) {
+  const std::string tiny = IMPASTO_TEST_DATA "/tiny_vae";
+  ASSERT_EQ(run({"--steps", "3", "--scheduler", "euler", "--preview", "every=2,tiny", "--taesd", tiny, "-o", "cat.png"}).code, 0);
+  EXPECT_EQ(read("cat-step-02.png").image.width, 64);
+  ASSERT_EQ(run({"--steps", "3", "--scheduler", "euler", "--vae", tiny, "-o", "rough.png"}).code, 0);
+  EXPECT_NE(read("rough.png").image.pixels, read("cat.png").image.pixels);
+}
+
 TEST_F(GenerateExtras, RefusesWhatCannotBe) {
+  expect_refused({"--quality", "0", "-o", "a.jpg"}, {"--quality"});
+  expect_refused({"-o", "a.gif"}, {".webp"});
+  expect_refused({"--hires-upscaler", "esrgan"}, {"--hires-upscaler", "lanczos"});
+  expect_refused({"--hires-scale", "0.5"}, {"hires.scale"});
+  expect_refused({"--hires-scale", "x"}, {"--hires-scale"});
+  expect_refused({"--hires-denoising-strength", "0"}, {"hires.strength"});
+  expect_refused({"--guess-mode"}, {"--controlnet"});
+  expect_refused({"--preview", "every=2,tiny"}, {"--taesd"});
+  expect_refused({"--image-guidance-scale", "2"}, {"--image"});
   expect_refused({"--variation-seed", "3"}, {"--variation-strength"});
   expect_refused({"--variation-strength", "2"}, {"variation_strength"});
-  for (const std::string text : {"5", "every=0", "every=x", "every=5,tae", "every=", "every=-1", ""})
+  for (const std::string text : {"5", "every=0", "every=x", "every=5,rough", "every=", "every=-1", ""})
     expect_refused({"--preview", text}, {"--preview", "every=5"});
   expect_refused({"--grid-columns", "2"}, {"--grid"});
   expect_refused({"--grid", "--grid-columns", "-2", "-b", "2"}, {"--grid-columns"});

@@ -71,11 +71,18 @@ TEST(OutputPath, AFolderGetsNamesThatAreFree) {
 TEST(OutputPath, NothingMeansTheCurrentFolder) { EXPECT_EQ(OutputPath("", 1).name(0, 7), "impasto-7.png"); }
 
 TEST(OutputPath, OtherFormatsAreRefused) {
-  for (const std::string name : {"cat.jpg", "cat.webp", "cat.png.txt", "a/%d.gif"}) {
+  for (const std::string name : {"cat.tiff", "cat.avif", "cat.png.txt", "a/%d.gif"}) {
     const Error error = error_of([&] { OutputPath(name, 1); });
     EXPECT_EQ(error.kind(), ErrorKind::invalid_argument);
     EXPECT_NE(std::string(error.what()).find(".png"), std::string::npos);
   }
+}
+
+TEST(OutputPath, JpegAndWebpKeepTheirExtensionThroughout) {
+  EXPECT_EQ(OutputPath("cat.jpg", 3).name(1, 7), "cat-2.jpg");
+  EXPECT_EQ(OutputPath("%02d.WebP", 3).name(1, 7), "02.WebP");
+  EXPECT_EQ(OutputPath("cat.jpeg", 1).preview_name(0, 7, 5), "cat-step-05.jpeg");
+  EXPECT_EQ(OutputPath("cat.webp", 3).sheet_name(7), "cat-grid.webp");
 }
 
 TEST(OutputPath, GoodPlacesPassTheCheck) {

@@ -85,6 +85,90 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   EXPECT_EQ(after.inpaint_padding, 17);
 }
 
+TextToImageResult one_picture() {
+  TextToImageResult result;
+  result.seeds = {5};
+  result.scheduler = "EulerDiscreteScheduler";
+  result.width = 512, result.height = 384;
+  return result;
+}
+
+TEST(ApplyInfotext, BringsBackAHiresFix) {
+  TextToImageOptions before;
+  before.hires = Hires{.scale = 1.5, .upscaler = HiresUpscaler::lanczos, .num_inference_steps = 12, .strength = 0.45};
+  const std::string text = infotext(before, one_picture(), {}, 0);
+  EXPECT_NE(text.find("Size: 512x384, Denoising strength: 0.45,"), std::string::npos) << text;
+  EXPECT_NE(text.find("Hires upscale: 1.5, Hires steps: 12, Hires upscaler: Lanczos, Version"), std::string::npos) << text;
+  InpaintOptions after;
+  EXPECT_EQ(apply_infotext(parse_infotext(text), after), std::vector<std::string>());
+  ASSERT_TRUE(after.hires);
+  EXPECT_EQ(after.hires->scale, 1.5);
+  EXPECT_EQ(after.hires->upscaler, HiresUpscaler::lanczos);
+  EXPECT_EQ(after.hires->num_inference_steps, 12);
+  EXPECT_EQ(after.hires->strength, 0.45);
+  EXPECT_EQ(after.strength, 1) << "that of picture to picture is another";
+  before.hires = Hires{};
+  EXPECT_NE(infotext(before, one_picture(), {}, 0).find("Hires upscale: 2, Hires upscaler: Latent, Version"), std::string::npos);
+  apply_infotext(parse_infotext("x\nSteps: 1, Sampler: Euler, Seed: 5, Version: impasto 1"), after);
+  EXPECT_FALSE(after.hires);
+}
+
+TEST(ApplyInfotext, ReadsA1111sOtherHiresFields) {
+  const auto read = [](const std::string& fields) {
+    InpaintOptions options;
+    const auto warnings =
+        apply_infotext(parse_infotext("x\nSteps: 1, Sampler: Euler, Seed: 5, Size: 512x384, " + fields + ", Version: impasto 1"), options);
+    return std::pair(options.hires.value_or(Hires{.scale = -1}), warnings);
+  };
+  EXPECT_EQ(read("Hires resize: 1024x0, Hires upscaler: Latent").first.scale, 2);
+  EXPECT_EQ(read("Hires resize: 0x576, Hires upscaler: Latent").first.scale, 1.5);
+  EXPECT_EQ(read("Hires resize: 0x0").second.size(), 1u);
+  EXPECT_EQ(read("Hires resize: big").second.size(), 1u);
+  EXPECT_EQ(read("Hires upscale: big").second.size(), 1u);
+  const auto [gan, warnings] = read("Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+");
+  EXPECT_EQ(gan.upscaler, HiresUpscaler::lanczos);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("R-ESRGAN 4x+"), std::string::npos);
+  EXPECT_EQ(read("Hires upscale: 2, Hires upscaler: Latent (nearest-exact)").first.upscaler, HiresUpscaler::latent);
+}
+
+TEST(ApplyInfotext, BringsBackHowControlNetsLed) {
+  TextToImageOptions before;
+  before.controls = {{.scale = 0.8f, .start = 0.1, .stop = 0.6}, {.guess_mode = true}};
+  TextToImageResult result = one_picture();
+  result.controlnets = {"models/sd-controlnet-canny/", "control_v11p_sd15_openpose.pth"};
+  const std::string text = infotext(before, result, {}, 0);
+  EXPECT_NE(text.find("ControlNet 0: \"Module: none, Model: sd-controlnet-canny, Weight: 0.8, Guidance Start: 0.1, Guidance End: 0.6, "
+                      "Control Mode: Balanced\", ControlNet 1: \"Module: none, Model: control_v11p_sd15_openpose, Weight: 1, "),
+            std::string::npos)
+      << text;
+  InpaintOptions after;
+  const auto warnings = apply_infotext(parse_infotext(text), after);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_NE(warnings[1].find("control_v11p_sd15_openpose"), std::string::npos);
+  ASSERT_EQ(after.controls.size(), 2u);
+  EXPECT_EQ(after.controls[0].scale, 0.8f);
+  EXPECT_EQ(after.controls[0].start, 0.1);
+  EXPECT_EQ(after.controls[0].stop, 0.6);
+  EXPECT_FALSE(after.controls[0].guess_mode);
+  EXPECT_TRUE(after.controls[1].guess_mode);
+  EXPECT_EQ(after.controls[1].image.width, 0);
+}
+
+TEST(ApplyInfotext, BringsBackHowCloselyAnEditKeptToItsPicture) {
+  ImageToImageOptions before;
+  before.image_guidance_scale = 2.25f;
+  ModelInfo model;
+  EXPECT_EQ(infotext(before, one_picture(), model, 0).find("Image CFG scale"), std::string::npos);
+  model.editing = true;
+  const std::string text = infotext(before, one_picture(), model, 0);
+  EXPECT_NE(text.find("CFG scale: 7.5, Image CFG scale: 2.25, Seed: 5"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Denoising strength"), std::string::npos) << text;
+  InpaintOptions after;
+  EXPECT_EQ(apply_infotext(parse_infotext(text), after), std::vector<std::string>());
+  EXPECT_EQ(after.image_guidance_scale, 2.25f);
+}
+
 TEST(ApplyInfotext, KnowsEverySampler) {
   for (const SchedulerName& name : scheduler_names()) {
     TextToImageOptions options;

@@ -1,7 +1,11 @@
 // Pipelines led by ControlNets against diffusers.
+#include <fstream>
+
 #include "support/checkpoint_copy.h"
 #include "support/expect_error.h"
 #include "support/pipeline_cases.h"
+#include "weights/make_safetensors.h"
+#include "weights/reader.h"
 
 namespace impasto::test {
 namespace {
@@ -25,7 +29,8 @@ std::vector<Control> controls_of(const GoldenCase& golden) {
   std::vector<Control> controls;
   if (golden.settings().contains("controls"))
     for (const Json& c : golden.settings().at("controls"))
-      controls.push_back({image_of(golden, "control_" + std::to_string(controls.size())), c.at("scale"), c.at("start"), c.at("stop")});
+      controls.push_back({image_of(golden, "control_" + std::to_string(controls.size())), c.at("scale"), c.at("start"),
+                          c.contains("stop") ? c.at("stop") : c.at("end"), golden.name().find("/guess_mode") != std::string::npos});
   else
     controls.push_back(
         {image_of(golden, "image"), setting(golden, "controlnet_conditioning_scale", 1.f), 0, setting(golden, "control_guidance_end", 1.0)});
@@ -52,6 +57,92 @@ TEST(ControlNet, EqualsDiffusers) {
     ++cases;
   }
   EXPECT_GE(cases, 6);
+}
+
+TEST(ControlNet, GuessModeEqualsDiffusers) {
+  int cases = 0;
+  for (const GoldenCase& golden : golden_cases("control")) {
+    if (!golden.name().starts_with("control/guess_mode")) continue;
+    auto options = options_of<TextToImageOptions>(golden);
+    options.controls = controls_of(golden);
+    const std::vector<std::string> nets(options.controls.size(), kControlNet);
+    expect_result(golden, Pipeline::load(golden.checkpoint()).with_controlnets(nets).text_to_image(options));
+    ++cases;
+  }
+  EXPECT_EQ(cases, 3);
+}
+
+TEST(ControlNet, BesideAnInpaintingModelEqualsDiffusers) {
+  for (const GoldenCase& golden : golden_cases("control")) {
+    if (golden.name() != "control/inpaint") continue;
+    auto options = options_of<InpaintOptions>(golden);
+    options.controls = controls_of(golden);
+    options.image = image_of(golden, "image"), options.mask_image = image_of(golden, "mask_image");
+    options.keep_unmasked = false;
+    expect_result(golden, Pipeline::load(golden.checkpoint()).with_controlnets({kControlNet}).inpaint(options));
+  }
+}
+
+TEST(ControlNet, InGuessModePromptsOfAnyLengthGiveTheSamePictureAloneAndInABatch) {
+  const Pipeline led = Pipeline::load(test_checkpoint("tiny-sd15")).with_controlnets({kControlNet});
+  TextToImageOptions options = quick({{.image = stripes(64, 64), .guess_mode = true}});
+  options.prompt_syntax = PromptSyntax::a1111;
+  options.negative_prompt = "x " + std::string(400, '.');  // longer than the prompt
+  options.num_images = 2;
+  const auto both = led.text_to_image(options).images;
+  options.num_images = 1, options.seed = 5;
+  EXPECT_EQ(led.text_to_image(options).images.at(0).pixels, both.at(1).pixels);
+  options.controls[0].guess_mode = false;
+  EXPECT_NE(led.text_to_image(options).images.at(0).pixels, both.at(1).pixels);
+}
+
+/// The test's ControlNet as one file, its tensors renamed; an empty name leaves one out.
+std::string single_file(const TemporaryFolder& folder, const std::function<std::string(const std::string& original, const std::string& ours)>& name) {
+  const auto weights = open_weights(kControlNet, "diffusion_pytorch_model");
+  std::ifstream table(IMPASTO_TEST_DATA "/single_files/controlnet.tsv");
+  std::string header, data, original, ours;
+  while (table >> original >> ours) {
+    const TensorView view = weights->find(ours);
+    const std::string called = name(original, ours);
+    if (called.empty()) continue;
+    header += (header.empty() ? "{" : ",") + record(called, "F16", view.shape.to_string(), data.size(), data.size() + view.bytes());
+    data.append(view.as<char>(), view.bytes());
+  }
+  return folder.write("net.safetensors", make_safetensors(header + "}", data));
+}
+
+TEST(ControlNet, OneFileInEitherLayoutIsTheSameAsTheFolder) {
+  const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"));
+  const TemporaryFolder folder;
+  const auto draw = [&](const std::string& net) { return pipeline.with_controlnets({net}).text_to_image(quick({{stripes(64, 64)}})).latents.values; };
+  const auto expected = draw(kControlNet);
+  EXPECT_EQ(draw(single_file(folder, [](const std::string& original, const std::string&) { return original; })), expected);
+  EXPECT_EQ(draw(single_file(folder, [](const std::string&, const std::string& ours) { return ours; })), expected);
+  const auto without_prefix = [](const std::string& original, const std::string&) { return original.substr(original.find('.') + 1); };
+  EXPECT_EQ(draw(single_file(folder, without_prefix)), expected);
+}
+
+TEST(ControlNet, RefusesFilesThatAreNoneOrForAnotherModel) {
+  const TemporaryFolder folder;
+  const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"));
+  const auto original = [](const std::string& name, const std::string&) { return name; };
+  const auto without = [](const std::string& part) {
+    return [part](const std::string& name, const std::string&) { return name.find(part) == std::string::npos ? name : ""; };
+  };
+  EXPECT_ERROR(pipeline.with_controlnets({single_file(folder, without("middle_block_out"))}), bad_file, "net.safetensors", "controlnet_mid_block");
+  EXPECT_ERROR(pipeline.with_controlnets({single_file(folder, without("zero_convs.3."))}), bad_file, "controlnet_down_blocks.3");
+  EXPECT_ERROR(pipeline.with_controlnets({single_file(folder, without("input_hint_block.0."))}), bad_file, "holds no ControlNet");
+  EXPECT_ERROR(pipeline.with_controlnets({single_file(folder, without("input_blocks.11."))}), bad_file, "net.safetensors");
+  EXPECT_ERROR(pipeline.with_controlnets({test_checkpoint("tiny-sd15") + "/unet/diffusion_pytorch_model.safetensors"}), bad_file,
+               "holds no ControlNet");
+  EXPECT_ERROR(pipeline.with_controlnets({folder.write("x.safetensors", "no")}), bad_file, "x.safetensors");
+  const std::string file = single_file(folder, original);
+  EXPECT_ERROR(pipeline.with_controlnets({file + "x"}), not_found, "net.safetensorsx");
+  std::ifstream stream(file, std::ios::binary);
+  std::string whole{std::istreambuf_iterator<char>(stream), {}};
+  const auto shape = whole.find("[8, 32]", whole.find("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"));
+  whole.replace(shape, 7, "[4, 64]");  // of a model whose texts are twice as wide
+  EXPECT_ERROR(pipeline.with_controlnets({folder.write("wide.safetensors", whole)}), bad_file, "made for another model", "cross_attention_dim", "64");
 }
 
 TEST(ControlNet, LeavesThePipelineItWasAttachedToAsItWas) {

@@ -1,9 +1,13 @@
 // Pipelines with adapters against diffusers and PEFT.
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <map>
 
 #include "adapters/lora_maker.h"
 #include "support/expect_error.h"
 #include "support/pipeline_cases.h"
+#include "weights/reader.h"
 
 namespace impasto::test {
 namespace {
@@ -38,6 +42,64 @@ TEST(Lora, EqualsDiffusers) {
     ++cases;
   }
   EXPECT_GE(cases, 8);
+}
+
+/// tests/data's table of names: ours, each with the original repository's.
+std::map<std::string, std::string> original_names() {
+  std::map<std::string, std::string> names;
+  std::ifstream table(IMPASTO_TEST_DATA "/single_files/tiny-sd15.tsv");
+  for (std::string original, part, ours; table >> original >> part >> ours;)
+    if (part == "unet") names[ours] = original.substr(std::string("model.diffusion_model.").size());
+  return names;
+}
+
+std::string flat(std::string name) {
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
+
+/// The file with its UNet's modules under the original repository's names, as kohya-ss writes them for it.
+std::string with_original_names(const TemporaryFolder& folder, const std::string& file) {
+  const auto reader = open_safetensors(file);
+  std::map<std::string, std::string> modules;
+  for (const auto& [ours, original] : original_names())
+    if (ours.ends_with(".weight")) modules[flat(ours.substr(0, ours.size() - 7))] = flat(original.substr(0, original.size() - 7));
+  std::string header, data;
+  int renamed = 0;
+  for (const std::string& name : reader->names()) {
+    const TensorView view = reader->find(name);
+    const std::string module = name.substr(0, name.find('.'));
+    const auto original = module.starts_with("lora_unet_") ? modules.find(module.substr(10)) : modules.end();
+    const std::string called = original == modules.end() ? name : "lora_unet_" + original->second + name.substr(module.size());
+    renamed += called != name;
+    header += (header.empty() ? "{" : ",") +
+              record(called, view.dtype == DType::float16 ? "F16" : "F32", view.shape.to_string(), data.size(), data.size() + view.bytes());
+    data.append(view.as<char>(), view.bytes());
+  }
+  EXPECT_GT(renamed, 50);
+  return folder.write("original.safetensors", make_safetensors(header + "}", data));
+}
+
+TEST(Lora, OriginalNamesMeanTheSameAsDiffusers) {
+  const TemporaryFolder folder;
+  const Pipeline plain = Pipeline::load(test_checkpoint("tiny-sd15"));
+  const auto draw = [&](const std::string& file) { return plain.with_loras({{file}}).text_to_image(quick()); };
+  for (const std::string name : {"lora_kohya", "loha"}) {  // attention alone; convolutions, too
+    const TextToImageResult result = draw(with_original_names(folder, adapter(name)));
+    EXPECT_EQ(result.latents.values, draw(adapter(name)).latents.values) << name;
+    EXPECT_TRUE(result.warnings.empty()) << name;
+  }
+}
+
+TEST(Lora, AModuleUnderBothNamesIsRefused) {
+  const TemporaryFolder folder;
+  const auto pair = [](const std::string& module) {
+    return std::map<std::string, Values>{{"lora_unet_" + module + ".lora_down.weight", {{1, 32}, std::vector<float>(32, 1)}},
+                                         {"lora_unet_" + module + ".lora_up.weight", {{8, 1}, std::vector<float>(8, 1)}}};
+  };
+  auto both = pair("down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k");
+  both.merge(pair("input_blocks_1_1_transformer_blocks_0_attn2_to_k"));
+  EXPECT_ERROR(Pipeline::load(test_checkpoint("tiny-sd15")).with_loras({{write_lora(folder, both)}}), bad_file, "twice", "input_blocks_1_1");
 }
 
 TEST(Lora, LeavesThePipelineItWasAttachedToAsItWas) {

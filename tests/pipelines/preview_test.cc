@@ -50,6 +50,28 @@ TEST_F(Preview, OfTheLastStepByTheDecoderIsThePicture) {
   }
 }
 
+TEST_F(Preview, ByATaesdIsWhatThatDecodes) {
+  const std::string tiny = IMPASTO_TEST_DATA "/tiny_vae";
+  const Pipeline plain = pipeline_;
+  pipeline_ = Pipeline::load(test_checkpoint("tiny-sd15"), {.parts = {.vae = tiny}});
+  last("euler", PreviewMethod::vae);
+  const Image expected = final_.images.at(0);
+  pipeline_ = Pipeline::load(test_checkpoint("tiny-sd15"), {.parts = {.preview_vae = tiny}});
+  const Image preview = last("euler", PreviewMethod::tiny).at(0);
+  int most = 0;
+  for (std::size_t i = 0; i < preview.pixels.size(); ++i) most = std::max(most, std::abs(preview.pixels[i] - expected.pixels.at(i)));
+  EXPECT_LE(most, 1);
+  EXPECT_NE(final_.images.at(0).pixels, expected.pixels);
+  const TextToImageResult with = final_;
+  pipeline_ = plain;
+  EXPECT_ERROR(last("euler", PreviewMethod::tiny), invalid_argument, "TAESD", "--taesd");
+  options_.on_step = {};
+  EXPECT_EQ(pipeline_.text_to_image(options_).images.at(0).pixels, with.images.at(0).pixels);
+  const auto load = [](const std::string& path) { Pipeline::load(test_checkpoint("tiny-sd15"), {.parts = {.preview_vae = path}}); };
+  EXPECT_ERROR(load(test_checkpoint("tiny-sd15") + "/vae"), unsupported, "AutoencoderKL", "TAESD");
+  EXPECT_ERROR(load("/no/such/file"), not_found, "/no/such/file");
+}
+
 TEST_F(Preview, HasThePicturesSizeAndChangesNothing) {
   const auto plain = latents(options_);
   for (const PreviewMethod method : {PreviewMethod::linear, PreviewMethod::vae}) {

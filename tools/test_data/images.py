@@ -70,6 +70,18 @@ def add_files(store, folder):
         store.add(f"images/file_{path.name}", {"file": path.name}, {}, {"image": array(read.convert("RGB"))})
 
 
+def make_infotexts(folder):
+    """Pictures with their settings where A1111's save_image_with_geninfo puts them: by piexif, into the EXIF user comment."""
+    import piexif
+    import piexif.helper
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "a cat, (caf\u00e9:1.2) \u732b \U0001f600\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x48, Version: v1.10.1"
+    comment = piexif.helper.UserComment.dump(text, encoding="unicode")
+    for name in ("a1111.jpg", "a1111.webp"):
+        picture(16, 8).save(folder / name, quality=80)
+        piexif.insert(piexif.dump({"Exif": {piexif.ExifIFD.UserComment: comment}}), str(folder / name))
+
+
 def add_processing(store):
     for width, height, to in ((31, 23, (12, 40)), (12, 17, (50, 9)), (64, 48, (64, 32)), (64, 48, (16, 48)), (3, 2, (8, 8)), (97, 61, (7, 5))):
         for name, f in FILTERS.items():

@@ -1,0 +1,168 @@
+// Options from A1111's text.
+#include <charconv>
+
+#include "core/fail.h"
+#include "core/guard.h"
+#include "image/infotext_fields.h"
+
+namespace impasto {
+namespace {
+
+/// Sets options by the fields; what cannot be understood becomes a warning.
+class Applier {
+ public:
+  Applier(const Infotext& text, InpaintOptions& options) : text_(text), o_(options) {}
+
+  std::vector<std::string> apply() {
+    o_.prompt = text_.prompt;
+    o_.negative_prompt = text_.negative_prompt;
+    read("Steps", [&](const std::string& value) { return number(value, o_.num_inference_steps); });
+    read("CFG scale", [&](const std::string& value) { return number(value, o_.guidance_scale); });
+    read("Image CFG scale", [&](const std::string& value) { return number(value, o_.image_guidance_scale); });
+    read("Seed", [&](const std::string& value) { return number(value, o_.seed.emplace()); });
+    read("Variation seed", [&](const std::string& value) { return number(value, o_.variation_seed.emplace()); });
+    read("Variation seed strength", [&](const std::string& value) { return number(value, o_.variation_strength); });
+    read("Size", [&](const std::string& value) { return size(value); });
+    read("Sampler", [&](const std::string& value) { return sampler(value); });
+    read("Schedule type", [&](const std::string& value) { return schedule(value); });
+    read("Clip skip", [&](const std::string& value) { return number(value, o_.clip_skip) && --o_.clip_skip >= 0; });
+    prompt_syntax();
+    read("Eta DDIM", [&](const std::string& value) { return number(value, o_.eta); });
+    read("CFG Rescale", [&](const std::string& value) { return number(value, o_.guidance_rescale); });
+    read("Guidance start", [&](const std::string& value) { return number(value, o_.guidance_start); });
+    read("Guidance stop", [&](const std::string& value) { return number(value, o_.guidance_stop); });
+    read("Deep cache interval", [&](const std::string& value) { return number(value, o_.deep_cache_interval); });
+    read("Token merging ratio", [&](const std::string& value) { return number(value, o_.token_merging_ratio); });
+    if (text_.value("VAE tiling") == "true") o_.vae_tiling = true;
+    hires();
+    read("Denoising strength", [&](const std::string& value) { return number(value, o_.hires ? o_.hires->strength : o_.strength); });
+    read("Mask blur", [&](const std::string& value) { return number(value, o_.mask_blur); });
+    read("Masked area padding", [&](const std::string& value) { return number(value, o_.inpaint_padding); });
+    if (text_.value("Mask mode") == "Inpaint not masked") o_.invert_mask = true;
+    if (text_.value("Inpaint area") == "Only masked") o_.inpaint_area = InpaintArea::masked;
+    controls();
+    return std::move(warnings_);
+  }
+
+ private:
+  template <typename F>
+  void read(const char* key, const F& set) {
+    const std::string value = text_.value(key);
+    if (!value.empty() && !set(value)) warnings_.push_back(concat("\"", key, ": ", value, "\" is not understood and was left out"));
+  }
+
+  template <typename T>
+  static bool number(const std::string& value, T& target) {
+    T parsed{};
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
+    if (error != std::errc() || end != value.data() + value.size()) return false;
+    target = parsed;
+    return true;
+  }
+
+  void hires() {
+    o_.hires.reset();
+    if (text_.value("Hires upscale").empty() && text_.value("Hires resize").empty()) return;
+    Hires& h = o_.hires.emplace();
+    read("Hires upscale", [&](const std::string& value) { return number(value, h.scale); });
+    read("Hires resize", [&](const std::string& value) { return hires_size(value, h.scale); });
+    read("Hires steps", [&](const std::string& value) { return number(value, h.num_inference_steps); });
+    const std::string upscaler = text_.value("Hires upscaler");
+    h.upscaler = upscaler.empty() || upscaler.starts_with("Latent") ? HiresUpscaler::latent : HiresUpscaler::lanczos;
+    if (!upscaler.empty() && upscaler != "Latent" && upscaler != "Lanczos")
+      warnings_.push_back(concat("\"Hires upscaler: ", upscaler, "\" is not there: ", to_string(h.upscaler), " takes its place"));
+  }
+
+  /// "1024x1536", or 0 for a side that follows from the other; how much larger that is.
+  bool hires_size(const std::string& value, double& scale) const {
+    const auto x = value.find('x');
+    int width = 0, height = 0;
+    if (x == std::string::npos || !number(value.substr(0, x), width) || !number(value.substr(x + 1), height)) return false;
+    if (o_.width < 1 || o_.height < 1 || (width < 1 && height < 1)) return false;
+    scale = width > 0 ? static_cast<double>(width) / o_.width : static_cast<double>(height) / o_.height;
+    return true;
+  }
+
+  /// The pictures that they followed are not recorded.
+  void controls() {
+    o_.controls.clear();
+    for (int k = 0;; ++k) {
+      const std::string value = text_.value(concat("ControlNet ", k));
+      if (value.empty()) return;
+      Infotext inner;
+      inner.fields = read_fields(value);
+      Control& control = o_.controls.emplace_back();
+      const bool understood = number(inner.value("Weight"), control.scale) && number(inner.value("Guidance Start"), control.start) &&
+                              number(inner.value("Guidance End"), control.stop);
+      control.guess_mode = inner.value("Control Mode") == "ControlNet is more important";
+      warnings_.push_back(concat("it was led by the ControlNet ", inner.value("Model"), ", which has to be named again, with its picture",
+                                 understood ? "" : "; its settings are not understood"));
+    }
+  }
+
+  bool size(const std::string& value) {
+    const auto x = value.find('x');
+    return x != std::string::npos && number(value.substr(0, x), o_.width) && number(value.substr(x + 1), o_.height);
+  }
+
+  /// Our pictures say it where it is not plain; other programs write A1111's text because they read A1111's syntax.
+  void prompt_syntax() {
+    if (text_.fields.empty()) return;
+    o_.prompt_syntax = PromptSyntax::plain;
+    if (text_.value("Version").starts_with("impasto ")) {
+      read("Prompt syntax", [&](const std::string& value) { return named_syntax(value); });
+      return;
+    }
+    o_.prompt_syntax = PromptSyntax::a1111;
+    warnings_.push_back("it was drawn by another program: its prompts are read in a1111 syntax");
+    const std::string emphasis = text_.value("Emphasis");
+    if (!emphasis.empty() && emphasis != "Original")
+      warnings_.push_back(concat("\"Emphasis: ", emphasis, "\" is not supported: weights are applied as by \"Original\""));
+  }
+
+  bool named_syntax(const std::string& name) {
+    for (const PromptSyntax syntax : {PromptSyntax::a1111, PromptSyntax::comfyui}) {
+      if (name != to_string(syntax)) continue;
+      o_.prompt_syntax = syntax;
+      return true;
+    }
+    return false;
+  }
+
+  /// Also as it was written before "Schedule type" came up: "DPM++ 2M Karras".
+  bool sampler(const std::string& name) {
+    const auto found = find_scheduler(name);
+    if (!found) return false;
+    o_.scheduler = found->scheduler;
+    o_.schedule = found->schedule;
+    o_.use_karras_sigmas.reset();
+    return true;
+  }
+
+  bool schedule(const std::string& name) {
+    const auto found = find_schedule(name);
+    if (!found) return false;
+    o_.use_karras_sigmas.reset();
+    o_.schedule = found->empty() ? automatic_schedule(o_.scheduler) : *found;
+    return true;
+  }
+
+  /// What A1111 takes by itself.
+  static std::string automatic_schedule(const std::string& sampler) {
+    for (const char* karras : {"dpm++_2m", "dpm++_sde", "dpm2", "dpm2_a"})
+      if (sampler == karras) return "karras";
+    return sampler == "dpm++_2m_sde" ? "exponential" : "uniform";
+  }
+
+  const Infotext& text_;
+  InpaintOptions& o_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace
+
+std::vector<std::string> apply_infotext(const Infotext& text, InpaintOptions& options) {
+  return guarded([&] { return Applier(text, options).apply(); });
+}
+
+}  // namespace impasto
