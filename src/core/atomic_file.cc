@@ -3,11 +3,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <random>
 #include <system_error>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -142,6 +144,33 @@ bool is_named(int fd, const std::string& path) {
   return ::fstat(fd, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
+/// Removes a file, or a folder and all that is in it, without asking for memory that may fail: destructors call it. What cannot be removed stays.
+void remove_tree(int folder, const char* name) {
+  if (::unlinkat(folder, name, 0) == 0 || errno != EISDIR) return;
+  const int fd = ::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR* const entries = fd >= 0 ? ::fdopendir(fd) : nullptr;
+  if (entries != nullptr) {
+    while (const dirent* entry = ::readdir(entries))
+      if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) remove_tree(fd, entry->d_name);
+    ::closedir(entries);
+  } else if (fd >= 0) {
+    ::close(fd);
+  }
+  ::unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+/// Whether there is nothing of that name but an empty folder. (std::filesystem's iterators end the process when an allocation fails.)
+bool is_free(const std::string& path) {
+  struct stat s {};
+  if (::lstat(path.c_str(), &s) != 0) return true;
+  DIR* const entries = ::opendir(path.c_str());
+  if (entries == nullptr) return false;
+  int count = 0;
+  while (count <= 2 && ::readdir(entries) != nullptr) ++count;  // "." and ".."
+  ::closedir(entries);
+  return count <= 2;
+}
+
 /// Removes a temporary that a process which is no more left. Where locks lock nothing, as on some network file systems (two of ours succeed), nobody
 /// can tell and it stays.
 void remove_abandoned(const std::string& path) {
@@ -150,8 +179,7 @@ void remove_abandoned(const std::string& path) {
   if (first.get() < 0) return;
   const Descriptor second(::open(path.c_str(), kFlags));
   if (second.get() < 0 || lock(first.get()) != 0 || lock(second.get()) == 0 || !is_named(first.get(), path)) return;
-  std::error_code ignored;
-  fs::remove_all(path, ignored);
+  remove_tree(AT_FDCWD, path.c_str());
 }
 
 /// A file or folder that is open, locked and has a temporary name; -1, with errno, where none can be made.
@@ -272,9 +300,7 @@ void write_file_atomically(const std::string& path, std::uint64_t bytes, const s
 
 AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::absolute(path).lexically_normal().string()) {  // "." has a parent, too
   if (path_.size() > 1 && path_.back() == '/') path_.pop_back();
-  std::error_code error;
-  if (fs::exists(fs::symlink_status(path_, error)) && !(fs::is_directory(path_, error) && fs::is_empty(path_, error)))
-    fail(ErrorKind::invalid_argument, path, ": is there already; name another folder, or remove it first");
+  if (!is_free(path_)) fail(ErrorKind::invalid_argument, path, ": is there already; name another folder, or remove it first");
   Made made = make_temporary(path_, [](const std::string& name) {
     if (::mkdir(name.c_str(), 0777) != 0) return -1;
     const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -290,8 +316,7 @@ AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::absolute(path).l
 }
 
 AtomicFolder::~AtomicFolder() {
-  std::error_code ignored;
-  if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  if (!temporary_.empty()) remove_tree(AT_FDCWD, temporary_.c_str());
   ::close(lock_);
 }
 

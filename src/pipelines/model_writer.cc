@@ -59,15 +59,38 @@ void write_text(const fs::path& path, const std::string& text) {
   write_file_atomically(path.string(), {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
-void write_json(const fs::path& path, const Json& json) { write_text(path, json.dump(2) + "\n"); }
+/// The fields of a JSON object as texts. nlohmann's containers would end the process where there is no memory left to destroy them (core/json.h).
+class ObjectText {
+ public:
+  ObjectText() = default;
+  explicit ObjectText(const JsonObject& object) {
+    for (const auto& [key, value] : object.value().items()) fields_[key] = value.dump();
+  }
+
+  void set(const char* key, const std::string& text) { fields_[key] = Json(text).dump(); }
+  void set_json(const char* key, std::string json) { fields_[key] = std::move(json); }
+  void erase(const char* key) { fields_.erase(key); }
+
+  std::string in_one_line() const { return concat("{", joined(",", "", ":"), "}"); }
+  std::string in_lines() const { return concat("{\n", joined(",\n", "  ", ": "), "\n}\n"); }
+
+ private:
+  std::string joined(const char* between, const char* before, const char* colon) const {
+    std::string all;
+    for (const auto& [key, value] : fields_) all += concat(all.empty() ? "" : between, before, Json(key).dump(), colon, value);
+    return all;
+  }
+
+  std::map<std::string, std::string> fields_;
+};
+
+void write_json(const fs::path& path, const ObjectText& object) { write_text(path, object.in_lines()); }
 
 /// The component's config; what it says of the tensors' type may no longer be true.
-Json config_to_write(const FoundNetwork& network, const char* class_name) {
-  Json config = network.config->value();
-  config.erase("torch_dtype");
-  config.erase("dtype");
-  config.erase("_name_or_path");
-  if (std::string_view(class_name) != "CLIPTextModel") config["_class_name"] = class_name;
+ObjectText config_to_write(const FoundNetwork& network, const char* class_name) {
+  ObjectText config(*network.config);
+  for (const char* key : {"torch_dtype", "dtype", "_name_or_path"}) config.erase(key);
+  if (std::string_view(class_name) != "CLIPTextModel") config.set("_class_name", class_name);
   return config;
 }
 
@@ -95,24 +118,27 @@ void write_tokenizer(const fs::path& folder, const ModelToWrite& m) {
     const std::string path = (from / name).string();
     const bool names_tokens = std::string_view(name) != "added_tokens.json";
     if (!has_entry(path) && (m.model.tokenizer_pad.empty() || !names_tokens)) continue;
-    Json json = has_entry(path) ? read_json(path) : Json::object();
-    if (!m.model.tokenizer_pad.empty() && names_tokens) json["pad_token"] = m.model.tokenizer_pad;
-    write_json(folder / name, json);
+    ObjectText object = has_entry(path) ? ObjectText(JsonObject(read_json(path), path)) : ObjectText();
+    if (!m.model.tokenizer_pad.empty() && names_tokens) object.set("pad_token", m.model.tokenizer_pad);
+    write_json(folder / name, object);
   }
 }
 
-Json index_of(const ModelToWrite& m) {
-  const auto entry = [](const char* library, const std::string& name) { return Json::array({library, name}); };
-  return {{"_class_name", m.model.pipeline_class},
-          {"_diffusers_version", "0.21.0"},  // the first that writes these tensors' names
-          {"feature_extractor", {nullptr, nullptr}},
-          {"requires_safety_checker", false},
-          {"safety_checker", {nullptr, nullptr}},
-          {"scheduler", entry("diffusers", m.checkpoint.info.scheduler)},
-          {"text_encoder", entry("transformers", "CLIPTextModel")},
-          {"tokenizer", entry("transformers", "CLIPTokenizer")},
-          {"unet", entry("diffusers", "UNet2DConditionModel")},
-          {"vae", entry("diffusers", "AutoencoderKL")}};
+ObjectText index_of(const ModelToWrite& m) {
+  ObjectText index;
+  index.set("_class_name", m.model.pipeline_class);
+  index.set("_diffusers_version", "0.21.0");  // the first that writes these tensors' names
+  index.set_json("requires_safety_checker", "false");
+  for (const char* absent : {"feature_extractor", "safety_checker"}) index.set_json(absent, "[null, null]");
+  const auto set = [&](const char* component, const char* library, const std::string& name) {
+    index.set_json(component, concat("[\"", library, "\", ", Json(name).dump(), "]"));
+  };
+  set("scheduler", "diffusers", m.checkpoint.info.scheduler);
+  set("text_encoder", "transformers", "CLIPTextModel");
+  set("tokenizer", "transformers", "CLIPTokenizer");
+  set("unet", "diffusers", "UNet2DConditionModel");
+  set("vae", "diffusers", "AutoencoderKL");
+  return index;
 }
 
 /// Bytes over several files.
@@ -153,9 +179,9 @@ std::vector<TensorToWrite> single_file_tensors(const ModelToWrite& m) {
 
 std::map<std::string, std::string> single_file_metadata(const ModelToWrite& m) {
   return {{"format", "pt"},
-          {"impasto.unet", config_to_write(m.model.unet, "UNet2DConditionModel").dump()},
-          {"impasto.vae", config_to_write(m.model.vae, "AutoencoderKL").dump()},
-          {"impasto.text_encoder", config_to_write(m.model.text_encoder, "CLIPTextModel").dump()},
+          {"impasto.unet", config_to_write(m.model.unet, "UNet2DConditionModel").in_one_line()},
+          {"impasto.vae", config_to_write(m.model.vae, "AutoencoderKL").in_one_line()},
+          {"impasto.text_encoder", config_to_write(m.model.text_encoder, "CLIPTextModel").in_one_line()},
           {"impasto.scheduler", m.checkpoint.scheduler.value().dump()},
           {"modelspec.prediction_type", m.checkpoint.info.prediction_type == "v_prediction" ? "v" : m.checkpoint.info.prediction_type}};
 }
@@ -169,7 +195,7 @@ void write_model_folder(const std::string& path, const ModelToWrite& m, const Wr
   write_component(root / "unet", m.model.unet, m.unet, model_entry("unet", "UNet2DConditionModel"), sum.next_file());
   write_component(root / "vae", m.model.vae, m.vae, model_entry("vae", "AutoencoderKL"), sum.next_file());
   fs::create_directory(root / "scheduler");
-  write_json(root / "scheduler" / "scheduler_config.json", m.checkpoint.scheduler.value());
+  write_json(root / "scheduler" / "scheduler_config.json", ObjectText(m.checkpoint.scheduler));
   write_json(root / "model_index.json", index_of(m));
   folder.commit();
 }

@@ -74,18 +74,25 @@ const char* type_name(DType type) {
   }
 }
 
-/// The header's length, and the header, padded so that what follows is aligned.
+std::string quoted(const std::string& text) { return Json(text).dump(); }
+
+std::string record_of(const TensorToWrite& t, std::uint64_t begin) {
+  std::string shape;
+  for (const std::int64_t dim : t.shape) shape += concat(shape.empty() ? "" : ",", std::to_string(dim));
+  const std::string first = std::to_string(begin), past = std::to_string(begin + t.bytes());  // a stream would write them as the locale has it
+  return concat(R"({"dtype":")", type_name(t.dtype), R"(","shape":[)", shape, R"(],"data_offsets":[)", first, ",", past, "]}");
+}
+
+/// The header's length, and the header, padded so that what follows is aligned. Written by hand: see dismantle() in core/json.h.
 std::string header_of(const std::vector<TensorToWrite>& tensors, const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header;
-  header["__metadata__"] = metadata;
+  std::string texts, records;
+  for (const auto& [key, text] : metadata) texts += concat(texts.empty() ? "" : ",", quoted(key), ":", quoted(text));
   std::uint64_t begin = 0;
   for (const TensorToWrite& t : tensors) {
-    header[t.name] = {{"dtype", type_name(t.dtype)},
-                      {"shape", std::vector<std::int64_t>(t.shape.begin(), t.shape.end())},
-                      {"data_offsets", {begin, begin + t.bytes()}}};
+    records += concat(",", quoted(t.name), ":", record_of(t, begin));
     begin += t.bytes();
   }
-  std::string text = header.dump();
+  std::string text = concat(R"({"__metadata__":{)", texts, "}", records, "}");
   text.append((8 - text.size() % 8) % 8, ' ');
   std::string bytes(8, '\0');
   const std::uint64_t length = text.size();

@@ -1,4 +1,6 @@
 // Every allocation fails once: each call either succeeds or says that memory is missing, and the next call is as good as new.
+#include <climits>
+#include <cstdio>
 #include <functional>
 
 #include "impasto/impasto.h"
@@ -96,6 +98,28 @@ TEST(OutOfMemory, SavingSaysSoAndLeavesNoFile) {
           ASSERT_TRUE(names.empty() || names == std::vector<std::string>{"a.png"}) << names[0];
           std::filesystem::remove(name);
         });
+}
+
+TEST(OutOfMemory, ConvertingSaysSoAndLeavesNothing) {
+  const TemporaryFolder folder;
+  const std::string source = test_checkpoint("tiny-sd15");
+  for (const std::string name : {"a", "a.safetensors", "a.gguf"}) {
+    const std::string target = folder / name;
+    const ConvertOptions options{.dtype = name == "a.gguf" ? "q8_0" : "float16"};
+    int done = 0;
+    const auto action = [&] {
+      convert(source, target, options);
+      char other[PATH_MAX];  // out of the way of the next, without an allocation
+      std::snprintf(other, sizeof other, "%s.%d.done", target.c_str(), done++);
+      ASSERT_EQ(std::rename(target.c_str(), other), 0);
+    };
+    sweep(action, [&] {
+      for (const std::string& left : folder.names()) {
+        ASSERT_TRUE(left.ends_with(".done")) << left;
+        std::filesystem::remove_all(folder / left);
+      }
+    });
+  }
 }
 
 }  // namespace
