@@ -108,7 +108,8 @@ Networks with_control_nets(const Networks& net, const std::vector<std::string>& 
     if (!has_entry(path))
       fail(ErrorKind::not_found, path, ": no such ControlNet; it is a folder in the diffusers layout, with config.json and ",
            "weights, or a single file");
-    const auto [config, weights] = fs::is_directory(path) ? FoundControlNet{config_of_folder(path), open_weights(path, "diffusion_pytorch_model")} : find_in_file(path, net.checkpoint);
+    const auto [config, weights] = fs::is_directory(path) ? FoundControlNet{config_of_folder(path), open_weights(path, "diffusion_pytorch_model")}
+                                                          : find_in_file(path, net.checkpoint);
     const ControlNetConfig parsed = ControlNetConfig::parse(config);
     require_fit(parsed, net.checkpoint.unet, path);
     const std::shared_ptr<const WeightReader> kept = net.copy_late || net.mapped ? weights : copied_weights(*weights);
