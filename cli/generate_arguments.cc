@@ -132,7 +132,7 @@ void add_output(CLI::App& app, GenerateArguments& a) {
                      "that is named is overwritten (default: impasto-SEED.png here, never overwriting)");
   output->type_name("PATH");
   auto* quality = add_integer(app, "--quality", a.encoding.quality, "Of JPEG and WebP, 1 to 100");
-  quality->check(CLI::Range(1, 100));
+  quality->check(CLI::Range(1, 100).description(""));
   auto* lossless = app.add_flag("--lossless", a.encoding.lossless, "Write WebP that keeps every pixel");
   const auto take_preview = [&a](const std::string& text) { a.preview = parse_preview(text); };
   auto* preview = app.add_option_function<std::string>("--preview", take_preview,
