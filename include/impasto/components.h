@@ -191,6 +191,11 @@ class IMPASTO_API Sampler {
 
   /// Begins a new walk. Throws invalid_argument when n is out of range.
   void set_timesteps(int num_inference_steps);
+  /// The same over timesteps of one's own, strictly downwards; Euler and DPM-Solver++ (multistep) take them, others throw unsupported. Throws
+  /// invalid_argument for those that do not fit.
+  void set_own_timesteps(const std::vector<double>& timesteps);
+  /// Over noise levels of one's own, with the one that the walk ends at, 0 for none; Euler alone takes them.
+  void set_own_sigmas(const std::vector<double>& sigmas);
   const std::vector<double>& timesteps() const;  ///< what the UNet is called with, in order
   const std::vector<double>& sigmas() const;     ///< noise levels where the algorithm works with them, the last after them; else empty
   int order() const;                             ///< network calls for each step that set_timesteps was asked for

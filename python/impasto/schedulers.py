@@ -117,13 +117,24 @@ class Scheduler:
         return times.astype(np.int64) if np.all(times == np.round(times)) and not _fractional(type(self).__name__) else times.astype(np.float32)
 
     def set_timesteps(self, num_inference_steps: int | None = None, device: Any = None, *, timesteps: Any = None, sigmas: Any = None, **_: Any) -> None:
-        """Begins a walk of that many steps. Raises ValueError when the scheduler cannot take that many, or for timesteps or sigmas of one's own,
-        which Impasto's schedulers do not take."""
-        if timesteps is not None or sigmas is not None:
-            kind = "timestep" if timesteps is not None else "sigmas"
-            raise ValueError(f"The current scheduler class {type(self)}'s `set_timesteps` does not support custom {kind} schedules; leave `timesteps` and `sigmas` out")
-        self._walk().set_timesteps(_steps(num_inference_steps))
-        self.num_inference_steps = num_inference_steps
+        """Begins a walk of that many steps, or over `timesteps` or `sigmas` of one's own, downwards; sigmas with the one that the walk ends at.
+
+        Raises ValueError when the scheduler cannot take that many, or takes no such lists: EulerDiscreteScheduler takes both and
+        DPMSolverMultistepScheduler timesteps."""
+        own = {"timesteps": timesteps, "sigmas": sigmas}
+        given = [name for name, values in own.items() if values is not None]
+        if not given:
+            self._walk().set_timesteps(_steps(num_inference_steps))
+            self.num_inference_steps = num_inference_steps
+        else:
+            if len(given) > 1 or num_inference_steps is not None:
+                raise ValueError("Can only pass one of `num_inference_steps` or `timesteps` or `sigmas`.")
+            name = given[0]
+            if name not in _OWN_PATHS.get(type(self).__name__, ()):
+                raise ValueError(f"The current scheduler class {type(self)}'s `set_timesteps` does not support custom {name.replace('timesteps', 'timestep')} schedules; leave `timesteps` and `sigmas` out")
+            values = [float(v) for v in to_numpy(own[name], np.float64).reshape(-1)]
+            getattr(self._walk(), f"set_own_{name}")(values)
+            self.num_inference_steps = len(self._core.timesteps)
         self._next = None
 
     def set_begin_index(self, begin_index: int = 0) -> None:
@@ -161,6 +172,9 @@ class Scheduler:
 
     def __len__(self) -> int:
         return int(self.config.get("num_train_timesteps", 1000))
+
+
+_OWN_PATHS = {"EulerDiscreteScheduler": ("timesteps", "sigmas"), "DPMSolverMultistepScheduler": ("timesteps",)}
 
 
 def _fractional(name: str) -> bool:
@@ -210,6 +224,13 @@ def from_any(scheduler: Any) -> Scheduler:
     if config is None or name not in DEFAULTS:
         raise ValueError(f"{type(scheduler)} is not a scheduler that Impasto has; there are {', '.join(DEFAULTS)}")
     return globals()[name].from_config(config)
+
+
+def amend(scheduler: Scheduler, forced: dict[str, Any]) -> None:
+    """Gives the object itself the settings that a pipeline of diffusers' forces on the scheduler that it is made with, since early checkpoints say them wrong."""
+    wrong = {k: v for k, v in forced.items() if k in DEFAULTS[type(scheduler).__name__] and scheduler.config[k] != v}
+    if wrong:
+        Scheduler.__init__(scheduler, **{**scheduler._given, **wrong})
 
 
 def named(class_name: str, config: dict[str, Any]) -> Scheduler:

@@ -25,6 +25,8 @@ void bind_sampler(nb::module_& m) {
   nb::class_<Sampler>(m, "Sampler", "A walk from noise to a picture. One thread at a time.")
       .def(nb::init<const std::string&, const std::string&>(), "config"_a, "name"_a = "")
       .def("set_timesteps", &Sampler::set_timesteps, "num_inference_steps"_a)
+      .def("set_own_timesteps", &Sampler::set_own_timesteps, "timesteps"_a)
+      .def("set_own_sigmas", &Sampler::set_own_sigmas, "sigmas"_a)
       .def_prop_ro("timesteps", &Sampler::timesteps)
       .def_prop_ro("sigmas", &Sampler::sigmas)
       .def_prop_ro("order", &Sampler::order)

@@ -301,6 +301,21 @@ def test_diffusers_scheduler_is_taken(pair):
     np.testing.assert_allclose(*both(pair, "a boat"), **CLOSE)
 
 
+@pytest.mark.parametrize(
+    "name, own",
+    [
+        ("EulerDiscreteScheduler", dict(timesteps=[999, 850, 736.5, 545, 100, 24])),
+        ("EulerDiscreteScheduler", dict(sigmas=[14.6, 6.4, 3.8, 1.0, 0.2, 0.0])),
+        ("EulerDiscreteScheduler", dict(sigmas=[14.6, 3.8, 0.5])),
+        ("DPMSolverMultistepScheduler", dict(timesteps=[999, 850, 736, 645, 545, 455, 343, 233, 124, 24])),
+    ],
+)
+def test_timesteps_and_sigmas_of_ones_own(pair, name, own):
+    for pipe, library in zip(pair, (impasto, diffusers)):
+        pipe.scheduler = getattr(library, name).from_config(pipe.scheduler.config, use_karras_sigmas=False)
+    np.testing.assert_allclose(*both(pair, "a boat", **own), **CLOSE)
+
+
 @pytest.mark.parametrize("arguments", [dict(), dict(height=30), dict(prompt="a", negative_prompt=["b"]), dict(prompt=["a", "b"], negative_prompt=["b"]), dict(prompt="a", generator=[torch.Generator()] * 2), dict(prompt="a", callback_on_step_end_tensor_inputs=["x"]), dict(prompt=5)], ids=str)
 def test_mistakes_raise_what_diffusers_raises(pair, arguments):
     raised = []
@@ -557,6 +572,20 @@ def test_refused_calls_raise_what_diffusers_raises(pair, name, arguments):
             task(**{"num_inference_steps": 2, **({"height": 16, "width": 16} if name == TASKS[0] else {}), **arguments})
         raised.append(caught.type)
     assert issubclass(raised[0], raised[1]), raised
+
+
+@pytest.mark.parametrize("name", [*TASKS, *CONTROLLED])
+def test_made_of_parts_has_diffusers_scheduler_settings(pair, name):
+    settings = dict(steps_offset=0, beta_schedule="scaled_linear")
+    for scheduler, more in [("DDIMScheduler", dict(clip_sample=True)), ("PNDMScheduler", dict(skip_prk_steps=False)), ("EulerDiscreteScheduler", {})]:
+        made = []
+        for pipe, library in zip(pair, (impasto, diffusers)):
+            parts = {**pipe.components, "scheduler": getattr(library, scheduler)(**settings, **more)}
+            if name in CONTROLLED:
+                parts["controlnet"] = library.ControlNetModel.from_pretrained(NET)
+            made.append(getattr(library, name)(**parts, requires_safety_checker=False).scheduler.config)
+        for key, value in made[1].items():
+            assert key.startswith("_") or made[0][key] == value, (scheduler, key)
 
 
 def broken(folder, change):

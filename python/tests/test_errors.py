@@ -118,6 +118,30 @@ def test_shapes_that_do_not_fit_the_unet(pipe):
         pipe.unet(np.zeros((1, 4, 4, 4), np.float32), 1, context, cross_attention_kwargs={"ip_adapter_masks": [context]})
 
 
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (dict(timesteps=[]), "at least one"),
+        (dict(timesteps=[1, 999]), "go down"),
+        (dict(timesteps=[1000, 1]), "timesteps.0. is 1000"),
+        (dict(timesteps=[float("nan")]), "nan"),
+        (dict(timesteps=[-1]), "-1"),
+        (dict(sigmas=[1.0]), "has to follow"),
+        (dict(sigmas=[1.0, 2.0]), "go down"),
+        (dict(sigmas=[float("inf"), 1.0]), "inf"),
+        (dict(timesteps=[1], num_inference_steps=3), "only pass one"),
+    ],
+    ids=str,
+)
+def test_paths_of_ones_own_that_lead_nowhere(given, words):
+    with pytest.raises(ValueError, match=words):
+        impasto.EulerDiscreteScheduler().set_timesteps(**given)
+    with pytest.raises(ValueError, match="karras"):
+        impasto.EulerDiscreteScheduler(use_karras_sigmas=True).set_timesteps(timesteps=[900, 1])
+    with pytest.raises(ValueError, match="custom sigmas"):
+        impasto.DPMSolverMultistepScheduler().set_timesteps(sigmas=[1.0, 0.0])
+
+
 def test_bad_scheduler_settings():
     with pytest.raises((ValueError, OSError, NotImplementedError), match="beta_schedule"):
         impasto.DDIMScheduler(beta_schedule="steep")

@@ -181,6 +181,23 @@ def test_scheduler_walks_by_hand(pipe):
     np.testing.assert_allclose(x, latents(pipe, "a boat", guidance_scale=1, generator=1, num_inference_steps=4), atol=1e-4)
 
 
+def test_timesteps_and_sigmas_of_ones_own(pipe):
+    for name in ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler"):
+        pipe.scheduler = getattr(impasto, name).from_config(pipe.scheduler.config)
+        walk = pipe.scheduler.copy()
+        walk.set_timesteps(5)
+        usual = latents(pipe, "a boat", num_inference_steps=5)
+        np.testing.assert_array_equal(usual, latents(pipe, "a boat", timesteps=list(walk.timesteps)))
+        assert not np.array_equal(usual, latents(pipe, "a boat", timesteps=[999, 850, 736, 645, 545]))
+    pipe.scheduler = impasto.EulerDiscreteScheduler.from_config(pipe.scheduler.config)
+    walk = pipe.scheduler.copy()
+    walk.set_timesteps(5)
+    np.testing.assert_allclose(latents(pipe, "a boat", sigmas=list(walk.sigmas)), latents(pipe, "a boat", num_inference_steps=5), atol=2e-3)
+    seen = []
+    pipe("a boat", height=32, width=32, timesteps=[900, 500, 40], generator=1, callback_on_step_end=lambda p, i, t, k: seen.append(float(t)) or k)
+    assert seen == [900, 500, 40]
+
+
 def test_image_to_image_shares_weights_and_follows_strength(pipe):
     pipe.scheduler = impasto.DDIMScheduler.from_config(pipe.scheduler.config)  # a step is one call of the network
     from_pipe = impasto.AutoPipelineForImage2Image.from_pipe(pipe)

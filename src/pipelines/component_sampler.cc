@@ -43,6 +43,12 @@ Sampler::Sampler(const std::string& config, const std::string& name) {
 void Sampler::set_timesteps(int n) {
   guarded([&] { impl_->scheduler->set_timesteps(n); });
 }
+void Sampler::set_own_timesteps(const std::vector<double>& timesteps) {
+  guarded([&] { impl_->scheduler->set_path({.timesteps = timesteps, .sigmas = {}}); });
+}
+void Sampler::set_own_sigmas(const std::vector<double>& sigmas) {
+  guarded([&] { impl_->scheduler->set_path({.timesteps = {}, .sigmas = sigmas}); });
+}
 const std::vector<double>& Sampler::timesteps() const { return impl_->scheduler->timesteps(); }
 const std::vector<double>& Sampler::sigmas() const { return impl_->scheduler->sigmas(); }
 int Sampler::order() const { return impl_->scheduler->order(); }

@@ -1,5 +1,6 @@
 // DPM-Solver and DPM-Solver++, multistep, and their SDE variants (Lu et al., 2022, arXiv:2206.00927 and arXiv:2211.01095, algorithm 2).
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "schedulers/dpm_update.h"
 #include "schedulers/lambda_form.h"
 #include "schedulers/output_history.h"
+#include "schedulers/own_path.h"
 
 namespace impasto {
 namespace {
@@ -48,11 +50,14 @@ class DpmSolverMultistep final : public Scheduler {
   SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n, config_.form.timesteps_from(config_.lambda_min), config_.cut_timesteps);
-    timesteps_ = std::move(path.timesteps);
-    sigmas_ = std::move(path.sigmas);
-    sigmas_.push_back(config_.ends_at_zero ? 0 : config_.form.training().smallest());
-    round_to_float32(sigmas_);
-    history_.clear();
+    follow(std::move(path));
+  }
+
+  void set_path(const SigmaPath& own) override {
+    if (!own.sigmas.empty()) fail(ErrorKind::unsupported, "DPM-Solver takes no sigmas of one's own");
+    SigmaPath whole = own;
+    for (double& t : whole.timesteps) t = std::trunc(t);
+    follow(completed(whole, config_.form.training(), config_.form.spread()));
   }
 
   Tensor step(const Tensor& output, int step, const Tensor& sample, const NoiseSource& noise, const StepOptions&) override {
@@ -64,6 +69,14 @@ class DpmSolverMultistep final : public Scheduler {
   }
 
  private:
+  void follow(SigmaPath path) {
+    timesteps_ = std::move(path.timesteps);
+    sigmas_ = std::move(path.sigmas);
+    sigmas_.push_back(config_.ends_at_zero ? 0 : config_.form.training().smallest());
+    round_to_float32(sigmas_);
+    history_.clear();
+  }
+
   NoiseLevel level(int step) const override { return NoiseLevel::from_ratio(sigma(step)); }
 
   int order_of(int step) const {

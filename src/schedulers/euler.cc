@@ -9,6 +9,7 @@
 #include "ops/ops.h"
 #include "schedulers/algorithms.h"
 #include "schedulers/karras_form.h"
+#include "schedulers/own_path.h"
 
 namespace impasto {
 namespace {
@@ -46,13 +47,16 @@ class Euler final : public Scheduler {
       for (double& sigma : path.sigmas) sigma = std::exp(sigma);
       if (config_.form.spread()) path = config_.form.spread_path(path.sigmas.front(), path.sigmas.back(), n);
     }
-    sigmas_ = std::move(path.sigmas);
-    sigmas_.push_back(config_.ends_at_zero ? 0 : training.smallest());
-    round_to_float32(sigmas_);
-    timesteps_ = std::move(path.timesteps);
-    if (config_.continuous)
-      for (std::size_t i = 0; i < timesteps_.size(); ++i) timesteps_[i] = 0.25 * std::log(sigmas_[i]);
-    round_to_float32(timesteps_);
+    path.sigmas.push_back(last_sigma());
+    follow(std::move(path));
+  }
+
+  void set_path(const SigmaPath& own) override {
+    if (own.sigmas.empty() && (config_.log_linear || config_.continuous))
+      fail(ErrorKind::invalid_argument, "timesteps of one's own do not go with interpolation_type log_linear or timestep_type continuous");
+    SigmaPath path = completed(own, config_.form.training(), config_.form.spread());
+    if (own.sigmas.empty()) path.sigmas.push_back(last_sigma());
+    follow(std::move(path));
   }
 
   double init_noise_sigma() const override { return config_.form.init_noise_sigma(sigma(0)); }
@@ -68,6 +72,17 @@ class Euler final : public Scheduler {
   }
 
  private:
+  double last_sigma() const { return config_.ends_at_zero ? 0 : config_.form.training().smallest(); }
+
+  void follow(SigmaPath path) {
+    sigmas_ = std::move(path.sigmas);
+    round_to_float32(sigmas_);
+    timesteps_ = std::move(path.timesteps);
+    if (config_.continuous)
+      for (std::size_t i = 0; i < timesteps_.size(); ++i) timesteps_[i] = 0.25 * std::log(sigmas_[i]);
+    round_to_float32(timesteps_);
+  }
+
   NoiseLevel level(int step) const override { return NoiseLevel::exploding(sigma(step)); }
 
   const Config config_;

@@ -38,6 +38,9 @@ class Scheduler {
 
   /// Comes before all else and begins a new walk. Throws invalid_argument when n is out of range for this scheduler.
   virtual void set_timesteps(int num_inference_steps) = 0;
+  /// The same over a caller's own path, of which one is given: `timesteps`, or `sigmas` with the level that the walk ends at. Throws unsupported
+  /// where this scheduler takes no such path, invalid_argument for one that does not go strictly down within the training's range.
+  virtual void set_path(const SigmaPath& path);
   /// What the UNet is called with, in order; some schedulers visit a timestep twice.
   const std::vector<double>& timesteps() const { return timesteps_; }
   /// Network calls per step of `set_timesteps`, so that a walk may begin at any multiple of it (img2img). PNDM's extra calls do not count.

@@ -116,5 +116,29 @@ TEST(SchedulerConfig, RefusesStepsOutOfRange) {
   EXPECT_ERROR(make("lcm")->set_timesteps(51), invalid_argument, "1 to 50");
 }
 
+// What diffusers makes of such paths is held by the Python package's tests.
+TEST(OwnPath, OfTheUsualTimestepsIsTheUsualWalk) {
+  for (const char* name : {"EulerDiscreteScheduler", "DPMSolverMultistepScheduler"}) {
+    const auto usual = make(name), own = make(name);
+    usual->set_timesteps(7);
+    own->set_path({.timesteps = usual->timesteps(), .sigmas = {}});
+    EXPECT_EQ(own->timesteps(), usual->timesteps()) << name;
+    EXPECT_EQ(own->sigmas(), usual->sigmas()) << name;
+  }
+}
+
+TEST(OwnPath, IsRefusedWhereItLeadsNowhere) {
+  const auto euler = make("EulerDiscreteScheduler"), ddim = make("DDIMScheduler");
+  const auto over = [](Scheduler& s, std::vector<double> timesteps, std::vector<double> sigmas) {
+    s.set_path({.timesteps = std::move(timesteps), .sigmas = std::move(sigmas)});
+  };
+  EXPECT_ERROR(over(*euler, {}, {}), invalid_argument, "at least one");
+  EXPECT_ERROR(over(*euler, {5, 5}, {}), invalid_argument, "timesteps[1] is 5 after 5");
+  EXPECT_ERROR(over(*euler, {1000}, {}), invalid_argument, "0 to 999");
+  EXPECT_ERROR(over(*euler, {}, {3}), invalid_argument, "has to follow");
+  EXPECT_ERROR(over(*euler, {}, {3, -1}), invalid_argument, "sigmas[1] is -1");
+  EXPECT_ERROR(over(*ddim, {5, 1}, {}), unsupported, "no timesteps or sigmas");
+}
+
 }  // namespace
 }  // namespace impasto

@@ -40,6 +40,7 @@ class DiffusionPipeline:
     """A checkpoint's networks, tokenizer and scheduler, and how they draw. `DiffusionPipeline.from_pretrained` takes the class that the checkpoint names."""
 
     _components: tuple[str, ...] = COMPONENTS
+    _forced: dict[str, Any] = {"steps_offset": 1, "clip_sample": False}  # see schedulers.amend
     _guidance_scale = PerCall()
     _guidance_rescale = PerCall()
     _clip_skip = PerCall()
@@ -67,6 +68,7 @@ class DiffusionPipeline:
             vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler,
             safety_checker=safety_checker, feature_extractor=feature_extractor, image_encoder=image_encoder,
         )  # fmt: skip
+        schedulers.amend(self._scheduler, self._forced)
         self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     # Parts
@@ -471,10 +473,6 @@ def _parts_of(core: Any, folder: str) -> dict[str, Any]:
         say_once("the checkpoint's safety checker is not run by Impasto")
     stored = read_config(os.path.join(folder, "scheduler"), "scheduler_config.json")
     name = stored.pop("_class_name", core.info()["scheduler"])
-    # as diffusers amends the configs of early checkpoints
-    stored["steps_offset"] = 1
-    if stored.get("clip_sample", name in ("DDIMScheduler", "DDPMScheduler")):
-        stored["clip_sample"] = False
 
     def where(component: str) -> str:
         return os.path.join(folder, component)

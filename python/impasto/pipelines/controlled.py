@@ -17,6 +17,7 @@ from .text_to_image import StableDiffusionPipeline
 class _Controlled:
     """What the three have beside the pipelines that they are made of: the part `controlnet`."""
 
+    _forced: dict[str, Any] = {}
     _components = (*COMPONENTS[:4], "controlnet", *COMPONENTS[4:])
 
     def __init__(

@@ -62,7 +62,7 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
         call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
         factor = 1 if picture.shape[1] != 3 else self.vae_scale_factor
         self._check_fits(call, picture.shape[2] * self.vae_scale_factor // factor, picture.shape[3] * self.vae_scale_factor // factor, batch)
-        call.scheduler.set_timesteps(num_inference_steps)
+        num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
         first = first_step(call.scheduler, num_inference_steps, strength)
 
         self._calls.begin(call)

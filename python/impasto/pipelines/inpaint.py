@@ -18,6 +18,7 @@ from .stable_diffusion import Callbacks, StableDiffusionBase, start
 class StableDiffusionInpaintPipeline(StableDiffusionBase):
     """Draws the white part of a mask anew, as `diffusers.StableDiffusionInpaintPipeline`: with models made for it (9 channels) or any other (4)."""
 
+    _forced = {"steps_offset": 1, "skip_prk_steps": True}
     _callback_tensor_inputs = ["latents", "prompt_embeds", "negative_prompt_embeds", "mask", "masked_image_latents"]
 
     def __call__(
@@ -75,7 +76,7 @@ class StableDiffusionInpaintPipeline(StableDiffusionBase):
         generator = self._check_generators(generator, batch)
         call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
         self._check_fits(call, height, width, batch)
-        call.scheduler.set_timesteps(num_inference_steps)
+        num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
         first = first_step(call.scheduler, num_inference_steps, strength)
 
         box = None if padding_mask_crop is None else image_processor.crop_region(mask_image, width, height, padding_mask_crop)

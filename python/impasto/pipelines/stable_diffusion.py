@@ -46,11 +46,18 @@ class StableDiffusionBase(DiffusionPipeline):
             raise ValueError(f"`callback_on_step_end_tensor_inputs` has to be in {self._callback_tensor_inputs}, but found {unknown}")
         if timesteps is not None and sigmas is not None:
             raise ValueError("Only one of `timesteps` or `sigmas` can be passed")
-        if timesteps is not None or sigmas is not None:
-            self._scheduler.copy().set_timesteps(timesteps=timesteps, sigmas=sigmas)  # says that it cannot
         for name, value in unsupported.items():
             if value is not None:
                 raise NotImplementedError(f"{name} is not supported by Impasto yet; leave it out")
+
+    @staticmethod
+    def _begin_walk(call: Call, num_inference_steps: int, timesteps: Any, sigmas: Any) -> int:
+        """How many steps there are: those of the caller's own lists, where there are any."""
+        if timesteps is None and sigmas is None:
+            call.scheduler.set_timesteps(num_inference_steps)
+        else:
+            call.scheduler.set_timesteps(timesteps=timesteps, sigmas=sigmas)
+        return call.scheduler.num_inference_steps
 
     @staticmethod
     def _check_size(height: int, width: int) -> None:

@@ -70,7 +70,7 @@ class StableDiffusionPipeline(StableDiffusionBase):
         generator = self._check_generators(generator, batch)
         call = Call(_guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
         self._check_fits(call, height, width, batch)
-        call.scheduler.set_timesteps(num_inference_steps)
+        num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
 
         self._calls.begin(call)
         try:
