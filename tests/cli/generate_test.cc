@@ -115,8 +115,7 @@ TEST_F(Generate, FollowsAPictureWithAControlNet) {
                  picture, "--control-scale", "0.7", "--control-scale", "0"})
                 .code,
             0);
-  EXPECT_EQ(::impasto::test::decode(contents(folder_ / "two.png")).image.pixels,
-            ::impasto::test::decode(contents(folder_ / "led.png")).image.pixels);
+  EXPECT_EQ(::impasto::test::decode(contents(folder_ / "two.png")).image.pixels, ::impasto::test::decode(contents(folder_ / "led.png")).image.pixels);
 }
 
 TEST_F(Generate, SaysWhatIsWrongWithAControlNet) {
