@@ -1,6 +1,7 @@
 #include <string>
 
 #include "core/fail.h"
+#include "core/quote.h"
 #include "models/clip_text.h"
 
 namespace impasto {
@@ -17,7 +18,7 @@ ClipTextConfig ClipTextConfig::parse(const JsonObject& c) {
   out.layer_norm_eps = static_cast<float>(c.number("layer_norm_eps", 1e-5));
   const std::string act = c.text("hidden_act", "quick_gelu");
   if (act != "quick_gelu" && act != "gelu")
-    fail(ErrorKind::unsupported, c.where(), ": \"hidden_act\" is ", act, "; supported are quick_gelu and gelu");
+    fail(ErrorKind::unsupported, c.where(), ": \"hidden_act\" is ", printable(act), "; supported are quick_gelu and gelu");
   out.activation = act == "gelu" ? Activation::gelu : Activation::quick_gelu;
   if (out.hidden_size % out.heads != 0)
     fail(ErrorKind::bad_file, c.where(), ": \"hidden_size\" ", out.hidden_size, " does not divide into ", out.heads, " heads");

@@ -1,6 +1,7 @@
 #include "models/registry.h"
 
 #include "core/fail.h"
+#include "core/quote.h"
 
 namespace impasto {
 
@@ -21,7 +22,7 @@ const ModelEntry& model_entry(const std::string& component, const std::string& c
     if (entry.class_name == class_name) return entry;
     known += (known.empty() ? "" : ", ") + entry.class_name;
   }
-  fail(ErrorKind::unsupported, "component \"", component, "\" has class ", class_name, "; supported: ", known.empty() ? "none" : known);
+  fail(ErrorKind::unsupported, "component \"", component, "\" has class ", printable(class_name), "; supported: ", known.empty() ? "none" : known);
 }
 
 }  // namespace impasto

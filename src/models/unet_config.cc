@@ -2,6 +2,7 @@
 #include <string>
 
 #include "core/fail.h"
+#include "core/quote.h"
 #include "models/unet.h"
 
 namespace impasto {
@@ -19,7 +20,8 @@ std::vector<std::int64_t> per_level(const JsonObject& config, const char* key, s
 }
 
 [[noreturn]] void unsupported(const JsonObject& config, const char* key) {
-  fail(ErrorKind::unsupported, config.where(), ": \"", key, "\" = ", config.value().at(key).dump(), " is an architecture that is not supported");
+  fail(ErrorKind::unsupported, config.where(), ": \"", key, "\" = ", printable(config.value().at(key).dump()),
+       " is an architecture that is not supported");
 }
 
 void require_text(const JsonObject& config, const char* key, const std::string& only) {
@@ -58,7 +60,7 @@ void refuse_other_families(const JsonObject& c) {
 /// True for attention, false for none.
 bool has_attention(const JsonObject& c, const char* key, const std::string& type, const char* with, const char* without) {
   if (type != with && type != without)
-    fail(ErrorKind::unsupported, c.where(), ": \"", key, "\" holds ", type, "; supported are ", with, " and ", without);
+    fail(ErrorKind::unsupported, c.where(), ": \"", key, "\" holds ", printable(type), "; supported are ", with, " and ", without);
   return type == with;
 }
 

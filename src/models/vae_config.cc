@@ -1,6 +1,7 @@
 #include <string>
 
 #include "core/fail.h"
+#include "core/quote.h"
 #include "models/vae.h"
 
 namespace impasto {
@@ -24,7 +25,7 @@ VaeConfig VaeConfig::parse(const JsonObject& c) {
   const auto require_all = [&](const char* key, const std::string& only, std::size_t n) {
     const auto types = c.texts(key, std::vector<std::string>(n, only));
     if (types != std::vector<std::string>(n, only))
-      fail(ErrorKind::unsupported, c.where(), ": \"", key, "\" must be ", n, " times ", only, ", found ", c.value().at(key).dump());
+      fail(ErrorKind::unsupported, c.where(), ": \"", key, "\" must be ", n, " times ", only, ", found ", printable(c.value().at(key).dump()));
   };
   VaeConfig out;
   out.channels = c.integers("block_out_channels", {128, 256, 512, 512}, 1, kMostChannels);

@@ -4,6 +4,7 @@
 
 #include "core/fail.h"
 #include "core/file.h"
+#include "core/quote.h"
 #include "models/registry.h"
 #include "pipelines/found_model.h"
 
@@ -45,8 +46,8 @@ JsonObject read_index(const std::string& path) {
   JsonObject index = read_object(fs::path(path) / "model_index.json");
   const std::string name = index.text("_class_name", "StableDiffusionPipeline");
   if (std::find(std::begin(kPipelineClasses), std::end(kPipelineClasses), without_control_nets(name)) == std::end(kPipelineClasses))
-    fail(ErrorKind::unsupported, index.where(), ": pipeline class ", name, " is not supported; supported is Stable Diffusion 1.x and 2.x (",
-         kPipelineClasses[0], ")");
+    fail(ErrorKind::unsupported, index.where(), ": pipeline class ", printable(name),
+         " is not supported; supported is Stable Diffusion 1.x and 2.x (", kPipelineClasses[0], ")");
   return index;
 }
 
@@ -55,7 +56,7 @@ std::string class_of(const JsonObject& index, const char* component) {
   if (!index.has(component)) return {};
   const Json& entry = index.value().at(component);
   if (!entry.is_array() || entry.size() != 2 || !(entry[1].is_null() || entry[1].is_string()))
-    fail(ErrorKind::bad_file, index.where(), ": \"", component, "\" should be [library, class], found ", entry.dump());
+    fail(ErrorKind::bad_file, index.where(), ": \"", component, "\" should be [library, class], found ", printable(entry.dump()));
   return entry[1].is_null() ? std::string() : entry[1].get<std::string>();
 }
 

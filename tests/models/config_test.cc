@@ -67,6 +67,28 @@ TEST(ClipTextConfig, NamesTheFieldThatIsOff) {
   EXPECT_ERROR(ClipTextConfig::parse(object(R"({"num_hidden_layers": 1e9})")), bad_file, "num_hidden_layers");
 }
 
+TEST(Configs, MessagesAreShortPrintableAscii) {
+  const std::string odd = R"(\u001b[31m\n\u202e)" + std::string(5000, 'x');
+  const auto message_of = [](const auto& parse) -> std::string {
+    try {
+      parse();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  };
+  const auto with = [&](const char* key, const std::string& value) { return object("{\"" + std::string(key) + "\": " + value + "}"); };
+  const std::string text = "\"" + odd + "\"", texts = "[" + text + "," + text + "," + text + "," + text + "]";
+  for (const std::string& message :
+       {message_of([&] { UNetConfig::parse(with("act_fn", text)); }), message_of([&] { UNetConfig::parse(with("down_block_types", texts)); }),
+        message_of([&] { VaeConfig::parse(with("up_block_types", texts)); }), message_of([&] { ClipTextConfig::parse(with("hidden_act", text)); }),
+        message_of([&] { model_entry("unet", Json::parse(text).get<std::string>()); })}) {
+    EXPECT_FALSE(message.empty());
+    EXPECT_LT(message.size(), 500u);
+    for (const char c : message) EXPECT_TRUE(c >= 0x20 && c < 0x7F) << static_cast<int>(c);
+  }
+}
+
 TEST(ModelRegistry, ListsWhatItSupportsWhenItRefuses) {
   EXPECT_EQ(model_entry("unet", "UNet2DConditionModel").weights_stem, "diffusion_pytorch_model");
   EXPECT_ERROR(model_entry("unet", "SD3Transformer2DModel"), unsupported, "SD3Transformer2DModel", "UNet2DConditionModel");
