@@ -86,6 +86,8 @@ def test_tasks_share_the_networks(led, net):
     assert type(impasto.AutoPipelineForText2Image.from_pipe(led, controlnet=None)) is impasto.StableDiffusionPipeline
     picture = EDGES.rotate(180)
     assert not np.array_equal(draw(over, "a boat", picture, EDGES), draw(over, "a boat", picture, picture))
+    with pytest.raises(ValueError, match="also made of controlnet"):
+        StableDiffusionControlNetPipeline.from_pipe(impasto.AutoPipelineForText2Image.from_pipe(led, controlnet=None))
     mask = Image.new("L", EDGES.size)
     mask.paste(255, (8, 8, 40, 40))
     filled = draw(fill, "a boat", picture, mask, EDGES)

@@ -191,9 +191,13 @@ class DiffusionPipeline:
 
     @classmethod
     def from_pipe(cls, pipeline: Any, **parts: Any) -> Any:
-        """This pipeline with another's parts: no weights are loaded or copied."""
+        """This pipeline with another's parts: no weights are loaded or copied. Raises ValueError where a part is missing."""
         names = inspect.signature(cls.__init__).parameters
-        pipe = cls(**{**{k: v for k, v in pipeline.components.items() if k in names}, **{k: v for k, v in parts.items() if k in names}})
+        given = {k: v for k, v in {**pipeline.components, **parts}.items() if k in names}
+        missing = [k for k, p in names.items() if p.default is inspect.Parameter.empty and k != "self" and k not in given]
+        if missing:
+            raise ValueError(f"{cls.__name__} is also made of {', '.join(missing)}, which {type(pipeline).__name__} does not have: pass it here")
+        pipe = cls(**given)
         pipe._core, pipe._folder = getattr(pipeline, "_core", None), getattr(pipeline, "_folder", None)
         return pipe
 
