@@ -6,7 +6,7 @@ target_compile_options(impasto_flags INTERFACE -Wall -Wextra -Wpedantic -Wno-psa
 
 if(IMPASTO_SANITIZE)
   set(flags -fsanitize=${IMPASTO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  target_compile_options(impasto_flags INTERFACE ${flags})
+  add_compile_options(${flags}) # not of impasto_flags, whose options come last: a folder may add its own
   target_link_options(impasto_flags INTERFACE ${flags})
 endif()
 
