@@ -106,3 +106,8 @@ class MultiControlNetModel:
 def added(downs: list[list[Any]], mids: list[Any]) -> tuple[list[Any], Any]:
     """The sums over ControlNets."""
     return [sum(skips[1:], skips[0]) for skips in zip(*downs)], sum(mids[1:], mids[0])
+
+
+def nets_of(net: Any) -> list[Any]:
+    """The ControlNets of a pipeline's part `controlnet`: one, or those of a MultiControlNetModel."""
+    return net.nets if isinstance(net, MultiControlNetModel) else [net]

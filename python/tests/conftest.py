@@ -30,3 +30,25 @@ def _once_again():
 
     once._said.clear()
     logging.getLogger("impasto").setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Our pipeline and diffusers'."""
+    from beside_diffusers import pipelines
+
+    made = pipelines()
+    if not hasattr(made[1].text_encoder, "text_model"):
+        vars(made[1].text_encoder)["text_model"] = made[1].text_encoder  # clip_skip asks for this name, which transformers 5 dropped
+    return made
+
+
+@pytest.fixture
+def fresh():
+    """A pair of one test's own, drawing by DDIM."""
+    from beside_diffusers import diffusers, pipelines
+
+    made = pipelines()
+    for pipe, library in zip(made, (impasto, diffusers)):
+        pipe.scheduler = library.DDIMScheduler.from_config(pipe.scheduler.config)
+    return made

@@ -1,4 +1,4 @@
-"""LoRA and its kin through the Python package, without torch. Beside PEFT: test_diffusers.py."""
+"""LoRA and its kin through the Python package, without torch. Beside PEFT: test_diffusers_adapters.py."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""ControlNets through the Python package, without torch. Beside diffusers: test_diffusers.py."""
+"""ControlNets through the Python package, without torch. Beside diffusers: test_diffusers_adapters.py."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Words of one's own, without torch. Beside diffusers: test_diffusers.py."""
+"""Words of one's own, without torch. Beside diffusers: test_diffusers_adapters.py."""
 
 import shutil
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from .. import image_processor
 from ..arrays import is_torch
-from ..controlnet import ControlNetModel, MultiControlNetModel, added
+from ..controlnet import ControlNetModel, MultiControlNetModel, added, nets_of
 
 
 class Control:
@@ -19,7 +19,7 @@ class Control:
     def __init__(self, net: ControlNetModel | MultiControlNetModel, pictures: list[np.ndarray], scales: list[float], starts: list[float], ends: list[float], guess_mode: bool, name: str):
         self.name = name  # what callbacks call the pictures
         self._several = isinstance(net, MultiControlNetModel)
-        self._nets = net.nets if isinstance(net, MultiControlNetModel) else [net]
+        self._nets = nets_of(net)
         self._pictures, self._scales, self._starts, self._ends, self._guess_mode = pictures, scales, starts, ends, guess_mode
         self._first = self._steps = 0
 
@@ -83,7 +83,7 @@ NOT_LED = Led()
 def prepare(net: Any, image: Any, prompt: Any, prompt_embeds: Any, repeats: int, scale: Any, start: Any, end: Any, guess_mode: bool, name: str, size: tuple[int | None, int | None], box: Any = None) -> Control:
     """The control of a call. Raises what diffusers raises: TypeError for pictures and scales of the wrong kind, ValueError for wrong counts and ranges."""
     several = isinstance(net, MultiControlNetModel)
-    count = len(net.nets) if isinstance(net, MultiControlNetModel) else 1
+    count = len(nets_of(net))
     images = _check_images(image, count, several)
     starts, ends = _check_range(start, end, count)
     scales = _check_scales(scale, count, several)

@@ -6,7 +6,7 @@ import os
 from typing import Any, Callable
 
 from .. import image_processor
-from ..controlnet import ControlNetModel, MultiControlNetModel
+from ..controlnet import ControlNetModel, MultiControlNetModel, nets_of
 from .base import COMPONENTS
 from .control import Led, prepare
 from .image_to_image import StableDiffusionImg2ImgPipeline
@@ -43,7 +43,7 @@ class _Controlled:
     @controlnet.setter
     def controlnet(self, net: Any) -> None:
         net = MultiControlNetModel(net) if isinstance(net, (list, tuple)) else net
-        for each in net.nets if isinstance(net, MultiControlNetModel) else [net]:
+        for each in nets_of(net):
             if not isinstance(each, ControlNetModel):
                 raise ValueError(f"controlnet has to be an impasto.ControlNetModel or a list of them, but is {type(each)}")
         self._controlnet = net
@@ -60,8 +60,7 @@ class _Controlled:
         return {"controlnet": nets[0] if len(nets) == 1 else nets}
 
     def _folders(self) -> list[tuple[str, Any]]:
-        nets = self._controlnet.nets if isinstance(self._controlnet, MultiControlNetModel) else [self._controlnet]
-        return [*super()._folders(), *((f"controlnet_{i}" if i else "controlnet", net) for i, net in enumerate(nets))]  # type: ignore[misc]
+        return [*super()._folders(), *((f"controlnet_{i}" if i else "controlnet", net) for i, net in enumerate(nets_of(self._controlnet)))]  # type: ignore[misc]
 
 
 class StableDiffusionControlNetPipeline(_Controlled, StableDiffusionPipeline):
