@@ -24,9 +24,9 @@ int download(const DownloadArguments& arguments);
 
 /// The model that a command is to use.
 struct ModelChoice {
-  std::string name;     ///< "" is the default
-  std::string variant;  ///< of the weights, where they are downloaded
-  bool verify = false;  ///< whether to read a cached model and compare it with its hashes first
+  std::string name;          ///< "" is the default
+  std::string variant = {};  ///< of the weights, where they are downloaded
+  bool verify = false;       ///< whether to read a cached model and compare it with its hashes first
 };
 
 /// Its folder or file: as model_or_default(), and where that names a model on the Hub, what the cache has of it, else what is downloaded now, with a

@@ -70,8 +70,8 @@ void add_hires(CLI::App& app, TextToImageOptions& p) {
       "--hires-upscaler", [hires](const std::string& name) { hires().upscaler = parse_upscaler(name); },
       "How it is enlarged: latent (soft; needs a strength above about 0.5) or lanczos (default latent)");
   upscaler->type_name("NAME");
-  auto* steps = number("--hires-steps", "Steps of the second pass (default: as many as of the first)",
-                       [](Hires& h, double v) { h.num_inference_steps = static_cast<int>(v); });
+  auto* steps = app.add_option_function<int>(
+      "--hires-steps", [hires](int value) { hires().num_inference_steps = value; }, "Steps of the second pass (default: as many as of the first)");
   auto* strength = number("--hires-denoising-strength", "How far to go from what was enlarged, above 0 to 1 (default 0.7)",
                           [](Hires& h, double v) { h.strength = v; });
   steps->type_name("N");

@@ -93,7 +93,7 @@ IMPASTO_API PromptSyntax prompt_syntax_named(const std::string& name);  ///< thr
 
 /// A picture that a ControlNet of the pipeline follows (Zhang et al., 2023): edges, depth, a pose, as that network was trained on.
 struct Control {
-  Image image;        ///< brought to the size that is drawn by Lanczos' filter
+  Image image = {};   ///< brought to the size that is drawn by Lanczos' filter
   float scale = 1.f;  ///< controlnet_conditioning_scale: what the network adds is multiplied by it
   double start = 0;   ///< control_guidance_start and _end: from this share of the steps on, up to that one
   double stop = 1;
@@ -191,7 +191,7 @@ struct TextToImageOptions {
 /// width and height: 0 takes the picture's own, rounded down to a multiple of 8; where one is given, the other follows the picture's
 /// proportions. The picture is resized to them as Pillow's Lanczos filter does. `latents`, if set, are the noise that is laid over it.
 struct ImageToImageOptions : TextToImageOptions {
-  Image image;
+  Image image = {};
   /// How far to go from the picture, above 0 and up to 1: the share of num_inference_steps that is run, int(num_inference_steps * strength).
   /// At 1 hardly anything of it is left.
   double strength = 0.8;

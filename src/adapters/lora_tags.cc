@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/fail.h"
+#include "core/folder.h"
 #include "core/guard.h"
 #include "core/quote.h"
 #include "impasto/lora.h"
@@ -46,17 +47,12 @@ LoraTag parse_tag(std::string_view inside, std::string_view tag) {
   return lora;
 }
 
-/// Every adapter file under the folder; links to folders are not followed, so there are no circles.
-std::vector<fs::path> files_under(const fs::path& folder) {
-  std::error_code error;
-  fs::recursive_directory_iterator files(folder, error), end;
-  if (error) fail(ErrorKind::not_found, folder.string(), ": cannot look for LoRA files there: ", error.message());
+/// Every adapter file below the folder.
+std::vector<fs::path> files_under(const std::string& folder) {
   std::vector<fs::path> found;
-  for (; files != end; files.increment(error)) {
-    if (error) fail(ErrorKind::io, folder.string(), ": cannot look for LoRA files there: ", error.message());
-    if (files->is_regular_file(error) && files->path().extension() == kSuffix) found.push_back(files->path());
+  for (const std::string& path : require_files_below(folder, "LoRA files")) {
+    if (fs::path file = fs::path(folder) / path; file.extension() == kSuffix) found.push_back(std::move(file));
   }
-  std::sort(found.begin(), found.end());
   return found;
 }
 

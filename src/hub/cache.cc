@@ -4,8 +4,8 @@
 
 #include "core/fail.h"
 #include "core/file.h"
+#include "core/folder.h"
 #include "core/quote.h"
-#include "hub/folder.h"
 #include "hub/needed_files.h"
 
 namespace impasto {

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "core/fail.h"
-#include "hub/folder.h"
+#include "core/folder.h"
 
 namespace impasto {
 namespace fs = std::filesystem;

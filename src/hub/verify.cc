@@ -5,11 +5,11 @@
 #include <sys/stat.h>
 
 #include "core/fail.h"
+#include "core/folder.h"
 #include "core/guard.h"
 #include "hub/cache.h"
 #include "hub/content_hash.h"
 #include "hub/environment.h"
-#include "hub/folder.h"
 #include "impasto/hub.h"
 
 namespace impasto {

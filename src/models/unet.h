@@ -33,6 +33,8 @@ struct UNetConfig {
   bool flip_sin_to_cos = true;
   double freq_shift = 0;
 
+  /// Whether it sees the latents of a picture beside its own, and changes that (InstructPix2Pix; Brooks et al., 2023).
+  bool edits_pictures() const { return in_channels == 2 * out_channels; }
   std::int64_t time_channels() const { return 4 * levels[0].channels; }
 
   /// Throws bad_file for a field out of range, unsupported (naming field and value) for architectures this class does not have.

@@ -45,18 +45,14 @@ ComponentInfo describe(const std::string& name, const FoundNetwork& network) {
 /// Latents, the mask, and the latents of the picture around it.
 std::int64_t inpainting_channels(const VaeConfig& vae) { return 2 * vae.latent_channels + 1; }
 
-/// Latents, and those of the picture that is edited.
-std::int64_t editing_channels(const VaeConfig& vae) { return 2 * vae.latent_channels; }
-
 void check_agreement(const Checkpoint& c) {
   const std::string& path = c.info.path;
   if (c.text_encoder.hidden_size != c.unet.context_channels)
     fail(ErrorKind::bad_file, path, ": text_encoder has \"hidden_size\" ", c.text_encoder.hidden_size, ", but unet expects \"cross_attention_dim\" ",
          c.unet.context_channels);
-  if (c.unet.in_channels != c.vae.latent_channels && c.unet.in_channels != inpainting_channels(c.vae) &&
-      c.unet.in_channels != editing_channels(c.vae))
+  if (c.unet.in_channels != c.vae.latent_channels && c.unet.in_channels != inpainting_channels(c.vae) && !c.unet.edits_pictures())
     fail(ErrorKind::bad_file, path, ": unet takes ", c.unet.in_channels, " channels, but the vae has ", c.vae.latent_channels,
-         " latent channels (an inpainting model takes ", inpainting_channels(c.vae), ", one that edits pictures ", editing_channels(c.vae), ")");
+         " latent channels (an inpainting model takes ", inpainting_channels(c.vae), ", one that edits pictures ", 2 * c.unet.out_channels, ")");
   if (c.unet.out_channels != c.vae.latent_channels || c.vae.out_channels != 3)
     fail(ErrorKind::bad_file, path, ": unet gives ", c.unet.out_channels, " channels for ", c.vae.latent_channels,
          " latent channels, and the vae gives ", c.vae.out_channels, " colours instead of 3");
@@ -105,7 +101,7 @@ Checkpoint::Checkpoint(const FoundModel& model, const std::string& path, const M
   info.prediction_type = scheduler.text("prediction_type", "epsilon");
   info.latent_channels = static_cast<int>(vae.latent_channels);
   info.inpainting = unet.in_channels == inpainting_channels(vae);
-  info.editing = unet.in_channels == editing_channels(vae);
+  info.editing = unet.edits_pictures();
   info.height = info.width = static_cast<int>(unet.sample_size * vae.scale());
 }
 

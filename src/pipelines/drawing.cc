@@ -56,10 +56,11 @@ Tensor Drawing::first_noise() {
 Tensor Drawing::denoise(const Walk& walk) {
   Tensor latents = walk.latents;  // [n, h, w, 4]
   const auto num_steps = static_cast<int>(scheduler_->timesteps().size());
+  const Tensor no_picture = walk.picture_guidance ? ops::combine({{0, walk.more_input}}) : Tensor();
   for (int i = walk.first_step; i < num_steps; ++i) {
     Tensor input = scheduler_->scale_model_input(latents, i);
     PictureGuidance picture;
-    if (walk.picture_guidance) picture = {ops::concat_columns(input, ops::combine({{0, walk.more_input}})), *walk.picture_guidance};
+    if (walk.picture_guidance) picture = {ops::concat_columns(input, no_picture), *walk.picture_guidance};
     if (walk.more_input) input = ops::concat_columns(input, walk.more_input);
     const double timestep = scheduler_->timesteps()[static_cast<std::size_t>(i)];
     const Tensor output = unet_->predict(input, timestep, i, num_steps, walk.picture_guidance ? &picture : nullptr);  // [n, h, w, 4]

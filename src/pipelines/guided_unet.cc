@@ -20,9 +20,6 @@ UNet::Conditioning second_half_of(const UNet::Conditioning& both) {
   return half;
 }
 
-/// Whether the UNet sees a picture beside the latents.
-bool edits(const UNetConfig& c) { return c.in_channels == 2 * c.out_channels; }
-
 /// images in a row; one alone is not copied.
 Tensor joined(const std::vector<Tensor>& images) {
   Tensor all = images.front();
@@ -91,7 +88,7 @@ GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const
   if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(condition(positive, m)), led_by(condition(negative, 0)), {}};
   const Conditionings both = condition(ops::concat_images(negative, positive), m);
   Group group{std::move(images), led_by(second_half(both)), {}, led_by(both)};
-  if (edits(unet_->config())) group.negative = led_by(condition(negative, 0));
+  if (unet_->config().edits_pictures()) group.negative = led_by(condition(negative, 0));
   return group;
 }
 

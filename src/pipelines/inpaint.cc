@@ -100,7 +100,6 @@ void warn_of_a_thin_mask(Drawing& drawing, const InpaintPicture& picture) {
 }  // namespace
 
 TextToImageResult inpaint(const Networks& net, const InpaintOptions& options) {
-  if (net.checkpoint.info.editing) require_ordinary_model(net.checkpoint);  // throws
   std::vector<std::string> warnings;
   const InpaintPicture picture(options, net.checkpoint, warnings);
   Drawing drawing(net, picture.sized());
@@ -114,7 +113,6 @@ TextToImageResult inpaint(const Networks& net, const InpaintOptions& options) {
 void check_options(const InpaintOptions& options, const ModelInfo& info) {
   guarded([&] {
     const Checkpoint c = Checkpoint::open(info.path, info.parts);
-    if (c.info.editing) require_ordinary_model(c);  // throws
     std::vector<std::string> warnings;
     require_drawable(InpaintPicture(options, c, warnings).sized(), c);
   });

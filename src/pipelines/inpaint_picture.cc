@@ -8,6 +8,7 @@
 #include "image/extend.h"
 #include "image/mask.h"
 #include "image/resample.h"
+#include "pipelines/options.h"
 #include "pipelines/starting_picture.h"
 
 namespace impasto {
@@ -70,6 +71,10 @@ Pixels drawn_mask(const InpaintOptions& o, std::vector<std::string>& warnings) {
   return mask;
 }
 
+void require_model_for_masks(const Checkpoint& c) {
+  if (c.info.editing) require_ordinary_model(c);  // throws
+}
+
 TextToImageOptions sized_for(const InpaintOptions& o, const Pixels& canvas, const Checkpoint& c) {
   TextToImageOptions sized = o;
   if (o.inpaint_area == InpaintArea::whole) return sized_like({canvas.width, canvas.height, {}}, o, c);
@@ -92,7 +97,7 @@ InpaintPicture::InpaintPicture(const InpaintOptions& o, const Checkpoint& checkp
       keep_unmasked_(o.keep_unmasked),
       keeps_size_(crops() || (o.keep_unmasked && o.width == 0 && o.height == 0)),
       seam_(o.mask_blur > 0 ? static_cast<int>(std::lround(2 * o.mask_blur)) : kSeam),
-      canvas_((require_options(o), extended(view_of(o.image), o.extend))),
+      canvas_((require_model_for_masks(checkpoint), require_options(o), extended(view_of(o.image), o.extend))),
       mask_(drawn_mask(o, warnings)),
       soft_(gaussian_blur(mask_, o.mask_blur)),
       sized_(sized_for(o, canvas_, checkpoint)),

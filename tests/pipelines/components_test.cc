@@ -66,7 +66,9 @@ TEST_F(ComponentsTest, UNetKeepsTextsApartHoweverManyThereAre) {
   for (std::uint64_t text = 0; text < 7; ++text) first.push_back(parts_.unet.forward(ref(sample), 500, ref(noise({1, 77, 32}, text))));
   for (std::uint64_t text = 0; text < 7; ++text) {
     EXPECT_EQ(parts_.unet.forward(ref(sample), 500, ref(noise({1, 77, 32}, text))).values, first[text].values);
-    if (text > 0) EXPECT_NE(first[text].values, first[0].values);
+    if (text > 0) {
+      EXPECT_NE(first[text].values, first[0].values);
+    }
   }
 }
 

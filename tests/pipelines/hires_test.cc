@@ -81,7 +81,9 @@ TEST_F(HiresFix, CountsTheStepsOfBothPasses) {
     };
     pipeline_.text_to_image(options_);
     EXPECT_EQ(calls, told) << scheduler;
-    if (std::string(scheduler) != "heun") EXPECT_EQ(calls, 5) << scheduler;
+    if (std::string(scheduler) != "heun") {
+      EXPECT_EQ(calls, 5) << scheduler;
+    }
   }
 }
 

@@ -14,4 +14,7 @@ std::vector<std::string> names_in(const std::string& folder);
 /// followed.
 std::vector<std::string> files_below(const std::string& folder);
 
+/// The same for a folder that a caller named, in which `what` is looked for ("embeddings"). Throws not_found, saying why, where it cannot be read.
+std::vector<std::string> require_files_below(const std::string& folder, const char* what);
+
 }  // namespace impasto

@@ -1,10 +1,14 @@
-#include "hub/folder.h"
+#include "core/folder.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
+#include <system_error>
 
 #include <dirent.h>
 #include <sys/stat.h>
+
+#include "core/fail.h"
 
 namespace impasto {
 namespace {
@@ -41,6 +45,12 @@ std::vector<std::string> files_below(const std::string& folder) {
   collect(folder, "", 0, files);
   std::sort(files.begin(), files.end());
   return files;
+}
+
+std::vector<std::string> require_files_below(const std::string& folder, const char* what) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(folder.c_str()), ::closedir);
+  if (!stream) fail(ErrorKind::not_found, folder, ": cannot look for ", what, " there: ", std::generic_category().message(errno));
+  return files_below(folder);
 }
 
 }  // namespace impasto
