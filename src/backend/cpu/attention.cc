@@ -197,18 +197,7 @@ void pack_queries(const AttentionHead& h, const Queries& s) {
   std::fill_n(s.sum, s.width, 0.0f);
 }
 
-/// scores[j][i] = k[j] . q[i]
-template <class Words, int kV>
-HWY_INLINE void score(D d, const AttentionHead& h, const Queries& s, const Keys& keys) {
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d)), depth = words<Words>(h.d);
-  for (std::int64_t j = 0; j < keys.count; j += kRows) {
-    V sum[kRows][kV];
-    each_place<kV>([&](int r, int v) HWY_ATTR { sum[r][v] = hn::Zero(d); });
-    multiply_add<Words, kV>(keys.k + j * depth, s.q, depth, sum);
-    float* scores = keys.scores + j * s.width;
-    each_place<kV>([&](int r, int v) HWY_ATTR { hn::Store(sum[r][v], d, scores + r * s.width + v * lanes); });
-  }
-}
+bool hides_keys(const AttentionHead& h, const Queries& s, const Keys& keys) { return h.causal && keys.first + keys.count > s.first; }
 
 /// Minus infinity where the key comes after the query.
 HWY_INLINE void mask_future(const Queries& s, const Keys& keys) {
@@ -216,6 +205,47 @@ HWY_INLINE void mask_future(const Queries& s, const Keys& keys) {
     const std::int64_t hidden = std::clamp<std::int64_t>(keys.first + j - s.first, 0, s.width);  // queries before the key
     std::fill_n(keys.scores + j * s.width, hidden, -std::numeric_limits<float>::infinity());
   }
+}
+
+/// The running maximum takes in the scores of keys `from` and on.
+template <int kV>
+HWY_INLINE void raise_peaks(D d, const Queries& s, const Keys& keys, std::int64_t from) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t v = 0; v < kV * lanes; v += lanes) {
+    V peak = hn::Load(d, s.peak + v);
+    for (std::int64_t j = from; j < keys.count; ++j) peak = hn::Max(peak, hn::Load(d, keys.scores + j * s.width + v));
+    hn::Store(peak, d, s.peak + v);
+  }
+}
+
+/// scores[j][i] = k[j] . q[i]. The running maximum takes part at once: what it was is kept in `before`.
+template <class Words, int kV>
+HWY_INLINE void score(D d, const AttentionHead& h, const Queries& s, const Keys& keys, V (&before)[kV]) {
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d)), depth = words<Words>(h.d);
+  const bool hides = hides_keys(h, s, keys);
+  for (int v = 0; v < kV; ++v) before[v] = hn::Load(d, s.peak + v * lanes);
+  for (std::int64_t j = 0; j < keys.count; j += kRows) {
+    V sum[kRows][kV];
+    each_place<kV>([&](int r, int v) HWY_ATTR { sum[r][v] = hn::Zero(d); });
+    multiply_add<Words, kV>(keys.k + j * depth, s.q, depth, sum);
+    float* scores = keys.scores + j * s.width;
+    each_place<kV>([&](int r, int v) HWY_ATTR { hn::Store(sum[r][v], d, scores + r * s.width + v * lanes); });
+    if (hides) continue;
+    if (j + kRows <= keys.count) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) {
+        V peak = hn::Load(d, s.peak + v * lanes);
+        HWY_UNROLL(8)
+        for (int r = 0; r < kRows; ++r) peak = hn::Max(peak, sum[r][v]);
+        hn::Store(peak, d, s.peak + v * lanes);
+      }
+    } else {
+      raise_peaks<kV>(d, s, keys, j);
+    }
+  }
+  if (!hides) return;
+  mask_future(s, keys);
+  raise_peaks<kV>(d, s, keys, 0);
 }
 
 /// Powers 2^(score - peak) as words, in place: row j / kColumns is behind the ones being read. The sums grow by them.
@@ -240,19 +270,16 @@ HWY_INLINE void soften_rows(D d, const Queries& s, const Keys& keys, const V (&p
   }
 }
 
-/// Scores to powers 2^(score - m); the running maximum and sum move on. Returns in `keep` what earlier sums are to be multiplied by.
+/// Scores to powers 2^(score - m); the running sum moves on. `keep`: the running maximum as it was, becomes what earlier sums are to be multiplied
+/// by.
 template <class Words, int kV>
 HWY_INLINE void soften(D d, const Queries& s, const Keys& keys, V (&keep)[kV]) {
   const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
   V peak[kV], sum[kV];
-  for (int v = 0; v < kV; ++v) peak[v] = hn::Load(d, s.peak + v * lanes);
-  for (std::int64_t j = 0; j < keys.count; ++j) {
-    for (int v = 0; v < kV; ++v) peak[v] = hn::Max(peak[v], hn::Load(d, keys.scores + j * s.width + v * lanes));
-  }
   for (int v = 0; v < kV; ++v) {
-    keep[v] = exp2(d, hn::Sub(hn::Load(d, s.peak + v * lanes), peak[v]));
+    peak[v] = hn::Load(d, s.peak + v * lanes);
+    keep[v] = exp2(d, hn::Sub(keep[v], peak[v]));
     sum[v] = hn::Mul(hn::Load(d, s.sum + v * lanes), keep[v]);
-    hn::Store(peak[v], d, s.peak + v * lanes);
   }
   soften_rows<Words, kV>(d, s, keys, peak, sum);
   for (int v = 0; v < kV; ++v) hn::Store(sum[v], d, s.sum + v * lanes);
@@ -276,9 +303,8 @@ HWY_INLINE void gather_values(D d, const AttentionHead& h, const Queries& s, con
 template <class Words, int kV>
 void attend(const AttentionHead& h, const Queries& s, const Keys& keys) {
   const D d;
-  score<Words, kV>(d, h, s, keys);
-  if (h.causal && keys.first + keys.count > s.first) mask_future(s, keys);
   V keep[kV];
+  score<Words, kV>(d, h, s, keys, keep);
   soften<Words, kV>(d, s, keys, keep);
   gather_values<Words, kV>(d, h, s, keys, keep);
 }

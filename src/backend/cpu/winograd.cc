@@ -18,6 +18,13 @@
 // for each part costs about 20 cycles for a pair of channels, against 36 * tiles / 16 for multiplying: 7 % at 128 tiles. Keeping all
 // filters transformed would take four times the memory of float32 weights, 8 GB for SD 1.5, and about as long to read.
 //
+// Activating, transforming and storing read and write many short pieces, which the hardware does not foresee: they are asked for ahead, worth 3 to 9
+// %.
+//
+// Tried and left: F(6x6, 3x3), whose error reaches 1.4e-5 of the largest value and which on AVX-512 is slower from 256 channels on (its
+// transforms wait for memory; on AVX2 it gains 6 to 16 %); filters transformed once per call, which come from the third-level cache more
+// slowly than they are made anew.
+//
 // Sums over 64 channels are made in registers and then added up, so rounding errors hardly grow with the number of channels: 1.2e-6 to
 // 1.4e-6 RMS for 64 to 2560 channels, where one long chain had 1.2e-6 to 6.5e-6.
 //
@@ -40,6 +47,11 @@ constexpr std::int64_t kStretchBytes = std::int64_t{16} << 20;   // of V: a thir
 constexpr std::int64_t kPadding = 16;                            // floats between points, so that they do not all meet in one cache set
 constexpr std::int64_t kGroupWidth = kGroupColumns * kTile + 2;  // pixels
 constexpr std::int64_t kGroupPixels = (kGroupRows * kTile + 2) * kGroupWidth;
+constexpr std::int64_t kPixelsAhead = 8;  // of the one being loaded
+
+void prefetch(const float* from, std::int64_t floats) {
+  for (std::int64_t i = 0; i < floats; i += 16) __builtin_prefetch(from + i);
+}
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -137,7 +149,7 @@ class WinogradConv {
       const std::int64_t begin = i / panels_ * part, end = std::min(tiles, begin + part), column = i % panels_ * gemm_.width;
       if (begin >= end) return;
       multiply(v.data(), begin, end - begin, column, u, m, m_stride);
-      for (std::int64_t t = begin; t < end; ++t) store(tiling_.position(first + t), m + (t - begin) * gemm_.width, m_stride, column);
+      store_part(first + begin, first + end, column, m, m_stride);
     });
   }
 
@@ -177,7 +189,9 @@ class WinogradConv {
           std::fill_n(to, padded, 0.0f);
           continue;
         }
-        gemm_.map_row(x_.row((g.image * x_.shape[1] + from_y / up) * x_.shape[2] + from_x / up) + channel, channels, map, to);
+        const float* const from = x_.row((g.image * x_.shape[1] + from_y / up) * x_.shape[2] + from_x / up) + channel;
+        prefetch(from + kPixelsAhead / up * x_.row_stride, channels);
+        gemm_.map_row(from, channels, map, to);
         std::fill(to + channels, to + padded, 0.0f);
       }
   }
@@ -198,12 +212,42 @@ class WinogradConv {
     }
   }
 
+  /// Tiles first..end - 1 of the output.
+  void store_part(std::int64_t first, std::int64_t end, std::int64_t column, const float* m, std::int64_t m_stride) const {
+    Position next = tiling_.position(first);
+    expect_store(next, column);
+    for (std::int64_t t = first; t < end; ++t, m += gemm_.width) {
+      const Position here = next;
+      if (t + 1 < end) {
+        next = tiling_.position(t + 1);
+        for (std::int64_t i = 0; i < kPoints; ++i) prefetch(m + i * m_stride + gemm_.width, gemm_.width);
+        expect_store(next, column);
+      }
+      store(here, m, m_stride, column);
+    }
+  }
+
+  void expect_store(const Position& p, std::int64_t column) const {
+    const std::int64_t rows = std::min(kTile, height_ - p.y * kTile), columns = std::min(kTile, width_ - p.x * kTile);
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const std::int64_t row = row_of(p, i) + j;
+        for (std::int64_t c = column; c < column + gemm_.width; c += 16) {
+          __builtin_prefetch(target_.out + row * target_.out_stride + c, /*rw=*/1);
+          if (target_.residual != nullptr) __builtin_prefetch(target_.residual + row * target_.residual_stride + c);
+        }
+      }
+  }
+
+  /// The row of the output where row i of a tile begins.
+  std::int64_t row_of(const Position& p, std::int64_t i) const { return (p.image * height_ + p.y * kTile + i) * width_ + p.x * kTile; }
+
   void store(const Position& p, const float* m, std::int64_t m_stride, std::int64_t column) const {
     alignas(64) float y[kTile * kTile * GemmKernels::kMaxWidth];
     kernels_.output(m, m_stride, y);
     const int columns = static_cast<int>(std::min(kTile, width_ - p.x * kTile));
     for (std::int64_t i = 0; i < std::min(kTile, height_ - p.y * kTile); ++i)
-      gemm_.store(y + i * kTile * gemm_.width, columns, (p.image * height_ + p.y * kTile + i) * width_ + p.x * kTile, column, target_);
+      gemm_.store(y + i * kTile * gemm_.width, columns, row_of(p, i), column, target_);
   }
 
   BlockPool& pool_;
