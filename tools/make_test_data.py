@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, gguf_files, images, more_tasks, networks, pipelines, prompt_syntaxes, schedulers, single_files, torch_files
+from test_data import adapters, checkpoints, gguf_files, images, more_tasks, networks, pipelines, prompt_syntaxes, safety, schedulers, single_files, torch_files
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "prompts", "tasks", "token_merging"])
+    parser.add_argument("--only", choices=["adapters", "prompts", "safety", "tasks", "token_merging"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -41,6 +41,8 @@ def main():
             adapters.add(store, models, out / "adapters")
         elif arguments.only == "token_merging":
             networks.add_token_merging(store, models)
+        elif arguments.only == "safety":
+            safety.add_safety(store, out / "safety_checker")
         elif arguments.only == "tasks":
             add_tasks(store, models, out)
         else:
@@ -75,6 +77,7 @@ def main():
     prompt_syntaxes.add_embeddings(store, models, out / "embeddings")
     adapters.add(store, models, out / "adapters")
     add_tasks(store, models, out)
+    safety.add_safety(store, out / "safety_checker")
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")

@@ -5,41 +5,16 @@
 #include <vector>
 
 #include "core/fail.h"
-#include "nn/layers.h"
+#include "models/clip_layer.h"
 
 namespace impasto {
 
 using nn::LayerNorm;
-using nn::Linear;
-
-struct ClipText::Layer {
-  LayerNorm layer_norm1;
-  Linear q_proj, k_proj, v_proj, out_proj;
-  LayerNorm layer_norm2;
-  Linear fc1, fc2;
-
-  Layer(const WeightScope& w, const ClipTextConfig& c)
-      : layer_norm1(w / "layer_norm1", c.hidden_size, c.layer_norm_eps),
-        q_proj(w / "self_attn.q_proj", c.hidden_size, c.hidden_size),
-        k_proj(w / "self_attn.k_proj", c.hidden_size, c.hidden_size),
-        v_proj(w / "self_attn.v_proj", c.hidden_size, c.hidden_size),
-        out_proj(w / "self_attn.out_proj", c.hidden_size, c.hidden_size),
-        layer_norm2(w / "layer_norm2", c.hidden_size, c.layer_norm_eps),
-        fc1(w / "mlp.fc1", c.hidden_size, c.intermediate_size),
-        fc2(w / "mlp.fc2", c.intermediate_size, c.hidden_size) {}
-
-  Tensor operator()(const Tensor& x, const ClipTextConfig& c) const {
-    const Tensor y = layer_norm1(x);
-    const Tensor attended = ops::attention(q_proj(y), k_proj(y), v_proj(y), c.heads, /*causal=*/true);
-    const Tensor h = out_proj(attended, {.residual = x});
-    return fc2(fc1(layer_norm2(h), {.activation = c.activation}), {.residual = h});
-  }
-};
 
 struct ClipText::Layers {
   Tensor token_embedding;     // [vocabulary, hidden], as stored
   Tensor position_embedding;  // [positions, hidden]
-  std::vector<Layer> encoder;
+  std::vector<ClipLayer> encoder;
   LayerNorm final_layer_norm;
 
   Layers(const WeightScope& w, const ClipTextConfig& c)
@@ -81,7 +56,7 @@ Tensor ClipText::forward(std::span<const std::int32_t> ids, std::int64_t n, int 
   const Tensor positions = layers_->position_embedding.slice(0, tokens);
   Tensor x = embed(ids, new_vectors).reshape({n, tokens, config_.hidden_size});
   for (std::int64_t i = 0; i < n; ++i) ops::add_into(x.slice(i, 1), positions.reshape({1, tokens, config_.hidden_size}));
-  for (int i = 0; i < config_.layers - clip_skip; ++i) x = layers_->encoder[static_cast<std::size_t>(i)](x, config_);
+  for (int i = 0; i < config_.layers - clip_skip; ++i) x = layers_->encoder[static_cast<std::size_t>(i)](x, /*causal=*/true);
   return layers_->final_layer_norm(x);
 }
 

@@ -5,18 +5,16 @@
 #include <memory>
 #include <span>
 
-#include "core/json.h"
+#include "models/clip_layer.h"
 #include "ops/tensor.h"
 #include "weights/reader.h"
 
 namespace impasto {
 
 /// Read from text_encoder/config.json (class CLIPTextModel): CLIP ViT-L for SD 1.x, OpenCLIP ViT-H for SD 2.x.
-struct ClipTextConfig {
-  std::int64_t hidden_size = 512, intermediate_size = 2048, vocabulary_size = 49408, max_positions = 77;
-  int heads = 8, layers = 12;
-  float layer_norm_eps = 1e-5f;
-  Activation activation = Activation::quick_gelu;
+struct ClipTextConfig : ClipLayerConfig {
+  std::int64_t vocabulary_size = 49408, max_positions = 77;
+  int layers = 12;
 
   static ClipTextConfig parse(const JsonObject& config);
 };
@@ -38,7 +36,6 @@ class ClipText {
  private:
   Tensor embed(std::span<const std::int32_t> ids, std::span<const float> new_vectors) const;
 
-  struct Layer;
   struct Layers;
   ClipTextConfig config_;
   std::shared_ptr<const WeightReader> weights_;

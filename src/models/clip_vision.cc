@@ -1,0 +1,51 @@
+#include "models/clip_vision.h"
+
+#include "core/fail.h"
+
+namespace impasto {
+
+ClipVisionConfig ClipVisionConfig::parse(const JsonObject& c, std::int64_t projection_size) {
+  ClipVisionConfig out;
+  static_cast<ClipLayerConfig&>(out) = ClipLayerConfig::parse(c, {.hidden_size = 768, .intermediate_size = 3072, .heads = 12});
+  out.layers = static_cast<int>(c.integer("num_hidden_layers", 12, 1, 1024));
+  out.image_size = c.integer("image_size", 224, 1, 4096);
+  out.patch_size = c.integer("patch_size", 32, 1, out.image_size);
+  out.projection_size = projection_size;
+  if (c.integer("num_channels", 3, 1, 1024) != 3) fail(ErrorKind::unsupported, c.where(), ": \"num_channels\" is not 3");
+  return out;
+}
+
+ClipVision::ClipVision(const WeightScope& w, const WeightScope& projection, const ClipVisionConfig& c)
+    : config_(c),
+      class_embedding_((w / "embeddings").tensor("class_embedding", {c.hidden_size})),
+      position_embedding_((w / "embeddings.position_embedding").tensor("weight", {c.patches() + 1, c.hidden_size})),
+      before_(w / "pre_layrnorm", c.hidden_size, c.layer_norm_eps),  // [sic]
+      after_(w / "post_layernorm", c.hidden_size, c.layer_norm_eps),
+      projection_(projection, c.hidden_size, c.projection_size, /*bias=*/false) {
+  TensorView patches = (w / "embeddings.patch_embedding").stored("weight", {c.hidden_size, 3, c.patch_size, c.patch_size});
+  patches.shape = {c.hidden_size, c.patch_values()};
+  patches.row_stride = c.patch_values();
+  patch_embedding_ = w.backend().pack_linear(patches, {}, /*gated=*/false);
+  for (int i = 0; i < c.layers; ++i) layers_.emplace_back(w / "encoder.layers" / i, c);
+}
+
+Tensor ClipVision::embed(const std::vector<float>& pixels) const {
+  const std::int64_t side = config_.image_size, patch = config_.patch_size, across = side / patch;
+  std::vector<float> rows;  // [patches, 3 * patch * patch], as the convolution's weights lie
+  rows.reserve(static_cast<std::size_t>(config_.patches() * config_.patch_values()));
+  for (std::int64_t p = 0; p < config_.patches(); ++p)
+    for (std::int64_t line = 0; line < 3 * patch; ++line) {
+      const auto from = pixels.begin() + ((line / patch * side + p / across * patch + line % patch) * side + p % across * patch);
+      rows.insert(rows.end(), from, from + patch);
+    }
+  Backend& backend = class_embedding_.backend();
+  const std::int64_t width = config_.hidden_size;
+  const Tensor patches = ops::linear(Tensor::from_host(backend, {config_.patches(), config_.patch_values()}, rows.data()), *patch_embedding_, width);
+  Tensor x =
+      ops::add(ops::concat_images(class_embedding_.reshape({1, width}), patches), position_embedding_).reshape({1, config_.patches() + 1, width});
+  x = before_(x);
+  for (const ClipLayer& layer : layers_) x = layer(x, /*causal=*/false);
+  return projection_(after_(x.reshape({config_.patches() + 1, width}).slice(0, 1)));
+}
+
+}  // namespace impasto
