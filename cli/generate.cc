@@ -86,6 +86,7 @@ void add(TextToImageResult batch, TextToImageResult& all) {
   const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   append(all.seeds, batch.seeds);
   append(all.variation_seeds, batch.variation_seeds);
+  append(all.flagged, batch.flagged);
   for (const std::string& warning : batch.warnings)
     if (std::find(all.warnings.begin(), all.warnings.end(), warning) == all.warnings.end()) all.warnings.push_back(warning);
   all.timings.text_encoder += batch.timings.text_encoder;

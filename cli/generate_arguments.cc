@@ -78,6 +78,25 @@ void add_hires(CLI::App& app, TextToImageOptions& p) {
   for (auto* option : {on, scale, upscaler, steps, strength}) option->group("Hires fix");
 }
 
+SafetyPolicy parse_safety(const std::string& name) {
+  if (name == "off") return SafetyPolicy::off;
+  if (name == "flag") return SafetyPolicy::flag;
+  if (name == "blur") return SafetyPolicy::blur;
+  if (name == "black") return SafetyPolicy::black;
+  throw CLI::ValidationError("--safety", "\"" + name + "\" is not one of off, flag, blur, black");
+}
+
+void add_safety(CLI::App& app, GenerateArguments& a) {
+  auto* policy = app.add_option_function<std::string>(
+      "--safety", [&a](const std::string& name) { a.picture.safety = parse_safety(name); },
+      "What to do with pictures that the model's safety checker flags: flag (tell), blur, black; off does not run it (default off)");
+  policy->type_name("POLICY");
+  auto* checker = app.add_option("--safety-checker", a.load.parts.safety_checker,
+                                 "The checker to run: its folder, or a model in the diffusers layout that has one (default: the model's own)");
+  checker->type_name("DIR");
+  for (auto* option : {policy, checker}) option->group("Safety");
+}
+
 /// "every=5" or "every=5,vae". Throws CLI::ValidationError.
 PreviewArguments parse_preview(const std::string& text) {
   constexpr std::string_view kEvery = "every=";
@@ -159,6 +178,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_control_options(*command, arguments.control);
   add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
+  add_safety(*command, arguments);
   command->footer(kExamples);
   return command;
 }

@@ -43,7 +43,8 @@ void print_text(const ModelInfo& model, const InfoArguments& size, std::int64_t 
                     {"scheduler", printable(model.scheduler)},
                     {"predicts", printable(model.prediction_type)},
                     {"own size", size_text(model.width, model.height)},
-                    {"latents", std::to_string(model.latent_channels) + " channels"}},
+                    {"latents", std::to_string(model.latent_channels) + " channels"},
+                    {"safety checker", model.safety_checker ? "yes" : "none"}},
                    /*text_columns=*/2) +
              "\n" + components_table(model) + "\nDrawing " + pictures + " of " + size_text(size.width, size.height) + " is expected to need " +
              in_bytes(memory) + " of memory at its peak." + notes);
@@ -68,6 +69,7 @@ void print_as_json(const ModelInfo& model, const InfoArguments& size, std::int64
               {"latent_channels", model.latent_channels},
               {"inpainting", model.inpainting},
               {"editing", model.editing},
+              {"safety_checker", model.safety_checker},
               {"notes", model.notes},
               {"components", components_json(model)},
               {"predicted_peak_memory", {{"width", size.width}, {"height", size.height}, {"num_images", size.num_images}, {"bytes", memory}}}});

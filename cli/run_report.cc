@@ -160,6 +160,7 @@ Json report_json(const WrittenFiles& files, const Request& request, const TextTo
   Json images = Json::array();
   for (std::size_t i = 0; i < files.names.size(); ++i) {
     images.push_back({{"path", files.names[i]}, {"seed", result.seeds.at(i)}});
+    if (!result.flagged.empty()) images.back()["flagged"] = static_cast<bool>(result.flagged.at(i));
     if (!result.variation_seeds.empty()) images.back()["variation_seed"] = result.variation_seeds.at(i);
     for (const char* field : {"prompt", "negative_prompt"})
       if (settings.at(field).is_null()) images.back()[field] = field[0] == 'p' ? request.pictures[i].prompt : request.pictures[i].negative_prompt;

@@ -36,6 +36,8 @@ struct ModelParts {
   std::string config = {};
   /// A TAESD for PreviewMethod::tiny, as `vae`.
   std::string preview_vae = {};
+  /// A folder with config.json and weights of a StableDiffusionSafetyChecker (or a whole model in the diffusers layout): for SafetyPolicy.
+  std::string safety_checker = {};
   /// What the UNet predicts: "epsilon", "v_prediction" or "sample". For single files that do not say it; wins over every config.
   std::string prediction_type = {};
 };
@@ -81,6 +83,15 @@ struct StepInfo {
 };
 
 enum class StepAction { proceed, cancel };
+
+/// What becomes of pictures that the model's safety checker flags (class StableDiffusionSafetyChecker of diffusers, published with SD 1.x). The
+/// caller decides: pictures are never changed unasked. Previews are not looked at.
+enum class SafetyPolicy {
+  off,    ///< it is not run
+  flag,   ///< they are told in TextToImageResult::flagged and left as they are
+  blur,   ///< they are shrunk until nothing can be made out, and enlarged again; the result has no latents then
+  black,  ///< they are made black, as diffusers does; the result has no latents then
+};
 
 /// How prompts are read; docs/prompts.md has the rules.
 enum class PromptSyntax {
@@ -184,6 +195,8 @@ struct TextToImageOptions {
   /// Asked on the calling thread between the operations of the networks, many times a step: must be quick. True ends the call with
   /// Error{cancelled} wherever it is, the text encoder and the decoder included. Empty: only on_step can cancel.
   std::function<bool()> should_stop = {};
+  /// Other than `off` needs a model that has a checker, or ModelParts::safety_checker; invalid_argument where there is none.
+  SafetyPolicy safety = SafetyPolicy::off;
   bool decode = true;  ///< false leaves `images` empty: only the latents are wanted
 };
 
@@ -252,6 +265,7 @@ struct TextToImageResult {
   std::string schedule;                             ///< how they were spread, as TextToImageOptions::schedule; empty: as trained
   int height = 0, width = 0;                        ///< that was drawn at, of the first pass; an inpainted picture may have another size
   std::vector<std::string> controlnets = {};        ///< their paths
+  std::vector<bool> flagged = {};                   ///< by the safety checker, one per image; empty where it was not run
   std::vector<std::string> warnings;                ///< for the user: a prompt that was cut, and where
   Timings timings;
 };
@@ -278,8 +292,9 @@ struct ModelInfo {
   std::string prediction_type;   ///< "epsilon", "v_prediction" or "sample"
   int height = 0, width = 0;     ///< the model's own size in pixels
   int latent_channels = 0;
-  bool inpainting = false;  ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
-  bool editing = false;     ///< its UNet also sees a picture that is to be edited: `Pipeline::image_to_image` is all that it can do
+  bool inpainting = false;      ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
+  bool editing = false;         ///< its UNet also sees a picture that is to be edited: `Pipeline::image_to_image` is all that it can do
+  bool safety_checker = false;  ///< a SafetyPolicy can be followed
   /// Where what the file does not say was taken from, for people: one sentence each.
   std::vector<std::string> notes;
 };

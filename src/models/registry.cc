@@ -11,6 +11,7 @@ const std::vector<ModelEntry>& supported_models() {
       {"unet", "UNet2DConditionModel", "diffusion_pytorch_model"},
       {"vae", "AutoencoderKL", "diffusion_pytorch_model"},
       {"vae", "AutoencoderTiny", "diffusion_pytorch_model"},
+      {"safety_checker", "StableDiffusionSafetyChecker", "model"},
   };
   return models;
 }

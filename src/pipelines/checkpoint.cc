@@ -84,6 +84,7 @@ Checkpoint::Checkpoint(const FoundModel& model, const std::string& path, const M
       unet_weights(model.unet.weights),
       vae_weights(model.vae.weights),
       has_safety_checker(model.has_safety_checker),
+      safety_checker_weights(model.safety_checker.weights),
       warnings(model.warnings) {
   info.path = path;
   info.tokenizer = tokenizer_folder;
@@ -94,6 +95,8 @@ Checkpoint::Checkpoint(const FoundModel& model, const std::string& path, const M
   info.notes.insert(info.notes.end(), model.warnings.begin(), model.warnings.end());
   info.components = {describe("text_encoder", model.text_encoder), describe("unet", model.unet), describe("vae", model.vae)};
   check_agreement(*this);
+  if (model.safety_checker) safety_checker = SafetyCheckerConfig::parse(*model.safety_checker.config);
+  info.safety_checker = safety_checker.has_value();
   if (!parts.preview_vae.empty()) open_preview_vae(parts.preview_vae);
   info.scheduler = scheduler.text("_class_name", "");
   if (info.scheduler.empty()) fail(ErrorKind::bad_file, scheduler.where(), ": \"_class_name\" is missing");

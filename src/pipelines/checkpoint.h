@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "impasto/pipeline.h"
 #include "models/clip_text.h"
+#include "models/safety_checker.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "pipelines/found_model.h"
@@ -27,7 +28,9 @@ struct Checkpoint {
   std::optional<VaeConfig> preview_vae;  ///< a TAESD
   JsonObject scheduler;
   std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights, preview_vae_weights;
-  bool has_safety_checker = false;
+  bool has_safety_checker = false;  ///< as the model says; it may not be there
+  std::optional<SafetyCheckerConfig> safety_checker;
+  std::shared_ptr<const WeightReader> safety_checker_weights;
   std::vector<std::string> warnings;  ///< for every result drawn with it
 
   /// `name` is a folder, a single file, or the name of a model in the Hub's cache. Throws not_found, bad_file or unsupported; see Pipeline::load.

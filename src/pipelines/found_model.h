@@ -27,9 +27,10 @@ struct FoundModel {
   std::optional<JsonObject> scheduler;  ///< amended_scheduler's
   std::string tokenizer_folder;         ///< empty: none was found
   std::string tokenizer_pad;            ///< a token to pad with, whatever the folder says; empty: as it says
-  bool has_safety_checker = false;
-  std::vector<std::string> notes;     ///< see ModelInfo
-  std::vector<std::string> warnings;  ///< what was assumed: for every result
+  bool has_safety_checker = false;      ///< as the index says; it may not have been downloaded
+  FoundNetwork safety_checker;          ///< where it is there
+  std::vector<std::string> notes;       ///< see ModelInfo
+  std::vector<std::string> warnings;    ///< what was assumed: for every result
 };
 
 /// What `path` holds, with `parts` in their places. Throws as Pipeline::load.
@@ -46,6 +47,9 @@ void replace_parts(FoundModel& model, const ModelParts& parts);
 
 /// A VAE: a file, or a folder in the diffusers layout, of it alone or of a whole model. Throws likewise.
 FoundNetwork find_vae(const std::string& path);
+
+/// A safety checker: a folder of it alone or of a whole model. Throws likewise.
+FoundNetwork find_safety_checker(const std::string& path);
 
 /// The text encoder in a file, without layers that nobody runs; `config` empty: derived from its tensors.
 FoundNetwork text_encoder_in(const std::shared_ptr<const WeightReader>& file, FileNetworks networks, std::optional<JsonObject> config);

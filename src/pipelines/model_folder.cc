@@ -67,11 +67,21 @@ FoundNetwork find_network(const std::string& path, const JsonObject& index, cons
   return open_component((fs::path(path) / component).string(), component, class_name);
 }
 
+/// Other classes are left alone: drawing needs none.
+bool is_safety_checker(const std::string& class_name) {
+  const auto& models = supported_models();
+  return std::any_of(models.begin(), models.end(),
+                     [&](const ModelEntry& m) { return m.component == "safety_checker" && m.class_name == class_name; });
+}
+
 }  // namespace
 
 FoundNetwork open_component(const std::string& folder, const std::string& component, const std::string& class_name) {
   FoundNetwork network{class_name, read_object(fs::path(folder) / "config.json"), nullptr};
-  if (network.class_name.empty()) network.class_name = network.config->text("_class_name", component == "text_encoder" ? "CLIPTextModel" : "");
+  if (network.class_name.empty())
+    network.class_name = network.config->text("_class_name", component == "text_encoder"     ? "CLIPTextModel"
+                                                             : component == "safety_checker" ? "StableDiffusionSafetyChecker"
+                                                                                             : "");
   network.weights = open_weights(folder, model_entry(component, network.class_name).weights_stem);
   return network;
 }
@@ -94,6 +104,10 @@ FoundModel find_in_folder(const std::string& path, const ModelParts& parts) {
   model.scheduler = amended_scheduler(read_object(fs::path(path) / "scheduler" / "scheduler_config.json"), class_of(index, "scheduler"));
   model.tokenizer_folder = (fs::path(path) / "tokenizer").string();
   model.has_safety_checker = !class_of(index, "safety_checker").empty();
+  const std::string checker = (fs::path(path) / "safety_checker").string();
+  if (model.has_safety_checker && parts.safety_checker.empty() && has_entry(checker + "/config.json") &&
+      is_safety_checker(class_of(index, "safety_checker")))
+    model.safety_checker = open_component(checker, "safety_checker", class_of(index, "safety_checker"));
   return model;
 }
 

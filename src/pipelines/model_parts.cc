@@ -60,7 +60,10 @@ std::string tokenizer_in(const std::string& folder) {
 
 FoundNetwork find_vae(const std::string& path) { return open_part(path, "vae", "AutoencoderKL", &FileNetworks::vae); }
 
+FoundNetwork find_safety_checker(const std::string& path) { return open_folder_part(path, "safety_checker"); }
+
 void replace_parts(FoundModel& model, const ModelParts& parts) {
+  if (!parts.safety_checker.empty()) model.safety_checker = find_safety_checker(parts.safety_checker);
   if (!parts.vae.empty()) model.vae = find_vae(parts.vae);
   if (!parts.text_encoder.empty()) model.text_encoder = open_part(parts.text_encoder, "text_encoder", "CLIPTextModel", &FileNetworks::text_encoder);
   if (!parts.tokenizer.empty()) model.tokenizer_folder = tokenizer_in(parts.tokenizer);

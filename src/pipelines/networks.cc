@@ -73,6 +73,8 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
                options.map_weights,
                copy_late};
   if (c.preview_vae) net.preview_decoder.emplace(keep, built<VaeDecoder>(*c.preview_vae, c.preview_vae_weights, backend, copy_late));
+  if (c.safety_checker)  // late: few calls want it
+    net.safety_checker.emplace(keep, built<SafetyChecker>(*c.safety_checker, c.safety_checker_weights, backend, !options.map_weights));
   if (net.preview_decoder) net.preview_decoder->get();  // what is missing is told now
   if (low_memory) {
     require_tensors(c, backend);

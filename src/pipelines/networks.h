@@ -28,6 +28,7 @@ struct Networks {
   bool mapped;                             ///< weights are used where the files are mapped
   bool copy_late;                          ///< weights go into memory when a network is built, not at load
   std::vector<std::string> warnings = {};  ///< for every result
+  std::optional<Component<SafetyChecker>> safety_checker = {};
 };
 
 /// The backend that the options name; sets the number of threads. Throws unsupported, invalid_argument.

@@ -12,6 +12,7 @@
 #include "pipelines/memory_estimate.h"
 #include "pipelines/new_words.h"
 #include "pipelines/noise.h"
+#include "pipelines/safety.h"
 #include "schedulers/schedule.h"
 
 namespace impasto {
@@ -117,6 +118,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
   check_controls(o);
+  if (o.safety != SafetyPolicy::off) require_safety_checker(c);
   require_memory(o, c);
   if (o.hires) require_second_pass(o, c);
 
@@ -131,7 +133,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   result.height = o.height;
   result.width = o.width;
   for (const auto& warning : c.warnings) result.warnings.push_back(warning);
-  if (c.has_safety_checker) result.warnings.push_back("the model's safety checker was not run");
+  if (o.safety == SafetyPolicy::off && c.has_safety_checker) result.warnings.push_back("the model's safety checker was not run");
   return o;
 }
 

@@ -6,6 +6,7 @@
 #include "pipelines/image_to_image.h"
 #include "pipelines/inpaint.h"
 #include "pipelines/options.h"
+#include "pipelines/safety.h"
 #include "pipelines/text_to_image.h"
 
 namespace impasto {
@@ -23,17 +24,17 @@ Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
 
 TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) const {
   const CancellationScope scope(options.should_stop);
-  return guarded([&] { return impasto::text_to_image(impl_->networks, options); });
+  return guarded([&] { return made_safe(impl_->networks, options.safety, impasto::text_to_image(impl_->networks, options)); });
 }
 
 TextToImageResult Pipeline::image_to_image(const ImageToImageOptions& options) const {
   const CancellationScope scope(options.should_stop);
-  return guarded([&] { return impasto::image_to_image(impl_->networks, options); });
+  return guarded([&] { return made_safe(impl_->networks, options.safety, impasto::image_to_image(impl_->networks, options)); });
 }
 
 TextToImageResult Pipeline::inpaint(const InpaintOptions& options) const {
   const CancellationScope scope(options.should_stop);
-  return guarded([&] { return impasto::inpaint(impl_->networks, options); });
+  return guarded([&] { return made_safe(impl_->networks, options.safety, impasto::inpaint(impl_->networks, options)); });
 }
 
 Pipeline Pipeline::with_loras(const std::vector<Lora>& loras) const {

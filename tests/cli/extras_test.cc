@@ -141,9 +141,25 @@ TEST_F(GenerateExtras, ATaesdMakesPreviewsOrThePicture) {
   EXPECT_NE(read("rough.png").image.pixels, read("cat.png").image.pixels);
 }
 
+TEST_F(GenerateExtras, ReportsWhatTheSafetyCheckerSays) {
+  const Ran ran =
+      run({"--steps", "1", "-b", "2", "--safety", "flag", "--safety-checker", IMPASTO_TEST_DATA "/safety_checker", "--json", "-o", "cat.png"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const json images = json::parse(ran.out).at("images");
+  ASSERT_EQ(images.size(), 2u);
+  int flagged = 0, told = 0;
+  for (const json& image : images) flagged += image.at("flagged").get<bool>() ? 1 : 0;
+  for (std::size_t at = 0; (at = ran.err.find("was flagged by the model's safety checker", at)) != std::string::npos; ++at) ++told;
+  EXPECT_EQ(told, flagged);
+  EXPECT_FALSE(json::parse(run({"--steps", "1", "--json", "-o", "dog.png"}).out).at("images").at(0).contains("flagged"));
+}
+
 TEST_F(GenerateExtras, RefusesWhatCannotBe) {
   expect_refused({"--quality", "0", "-o", "a.jpg"}, {"--quality"});
   expect_refused({"-o", "a.gif"}, {".webp"});
+  expect_refused({"--safety", "strict"}, {"--safety", "black"});
+  expect_refused({"--safety", "black"}, {"no safety checker", "--safety-checker"});
+  expect_refused({"--safety-checker", "no-such-folder"}, {"no-such-folder"});
   expect_refused({"--hires-upscaler", "esrgan"}, {"--hires-upscaler", "lanczos"});
   expect_refused({"--hires-scale", "0.5"}, {"hires.scale"});
   expect_refused({"--hires-scale", "x"}, {"--hires-scale"});
