@@ -100,6 +100,15 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<d
   return app.add_option_function<std::string>(names, take, description)->type_name("X");
 }
 
+CLI::Option* add_numbers(CLI::App& app, const std::string& names, std::vector<double>& target, const std::string& description) {
+  const auto take = [&target, flag = flag_of(names)](const std::string& text) {
+    target.clear();
+    for (const std::string& one : CLI::detail::split(text, ','))
+      target.push_back(number<double>(flag, CLI::detail::trim_copy(one), "a number; write them as 999,850,40"));
+  };
+  return app.add_option_function<std::string>(names, take, description)->type_name("X,X,...");
+}
+
 CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std::uint64_t>& target, const std::string& description) {
   const auto take = [&target, flag = flag_of(names)](const std::string& text) {
     if (!text.empty() && text[0] == '-') {

@@ -17,6 +17,8 @@ CLI::Option* add_side(CLI::App& app, const std::string& names, int& target, cons
 /// An option holding a decimal number.
 CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, const std::string& description);
 CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<double>& target, const std::string& description);
+/// An option holding decimal numbers, with commas between them.
+CLI::Option* add_numbers(CLI::App& app, const std::string& names, std::vector<double>& target, const std::string& description);
 /// A seed: 0 to 2^64 - 1, and anything below 0 for a random one.
 CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std::uint64_t>& target, const std::string& description);
 

@@ -91,7 +91,7 @@ void Artist::save_previews(const Batch& batch, const StepInfo& info) {
 TextToImageResult Artist::draw(const Batch& batch, std::size_t saved) {
   const Pipeline& pipeline = with(request_.pictures[batch.first].loras);
   InpaintOptions options = options_of(request_.options, request_.pictures, batch);
-  progress_.begin("Drawing", options.num_inference_steps);
+  progress_.begin("Drawing", inference_steps(options));
   options.on_step = [&](const StepInfo& info) {
     progress_.step(info.step + 1, info.num_steps);
     if (interrupted()) return StepAction::cancel;

@@ -114,6 +114,19 @@ PreviewArguments parse_preview(const std::string& text) {
   return preview;
 }
 
+/// Of these and --steps one says what the walk is, whatever the settings of a picture (--from) say.
+void add_own_path(CLI::App& app, TextToImageOptions& p, CLI::Option* steps) {
+  auto* timesteps = add_numbers(app, "--timesteps", p.timesteps, "Walk over these timesteps, downwards, instead of --steps of them: 999,850,736,40");
+  auto* sigmas =
+      add_numbers(app, "--sigmas", p.sigmas, "Walk over these noise levels, downwards, with the one to end at: 14.6,3.8,0.5,0; euler only");
+  steps->each([&p](const std::string&) { p.timesteps.clear(), p.sigmas.clear(); });
+  timesteps->each([&p](const std::string&) { p.sigmas.clear(); });
+  sigmas->each([&p](const std::string&) { p.timesteps.clear(); });
+  timesteps->excludes(steps)->excludes(sigmas);
+  sigmas->excludes(steps);
+  for (auto* option : {timesteps, sigmas}) option->group("Sampling");
+}
+
 void add_sampling(CLI::App& app, GenerateArguments& a) {
   TextToImageOptions& p = a.picture;
   auto* steps = add_integer(app, "--steps,--num-inference-steps", p.num_inference_steps, "More steps take longer and show more detail");
@@ -142,6 +155,7 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
   auto* skip = add_integer(app, "--clip-skip", p.clip_skip, "Layers of the text encoder to leave out; 1 is A1111's \"Clip skip: 2\" (default 0)");
   for (auto* option : {steps, guidance, scheduler, schedule, sigmas, rescale, start, stop, cache, merging, tiling, eta, skip})
     option->group("Sampling");
+  add_own_path(app, p, steps);
 }
 
 void add_output(CLI::App& app, GenerateArguments& a) {

@@ -41,29 +41,32 @@ Json files_of(const std::vector<Embedding>& embeddings) {
 
 Json settings_json(const Request& request, const TextToImageResult& r) {
   const TextToImageOptions& o = request.options;
-  return {{"prompt", shared(request.pictures, &PlannedPicture::prompt)},
-          {"negative_prompt", shared(request.pictures, &PlannedPicture::negative_prompt)},
-          {"prompt_syntax", to_string(o.prompt_syntax)},
-          {"embeddings", files_of(o.embeddings)},
-          {"num_inference_steps", o.num_inference_steps},
-          {"guidance_scale", as_typed(o.guidance_scale)},
-          {"guidance_rescale", as_typed(o.guidance_rescale)},
-          {"guidance_start", as_typed(o.guidance_start)},
-          {"guidance_stop", as_typed(o.guidance_stop)},
-          {"deep_cache_interval", o.deep_cache_interval},
-          {"token_merging_ratio", as_typed(o.token_merging_ratio)},
-          {"vae_tiling", o.vae_tiling},
-          {"eta", as_typed(o.eta)},
-          {"clip_skip", o.clip_skip},
-          {"scheduler", r.scheduler},
-          {"schedule", r.schedule},
-          {"use_karras_sigmas", r.karras_sigmas},
-          {"width", r.width},
-          {"height", r.height},
-          {"seed", *o.seed},
-          {"variation_strength", as_typed(o.variation_strength)},
-          {"num_images", o.num_images},
-          {"shared_generator", o.shared_generator}};
+  Json settings = {{"prompt", shared(request.pictures, &PlannedPicture::prompt)},
+                   {"negative_prompt", shared(request.pictures, &PlannedPicture::negative_prompt)},
+                   {"prompt_syntax", to_string(o.prompt_syntax)},
+                   {"embeddings", files_of(o.embeddings)},
+                   {"num_inference_steps", inference_steps(o)},
+                   {"guidance_scale", as_typed(o.guidance_scale)},
+                   {"guidance_rescale", as_typed(o.guidance_rescale)},
+                   {"guidance_start", as_typed(o.guidance_start)},
+                   {"guidance_stop", as_typed(o.guidance_stop)},
+                   {"deep_cache_interval", o.deep_cache_interval},
+                   {"token_merging_ratio", as_typed(o.token_merging_ratio)},
+                   {"vae_tiling", o.vae_tiling},
+                   {"eta", as_typed(o.eta)},
+                   {"clip_skip", o.clip_skip},
+                   {"scheduler", r.scheduler},
+                   {"schedule", r.schedule},
+                   {"use_karras_sigmas", r.karras_sigmas},
+                   {"width", r.width},
+                   {"height", r.height},
+                   {"seed", *o.seed},
+                   {"variation_strength", as_typed(o.variation_strength)},
+                   {"num_images", o.num_images},
+                   {"shared_generator", o.shared_generator}};
+  if (!o.timesteps.empty()) settings["timesteps"] = o.timesteps;
+  if (!o.sigmas.empty()) settings["sigmas"] = o.sigmas;
+  return settings;
 }
 
 Json hires_json(const Hires& h) {
@@ -142,7 +145,7 @@ void announce(const Request& request, const ModelInfo& model) {
   const std::string what = count + (count.empty() || size.empty() ? "" : " of ") + size;
   std::fprintf(stderr, "%s: %s%s%s%s%s%s, %d steps, guidance %g, seed %llu%s\n", printable(model_name(model.path)).c_str(),
                printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), printable(schedule).c_str(), what.empty() ? "" : ", ",
-               what.c_str(), printable(origin_text(request)).c_str(), enlarged.c_str(), o.num_inference_steps, static_cast<double>(o.guidance_scale),
+               what.c_str(), printable(origin_text(request)).c_str(), enlarged.c_str(), inference_steps(o), static_cast<double>(o.guidance_scale),
                static_cast<unsigned long long>(*o.seed), varied.c_str());
 }
 

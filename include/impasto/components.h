@@ -44,6 +44,19 @@ struct UNetResiduals {
   TensorRef mid;                ///< to the middle
 };
 
+/// What one walk from noise to a picture may give up for speed, and what it keeps from step to step for that. From one thread at a time.
+class IMPASTO_API UNetWalk {
+ public:
+  /// As in TextToImageOptions. Throws invalid_argument for values out of range.
+  explicit UNetWalk(int deep_cache_interval = 1, float token_merging_ratio = 0);
+
+  struct Impl;
+
+ private:
+  friend class UNetModel;
+  std::shared_ptr<Impl> impl_;
+};
+
 /// The denoiser (class UNet2DConditionModel). Copies share everything; every method is const and may be called from several threads.
 class IMPASTO_API UNetModel {
  public:
@@ -58,6 +71,10 @@ class IMPASTO_API UNetModel {
   /// Throws invalid_argument for shapes that do not fit, out_of_memory, cancelled.
   HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const ShouldStop& should_stop = {}) const;
   HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const UNetResiduals& residuals,
+                     const ShouldStop& should_stop = {}) const;
+  /// The next step of a walk. Where the texts or the sample's shape are others than at the step before, what `walk` kept is computed anew.
+  /// Throws unsupported for residuals beside a deep_cache_interval above 1.
+  HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const UNetResiduals& residuals, UNetWalk& walk,
                      const ShouldStop& should_stop = {}) const;
 
   struct Impl;
@@ -134,6 +151,16 @@ struct EncodedPromptText {
 IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text,
                                             const PromptReading& how = {}, const ShouldStop& should_stop = {});
 
+/// A prompt for a walk of some steps, in the course of which it may change ([a:b:0.5] and [a|b] in a1111).
+struct EncodedPromptTurns {
+  std::vector<HostTensor> contexts;  ///< each as EncodedPromptText::context
+  std::vector<std::uint32_t> turns;  ///< the context of each step
+  std::string cut;                   ///< as in EncodedPromptText
+};
+/// Throws invalid_argument for what is no text, too long, or changes into too much.
+IMPASTO_API EncodedPromptTurns encode_prompt_turns(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, int num_steps,
+                                                   const PromptReading& how = {}, const ShouldStop& should_stop = {});
+
 /// The text encoder (class CLIPTextModel). As UNetModel in all that is not said.
 class IMPASTO_API TextModel {
  public:
@@ -148,7 +175,7 @@ class IMPASTO_API TextModel {
   explicit TextModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
-  friend IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer&, const TextModel&, const std::string&, const PromptReading&, const ShouldStop&);
+  friend struct PromptReader;
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -174,7 +201,7 @@ class IMPASTO_API Tokenizer {
   explicit Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
  private:
-  friend IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer&, const TextModel&, const std::string&, const PromptReading&, const ShouldStop&);
+  friend struct PromptReader;
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -191,8 +218,8 @@ class IMPASTO_API Sampler {
 
   /// Begins a new walk. Throws invalid_argument when n is out of range.
   void set_timesteps(int num_inference_steps);
-  /// The same over timesteps of one's own, strictly downwards; Euler and DPM-Solver++ (multistep) take them, others throw unsupported. Throws
-  /// invalid_argument for those that do not fit.
+  /// The same over timesteps of one's own, strictly downwards; DDPM, Euler, Heun, DPM-Solver (single and multistep), LCM and TCD take them, others
+  /// throw unsupported. Throws invalid_argument for those that do not fit.
   void set_own_timesteps(const std::vector<double>& timesteps);
   /// Over noise levels of one's own, with the one that the walk ends at, 0 for none; Euler alone takes them.
   void set_own_sigmas(const std::vector<double>& sigmas);

@@ -181,6 +181,10 @@ struct TextToImageOptions {
   /// "trailing" or "linspace" timesteps, or what A1111 calls them ("SGM Uniform"); empty or "automatic" changes nothing. A scheduler that does not
   /// know it ignores it, with a warning.
   std::string schedule;
+  /// The walk's own path instead of num_inference_steps, one of the two, strictly down: timesteps of the training (ddpm, euler, heun, dpm++_2m,
+  /// dpm++_2s, lcm and tcd take them), or noise levels as sigma / alpha, the one that the walk ends at after them (euler). Throws unsupported where
+  /// the scheduler takes no such path, invalid_argument for one that does not fit, beside `hires`, and for timesteps beside levels that are spread.
+  std::vector<double> timesteps = {}, sigmas = {};
   std::optional<bool> use_karras_sigmas;  ///< true is schedule "karras", false at least not that (Karras et al., 2022); `schedule` wins
   /// One for each ControlNet of the pipeline, in the order of Pipeline::with_controlnets.
   std::vector<Control> controls = {};
@@ -199,6 +203,9 @@ struct TextToImageOptions {
   SafetyPolicy safety = SafetyPolicy::off;
   bool decode = true;  ///< false leaves `images` empty: only the latents are wanted
 };
+
+/// Steps of the walk, before strength takes some away: num_inference_steps, or those of `timesteps` or `sigmas`.
+IMPASTO_API int inference_steps(const TextToImageOptions& options);
 
 /// Picture to picture (Meng et al., 2021): names and defaults are those of diffusers' StableDiffusionImg2ImgPipeline.
 /// width and height: 0 takes the picture's own, rounded down to a multiple of 8; where one is given, the other follows the picture's

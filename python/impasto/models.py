@@ -108,6 +108,7 @@ class UNet2DConditionModel(Model):
         encoder_attention_mask: Any = None,
         return_dict: bool = True,
         *,
+        walk: Any = None,
         stop: Any = None,
     ) -> Any:
         """The model's guess for noisy latents.
@@ -118,6 +119,7 @@ class UNet2DConditionModel(Model):
             encoder_hidden_states: [n, tokens, cross_attention_dim]; what follows from them alone is kept for the next call with the same.
             cross_attention_kwargs: `{"scale": s}` multiplies the adapters' scales.
             down_block_additional_residuals, mid_block_additional_residual: what `ControlNetModel.forward` gave.
+            walk: an `impasto._core.UNetWalk`, the same for all steps of a walk: what they may give up for speed.
             stop: an `impasto._core.StopFlag`.
 
         Returns the guess [n, out_channels, h, w] as `.sample`, or in a tuple. Raises ValueError for shapes that do not fit and
@@ -139,7 +141,7 @@ class UNet2DConditionModel(Model):
         mid = None if mid_block_additional_residual is None else to_numpy(mid_block_additional_residual)
         times, places = distinct_times(timestep, len(x))
         if len(times) == 1:
-            out = core.forward(x, times[0], context, stop, down, mid)
+            out = core.forward(x, times[0], context, stop, down, mid, walk)
         else:  # images at different noise levels
             one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1])  # noqa: E731
             out = np.concatenate([core.forward(x[i : i + 1], times[k], context[i : i + 1], *one(i)) for i, k in enumerate(places)])

@@ -17,6 +17,7 @@ import numpy as np
 from . import _core
 from .arrays import check_generator, like, public, randn, to_numpy
 from .config import FrozenDict, read_config
+from .once import say_once
 from .outputs import SchedulerOutput
 from .scheduler_defaults import DEFAULTS
 
@@ -78,9 +79,9 @@ class Scheduler:
             json.dump({k: v for k, v in self.config.items() if k != "_use_default_values" and v not in _NOT_JSON}, file, indent=2, sort_keys=True)
             file.write("\n")
 
-    def _walk(self) -> Any:
+    def _walk(self, **changed: Any) -> Any:
         name = type(self).__name__
-        self._core = _core.Sampler(json.dumps({**self._given, "_class_name": name}, default=lambda array: np.asarray(array).tolist()), name)
+        self._core = _core.Sampler(json.dumps({**self._given, **changed, "_class_name": name}, default=lambda array: np.asarray(array).tolist()), name)
         return self._core
 
     def copy(self) -> "Scheduler":
@@ -116,25 +117,34 @@ class Scheduler:
             return times  # float64 in diffusers, too
         return times.astype(np.int64) if np.all(times == np.round(times)) and not _fractional(type(self).__name__) else times.astype(np.float32)
 
-    def set_timesteps(self, num_inference_steps: int | None = None, device: Any = None, *, timesteps: Any = None, sigmas: Any = None, **_: Any) -> None:
+    def set_timesteps(
+        self, num_inference_steps: int | None = None, device: Any = None, *, timesteps: Any = None, sigmas: Any = None, original_inference_steps: int | None = None, **more: Any
+    ) -> None:
         """Begins a walk of that many steps, or over `timesteps` or `sigmas` of one's own, downwards; sigmas with the one that the walk ends at.
 
-        Raises ValueError when the scheduler cannot take that many, or takes no such lists: EulerDiscreteScheduler takes both and
-        DPMSolverMultistepScheduler timesteps."""
+        original_inference_steps: LCM and TCD, in the place of the config's.
+
+        Raises ValueError when the scheduler cannot take that many, or takes no such lists, as diffusers' class: EulerDiscreteScheduler takes both;
+        DDPM's, Heun's, DPM-Solver's (single and multistep), LCM's and TCD's timesteps."""
+        name = type(self).__name__
         own = {"timesteps": timesteps, "sigmas": sigmas}
-        given = [name for name, values in own.items() if values is not None]
+        given = [key for key, values in own.items() if values is not None]
+        _refuse_more(more)
+        changed = {} if original_inference_steps is None else _distilled_with(self, original_inference_steps, num_inference_steps)
         if not given:
-            self._walk().set_timesteps(_steps(num_inference_steps))
+            self._walk(**changed).set_timesteps(_steps(num_inference_steps))
             self.num_inference_steps = num_inference_steps
         else:
             if len(given) > 1 or num_inference_steps is not None:
                 raise ValueError("Can only pass one of `num_inference_steps` or `timesteps` or `sigmas`.")
-            name = given[0]
-            if name not in _OWN_PATHS.get(type(self).__name__, ()):
-                raise ValueError(f"The current scheduler class {type(self)}'s `set_timesteps` does not support custom {name.replace('timesteps', 'timestep')} schedules; leave `timesteps` and `sigmas` out")
-            values = [float(v) for v in to_numpy(own[name], np.float64).reshape(-1)]
-            getattr(self._walk(), f"set_own_{name}")(values)
-            self.num_inference_steps = len(self._core.timesteps)
+            path = given[0]
+            if path not in _OWN_PATHS.get(name, ()):
+                raise ValueError(f"The current scheduler class {type(self)}'s `set_timesteps` does not support custom {path.replace('timesteps', 'timestep')} schedules; leave `timesteps` and `sigmas` out")
+            values = [float(v) for v in to_numpy(own[path], np.float64).reshape(-1)]
+            if name in _DISTILLED:
+                _warn_of_untrained(self.config, values)
+            getattr(self._walk(**changed), f"set_own_{path}")(values)
+            self.num_inference_steps = len(values) - (path == "sigmas")
         self._next = None
 
     def set_begin_index(self, begin_index: int = 0) -> None:
@@ -174,7 +184,40 @@ class Scheduler:
         return int(self.config.get("num_train_timesteps", 1000))
 
 
-_OWN_PATHS = {"EulerDiscreteScheduler": ("timesteps", "sigmas"), "DPMSolverMultistepScheduler": ("timesteps",)}
+# As diffusers' classes; UniPC's takes sigmas for flow-matching models alone, which are not there.
+_OWN_PATHS = {
+    "DDPMScheduler": ("timesteps",), "EulerDiscreteScheduler": ("timesteps", "sigmas"), "HeunDiscreteScheduler": ("timesteps",), "DPMSolverMultistepScheduler": ("timesteps",),
+    "DPMSolverSinglestepScheduler": ("timesteps",), "LCMScheduler": ("timesteps",), "TCDScheduler": ("timesteps",),
+}  # fmt: skip
+_DISTILLED = ("LCMScheduler", "TCDScheduler")
+
+
+def _distilled_with(scheduler: Scheduler, original: int, steps: int | None) -> dict[str, Any]:
+    """The config's fields for a distillation of other steps than its own. TCD, told so, may stop at every timestep of the training."""
+    name, train = type(scheduler).__name__, scheduler.config["num_train_timesteps"]
+    if name not in _DISTILLED:
+        raise TypeError(f"{name}.set_timesteps() got an unexpected keyword argument 'original_inference_steps'")
+    if not 1 <= original <= train:
+        raise ValueError(f"`original_inference_steps` is {original}, and has to be 1 to num_train_timesteps, {train}")
+    if steps is not None and steps > original:
+        raise ValueError(f"`num_inference_steps`: {steps} cannot be larger than `original_inference_steps`: {original}")
+    return {"original_inference_steps": original if name == "LCMScheduler" else train}
+
+
+def _warn_of_untrained(config: Any, timesteps: list[float]) -> None:
+    original, train = config["original_inference_steps"], config["num_train_timesteps"]
+    known = {i * (train // original) - 1 for i in range(1, original + 1)}
+    strange = [f"{t:g}" for t in timesteps if t not in known]
+    if strange:
+        say_once(f"timesteps {', '.join(strange)} are none that the model was distilled with (every {train // original}th): results may be unexpected")
+
+
+def _refuse_more(more: dict[str, Any]) -> None:
+    for name, value in more.items():
+        if name not in ("mu", "strength", "num_train_timesteps"):
+            raise TypeError(f"set_timesteps() got an unexpected keyword argument {name!r}")
+        if value not in (None, 1):
+            raise NotImplementedError(f"set_timesteps: {name} is not supported; leave it out" + ("" if name == "mu" else ", and take `timesteps` of your own"))
 
 
 def _fractional(name: str) -> bool:

@@ -50,11 +50,13 @@ Model from_weights(const std::string& config, const nb::list& tensors, nb::objec
 }
 
 nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop,
-                   const std::vector<Floats>& down, const std::optional<Floats>& mid) {
+                   const std::vector<Floats>& down, const std::optional<Floats>& mid, UNetWalk* walk) {
   UNetResiduals residuals;
   for (const Floats& each : down) residuals.down.push_back(ref(each));
   if (mid) residuals.mid = ref(*mid);
-  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), residuals, s); });
+  UNetWalk alone;
+  UNetWalk& steps = walk != nullptr ? *walk : alone;
+  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), residuals, steps, s); });
 }
 
 nb::tuple control(const ControlNetModel& m, const Floats& sample, double timestep, const Floats& context, const Floats& picture, float scale,
@@ -100,9 +102,12 @@ void bind_models(nb::module_& m) {
       .def(nb::init<>())
       .def("set", &StopFlag::set)
       .def("is_set", &StopFlag::is_set);
+  nb::class_<UNetWalk>(m, "UNetWalk", "What the steps of one walk may give up for speed, and keep. One thread at a time.")
+      .def(nb::init<int, float>(), "deep_cache_interval"_a = 1, "token_merging_ratio"_a = 0.0F);
   bind_model<UNetModel>(m, "UNetModel", "The denoiser. Several threads may use it at once.")
       .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(), "down"_a = std::vector<Floats>{},
-           "mid"_a = nb::none(), "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add.");
+           "mid"_a = nb::none(), "walk"_a.none() = nb::none(),
+           "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add. walk: what is kept from step to step.");
   bind_model<ControlNetModel>(m, "ControlNetModel", "A ControlNet. Several threads may use it at once.")
       .def("forward", &control, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "controlnet_cond"_a, "scale"_a = 1.0F,
            "stop"_a.none() = nb::none(), "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");

@@ -27,6 +27,15 @@ nb::tuple encode(const Tokenizer& t, const TextModel& text_encoder, const std::s
   return nb::make_tuple(to_numpy(std::move(encoded.context)), encoded.cut);
 }
 
+nb::tuple encode_turns(const Tokenizer& t, const TextModel& text_encoder, const std::string& text, int num_steps, const std::string& syntax,
+                       int clip_skip, const std::vector<Embedding>& embeddings, const StopFlag* stop) {
+  const PromptReading how{prompt_syntax_named(syntax), clip_skip, embeddings};
+  EncodedPromptTurns encoded = without_gil(stop, [&](const ShouldStop& s) { return encode_prompt_turns(t, text_encoder, text, num_steps, how, s); });
+  nb::list contexts;
+  for (HostTensor& context : encoded.contexts) contexts.append(to_numpy(std::move(context)));
+  return nb::make_tuple(contexts, encoded.turns, encoded.cut);
+}
+
 void bind_embeddings(nb::module_& m) {
   nb::class_<Embedding>(m, "Embedding", "Words of textual inversion: names, and vectors for text encoders of one width or several.")
       .def_static("read", &read_embedding, "path"_a, nb::call_guard<nb::gil_scoped_release>())
@@ -60,6 +69,9 @@ void bind_text(nb::module_& m) {
       .def_prop_ro("pad_id", &Tokenizer::pad_id);
   m.def("encode_prompt", &encode, "tokenizer"_a, "text_encoder"_a, "text"_a, "syntax"_a = "plain", "clip_skip"_a = 0,
         "embeddings"_a = std::vector<Embedding>{}, "stop"_a.none() = nb::none(), "float32 [1, tokens, c], and the part of the text that was cut.");
+  m.def("encode_prompt_turns", &encode_turns, "tokenizer"_a, "text_encoder"_a, "text"_a, "num_steps"_a, "syntax"_a = "plain", "clip_skip"_a = 0,
+        "embeddings"_a = std::vector<Embedding>{}, "stop"_a.none() = nb::none(),
+        "Contexts float32 [1, tokens, c], which of them leads each step, and the part of the text that was cut.");
 }
 
 }  // namespace impasto::python

@@ -1,5 +1,7 @@
 """Beside torch and diffusers themselves: same signatures, same pictures."""
 
+import inspect
+
 import numpy as np
 import pytest
 from beside_diffusers import CLOSE, CONTROLLED, NET, QUICK, TASKS, TINY, both, diffusers, parameters, picture, torch
@@ -151,12 +153,44 @@ def test_diffusers_scheduler_is_taken(pair):
         ("EulerDiscreteScheduler", dict(sigmas=[14.6, 6.4, 3.8, 1.0, 0.2, 0.0])),
         ("EulerDiscreteScheduler", dict(sigmas=[14.6, 3.8, 0.5])),
         ("DPMSolverMultistepScheduler", dict(timesteps=[999, 850, 736, 645, 545, 455, 343, 233, 124, 24])),
+        ("DPMSolverSinglestepScheduler", dict(timesteps=[999, 736, 455, 233, 24])),
+        ("DDPMScheduler", dict(timesteps=[999, 850, 545, 100, 24])),
+        ("HeunDiscreteScheduler", dict(timesteps=[999, 736.5, 455, 24])),
+        ("LCMScheduler", dict(timesteps=[999, 759, 400, 19])),
+        ("TCDScheduler", dict(timesteps=[999, 759, 400, 19], eta=0.3)),
     ],
 )
 def test_timesteps_and_sigmas_of_ones_own(pair, name, own):
     for pipe, library in zip(pair, (impasto, diffusers)):
         pipe.scheduler = getattr(library, name).from_config(pipe.scheduler.config, use_karras_sigmas=False)
     np.testing.assert_allclose(*both(pair, "a boat", **own), **CLOSE)
+
+
+def test_schedulers_take_paths_of_ones_own_where_diffusers_do():
+    ours = {name: getattr(impasto, name) for name in impasto.schedulers.DEFAULTS}
+    for name, cls in ours.items():
+        for path in (dict(timesteps=[900, 500, 40]), dict(sigmas=[10.0, 1.0, 0.0])):
+            theirs = getattr(diffusers, name)()
+            taken = next(iter(path)) in inspect.signature(theirs.set_timesteps).parameters and name != "UniPCMultistepScheduler"
+            if not taken:
+                with pytest.raises(ValueError, match="custom"):
+                    cls().set_timesteps(**path)
+                continue
+            scheduler = cls()
+            scheduler.set_timesteps(**path)
+            theirs.set_timesteps(**path)
+            np.testing.assert_allclose(np.asarray(scheduler.timesteps), np.asarray(theirs.timesteps), rtol=1e-5, err_msg=name)
+
+
+def test_distilled_models_may_have_had_other_steps():
+    for name in ("LCMScheduler", "TCDScheduler"):
+        ours, theirs = (getattr(library, name)() for library in (impasto, diffusers))
+        for scheduler in (ours, theirs):
+            scheduler.set_timesteps(7, original_inference_steps=30)
+        assert list(ours.timesteps) == list(theirs.timesteps)
+        for scheduler in (ours, theirs):
+            with pytest.raises(ValueError):
+                scheduler.set_timesteps(31, original_inference_steps=30)
 
 
 # What diffusers has for its own workings, for torch's, or for publishing: nobody's drawing calls it.

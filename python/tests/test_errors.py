@@ -140,6 +140,16 @@ def test_paths_of_ones_own_that_lead_nowhere(given, words):
         impasto.EulerDiscreteScheduler(use_karras_sigmas=True).set_timesteps(timesteps=[900, 1])
     with pytest.raises(ValueError, match="custom sigmas"):
         impasto.DPMSolverMultistepScheduler().set_timesteps(sigmas=[1.0, 0.0])
+    for name in ("DDPMScheduler", "HeunDiscreteScheduler", "DPMSolverSinglestepScheduler", "LCMScheduler", "TCDScheduler"):
+        for timesteps in ([], [1, 999], [1000], [-1], [float("nan")]):
+            with pytest.raises(ValueError, match="timesteps"):
+                getattr(impasto, name)().set_timesteps(timesteps=timesteps)
+    with pytest.raises(TypeError, match="original_inference_steps"):
+        impasto.DDIMScheduler().set_timesteps(5, original_inference_steps=50)
+    with pytest.raises(TypeError, match="steps"):
+        impasto.DDIMScheduler().set_timesteps(5, steps=50)
+    with pytest.raises(NotImplementedError, match="strength"):
+        impasto.LCMScheduler().set_timesteps(5, strength=0.5)
 
 
 def test_bad_scheduler_settings():

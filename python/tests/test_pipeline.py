@@ -182,7 +182,7 @@ def test_scheduler_walks_by_hand(pipe):
 
 
 def test_timesteps_and_sigmas_of_ones_own(pipe):
-    for name in ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler"):
+    for name in ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DDPMScheduler", "LCMScheduler", "TCDScheduler"):
         pipe.scheduler = getattr(impasto, name).from_config(pipe.scheduler.config)
         walk = pipe.scheduler.copy()
         walk.set_timesteps(5)

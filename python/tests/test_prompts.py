@@ -44,4 +44,6 @@ def test_what_cannot_be_read_is_refused(pipe):
         pipe("a boat", **QUICK)
     pipe.prompt_syntax = "a1111"
     with pytest.raises(NotImplementedError, match="changes on the way"):
-        pipe("a [boat:house:0.5]", **QUICK)
+        pipe.encode_prompt("a [boat:house:0.5]")
+    with pytest.raises(ValueError, match="changes into texts of more"):
+        pipe("[a|b][a|b|c][a|b|c|d|e][a|b|c|d|e|f|g][a|b|c|d|e|f|g|h|i|j|k]", **{**QUICK, "num_inference_steps": 999})

@@ -41,6 +41,12 @@ std::string number(T value) {
   return {text.data(), end};
 }
 
+std::string list(const std::vector<double>& values) {
+  std::string text;
+  for (const double value : values) text += (text.empty() ? "" : ", ") + number(value);
+  return text;
+}
+
 /// A value as A1111 stores it: as a JSON string when it holds what separates fields.
 std::string quoted(const std::string& value) {
   return value.find_first_of(",:\n") == std::string::npos ? value : Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -110,7 +116,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
                           const TaskFields& task) {
   const Sampler sampler = sampler_of(options, result);
   Fields fields;
-  fields.add("Steps", std::to_string(options.num_inference_steps));
+  fields.add("Steps", std::to_string(inference_steps(options)));
   fields.add("Sampler", std::string(sampler.name));
   if (const std::string schedule = schedule_of(sampler, result); !schedule.empty()) fields.add("Schedule type", schedule);
   fields.add("CFG scale", number(options.guidance_scale));
@@ -130,6 +136,8 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (options.guidance_rescale != 0) fields.add("CFG Rescale", number(options.guidance_rescale));
   if (options.guidance_start != 0) fields.add("Guidance start", number(options.guidance_start));
   if (options.guidance_stop != 1) fields.add("Guidance stop", number(options.guidance_stop));
+  if (!options.timesteps.empty()) fields.add("Timesteps", list(options.timesteps));
+  if (!options.sigmas.empty()) fields.add("Sigmas", list(options.sigmas));
   if (options.vae_tiling) fields.add("VAE tiling", "true");
   if (options.deep_cache_interval != 1) fields.add("Deep cache interval", std::to_string(options.deep_cache_interval));
   if (options.token_merging_ratio != 0) fields.add("Token merging ratio", number(options.token_merging_ratio));

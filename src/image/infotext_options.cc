@@ -17,6 +17,9 @@ class Applier {
     o_.prompt = text_.prompt;
     o_.negative_prompt = text_.negative_prompt;
     read("Steps", [&](const std::string& value) { return number(value, o_.num_inference_steps); });
+    o_.timesteps.clear(), o_.sigmas.clear();
+    read("Timesteps", [&](const std::string& value) { return numbers(value, o_.timesteps); });
+    read("Sigmas", [&](const std::string& value) { return numbers(value, o_.sigmas); });
     read("CFG scale", [&](const std::string& value) { return number(value, o_.guidance_scale); });
     read("Image CFG scale", [&](const std::string& value) { return number(value, o_.image_guidance_scale); });
     read("Seed", [&](const std::string& value) { return number(value, o_.seed.emplace()); });
@@ -57,6 +60,18 @@ class Applier {
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
     if (error != std::errc() || end != value.data() + value.size()) return false;
     target = parsed;
+    return true;
+  }
+
+  /// "999, 850, 40"
+  static bool numbers(const std::string& value, std::vector<double>& target) {
+    std::vector<double> parsed;
+    for (std::size_t begin = 0; begin < value.size();) {
+      const std::size_t end = std::min(value.find(", ", begin), value.size());
+      if (!number(value.substr(begin, end - begin), parsed.emplace_back())) return false;
+      begin = end + 2;
+    }
+    target = std::move(parsed);
     return true;
   }
 

@@ -1,4 +1,6 @@
 // Calls of the public VAE, text encoder and tokenizer.
+#include <map>
+
 #include "core/fail.h"
 #include "core/quote.h"
 #include "pipelines/component_models.h"
@@ -10,6 +12,10 @@
 
 namespace impasto {
 namespace {
+
+constexpr int kMostSteps = 100000;
+/// What the texts of one prompt may take together: 120 MB for SD 1.5.
+constexpr std::int64_t kMostTokens = 77 * 512;
 
 /// Each image through `f` ([1, h, w, c] to the same with other numbers), one after the other, so that memory is that of one.
 template <typename F>
@@ -79,17 +85,66 @@ HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n,
   });
 }
 
+/// Reads texts without what they say of steps.
+struct PromptReader {
+  const ClipText& encoder;
+  const PromptReading& how;
+  NewVocabulary added;
+  PromptTokenizer words;
+
+  PromptReader(const Tokenizer& tokenizer, const TextModel& text_encoder, const PromptReading& h)
+      : encoder(*text_encoder.impl_->net),
+        how(h),
+        added(new_vocabulary(how.embeddings, how.syntax, encoder.config().hidden_size, encoder.config().vocabulary_size)),
+        words(tokenizer.impl_->clip, added.words) {}
+
+  EncodedPromptText read(const std::string& text) const {
+    EncodedText encoded = encode_text({words, encoder, added.vectors}, text, how.syntax, how.clip_skip);
+    const Shape& shape = encoded.context.shape();
+    return {{{shape.begin(), shape.end()}, encoded.context.to_host()}, std::move(encoded.cut)};
+  }
+};
+
 EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, const PromptReading& how,
                                 const ShouldStop& should_stop) {
   return running(should_stop, [&] {
     if (how.syntax == PromptSyntax::a1111 && EditedPrompt(text, /*num_steps=*/1000).last_steps().size() > 1)
-      fail(ErrorKind::unsupported, "the prompt changes on the way (", in_quotes(text), "): only Pipeline::text_to_image and its kin draw that");
-    const ClipTextConfig& config = text_encoder.impl_->net->config();
-    const NewVocabulary added = new_vocabulary(how.embeddings, how.syntax, config.hidden_size, config.vocabulary_size);
-    const PromptTokenizer words(tokenizer.impl_->clip, added.words);
-    EncodedText encoded = encode_text({words, *text_encoder.impl_->net, added.vectors}, text, how.syntax, how.clip_skip);
-    const Shape& shape = encoded.context.shape();
-    return EncodedPromptText{{{shape.begin(), shape.end()}, encoded.context.to_host()}, std::move(encoded.cut)};
+      fail(ErrorKind::unsupported, "the prompt changes on the way (", in_quotes(text),
+           "): it is one context only at a step; encode_prompt_turns() takes it");
+    return PromptReader(tokenizer, text_encoder, how).read(text);
+  });
+}
+
+EncodedPromptTurns encode_prompt_turns(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, int num_steps,
+                                       const PromptReading& how, const ShouldStop& should_stop) {
+  return running(should_stop, [&] {
+    if (num_steps < 1 || num_steps > kMostSteps) fail(ErrorKind::invalid_argument, "num_steps is ", num_steps, ", allowed is 1 to ", kMostSteps);
+    const PromptReader reader(tokenizer, text_encoder, how);
+    EncodedPromptTurns out;
+    const auto add = [&](const std::string& now) {
+      EncodedPromptText encoded = reader.read(now);
+      out.contexts.push_back(std::move(encoded.context));
+      if (out.cut.empty()) out.cut = std::move(encoded.cut);
+    };
+    if (how.syntax != PromptSyntax::a1111) {
+      add(text);
+      out.turns.assign(static_cast<std::size_t>(num_steps), 0);
+      return out;
+    }
+    const EditedPrompt prompt(text, num_steps);
+    std::map<std::string, std::uint32_t> known;
+    std::int64_t tokens = 0;
+    for (const int last : prompt.last_steps()) {
+      const auto [now, is_new] = known.try_emplace(prompt.at(last), static_cast<std::uint32_t>(out.contexts.size()));
+      if (is_new) {
+        add(now->first);
+        tokens += out.contexts.back().shape[1];
+      }
+      if (tokens > kMostTokens)
+        fail(ErrorKind::invalid_argument, "the prompt changes into texts of more than ", kMostTokens, " tokens together; let it change less often");
+      out.turns.resize(static_cast<std::size_t>(last), now->second);
+    }
+    return out;
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/cancellation.h"
 #include "impasto/components.h"
+#include "pipelines/conditioned_unet.h"
 #include "pipelines/linear_decoder.h"
 #include "pipelines/networks.h"
 #include "pipelines/remembered.h"
@@ -20,6 +21,23 @@ struct UNetModel::Impl {
   mutable Remembered<UNet::Conditioning> texts = {};
 
   Impl(Backend& b, std::shared_ptr<const UNet> n) : backend(b), net(std::move(n)) {}
+};
+
+struct UNetWalk::Impl {
+  Shortcuts shortcuts;
+  // With a deep cache, from the first step on:
+  std::shared_ptr<const UNet> net = {};
+  std::shared_ptr<const UNet::Conditioning> text = {};
+  Shape sample = {};
+  std::optional<ConditionedUNet> unet = {};
+
+  Tensor predict(const std::shared_ptr<const UNet>& n, const std::shared_ptr<const UNet::Conditioning>& t, const Tensor& x, double timestep) {
+    if (net != n || text != t || sample != x.shape()) {
+      net = n, text = t, sample = x.shape();
+      unet.emplace(n, Conditionings{*t, {}}, shortcuts);
+    }
+    return unet->predict(x, timestep, {});
+  }
 };
 
 struct ControlNetModel::Impl {

@@ -56,7 +56,23 @@ UNet::Control control_of(Backend& backend, const UNetConfig& c, const UNetResidu
 
 }  // namespace
 
+UNetWalk::UNetWalk(int deep_cache_interval, float token_merging_ratio) {
+  impl_ = guarded([&] {
+    if (deep_cache_interval < 1 || deep_cache_interval > 100)
+      fail(ErrorKind::invalid_argument, "deep_cache_interval is ", deep_cache_interval, ", allowed is 1 to 100");
+    if (!(token_merging_ratio >= 0 && token_merging_ratio <= nn::TokenMerging::kMostMerged))
+      fail(ErrorKind::invalid_argument, "token_merging_ratio is ", token_merging_ratio, ", allowed is 0 to ", nn::TokenMerging::kMostMerged);
+    return std::make_shared<Impl>(Impl{{deep_cache_interval, token_merging_ratio}});
+  });
+}
+
 HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const UNetResiduals& residuals,
+                              const ShouldStop& should_stop) const {
+  UNetWalk walk;
+  return forward(sample, timestep, context, residuals, walk, should_stop);
+}
+
+HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const UNetResiduals& residuals, UNetWalk& walk,
                               const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
     const UNetConfig& c = impl_->net->config();
@@ -67,7 +83,13 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const Te
     if (!residuals.down.empty()) control = control_of(impl_->backend, c, residuals, sample);
     const auto text = conditioning(impl_->texts, *impl_->net, impl_->backend, context);
     const Tensor x = images(impl_->backend, sample, 0, repeats(sample) ? n / 2 : n);
-    return to_nchw(impl_->net->forward(x, timestep, *text, {.control = control.mid ? &control : nullptr}));
+    UNetWalk::Impl& kept = *walk.impl_;
+    if (kept.shortcuts.deep_cache_interval > 1) {
+      if (control.mid) fail(ErrorKind::unsupported, "deep_cache_interval is above 1; with ControlNets it has to be 1");
+      return to_nchw(kept.predict(impl_->net, text, x, timestep));
+    }
+    const float merging = kept.shortcuts.token_merging_ratio;
+    return to_nchw(impl_->net->forward(x, timestep, *text, {.control = control.mid ? &control : nullptr, .token_merging_ratio = merging}));
   });
 }
 

@@ -47,7 +47,7 @@ TextToImageResult edit(const Networks& net, const ImageToImageOptions& options) 
 TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions& options) {
   if (net.checkpoint.info.editing) return edit(net, options);
   Drawing drawing(net, settled(options, net.checkpoint));
-  const int first = first_step(drawing.scheduler(), options.num_inference_steps, options.strength);
+  const int first = first_step(drawing.scheduler(), drawing.options().num_inference_steps, options.strength);
   const Image picture = resize(options.image, drawing.options().width, drawing.options().height);
   const Tensor clean = sample_latents(drawing, to_tensor(picture, net.backend));  // [n, h, w, 4]
   drawing.result().timings.vae_encoder = drawing.watch().lap();

@@ -94,7 +94,21 @@ void require_second_pass(const TextToImageOptions& o, const Checkpoint& c) {
   scheduler_for(second, c, ignored);
 }
 
+bool has_own_path(const TextToImageOptions& o) { return !o.timesteps.empty() || !o.sigmas.empty(); }
+
+void require_one_path(const TextToImageOptions& o) {
+  if (!o.timesteps.empty() && !o.sigmas.empty()) fail(ErrorKind::invalid_argument, "timesteps and sigmas are both set; a walk has one path");
+  if (has_own_path(o) && o.hires)
+    fail(ErrorKind::invalid_argument, "timesteps or sigmas of one's own do not go with hires, whose second pass has other steps");
+  if (o.sigmas.size() == 1) fail(ErrorKind::invalid_argument, "sigmas has 1 level; the one that the walk ends at has to follow");
+}
+
 }  // namespace
+
+int inference_steps(const TextToImageOptions& o) {
+  const std::size_t own = o.sigmas.empty() ? o.timesteps.size() : o.sigmas.size() - 1;
+  return has_own_path(o) ? static_cast<int>(std::min<std::size_t>(own, INT32_MAX)) : o.num_inference_steps;
+}
 
 TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
   TextToImageOptions o = options;
@@ -102,7 +116,9 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   if (o.width == 0) o.width = c.info.width;
   require_side("height", o.height, c.vae.scale());
   require_side("width", o.width, c.vae.scale());
+  require_one_path(o);
   require_range("num_images", o.num_images, 1, kMostImages);
+  o.num_inference_steps = inference_steps(o);
   require_range("num_inference_steps", o.num_inference_steps, 1, 100000);
   require_range("guidance_scale", o.guidance_scale, 0, 1000);
   require_range("guidance_rescale", o.guidance_rescale, 0, 1);
@@ -148,7 +164,10 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
   if (options.use_karras_sigmas == false && wanted == "karras") wanted.clear();
   if (!options.schedule.empty() && find_schedule(options.schedule) != "") wanted = options.schedule;
   auto scheduler = make_scheduler(with_schedule(config, wanted), named.scheduler);
-  scheduler->set_timesteps(options.num_inference_steps);
+  if (has_own_path(options))
+    scheduler->set_path({.timesteps = options.timesteps, .sigmas = options.sigmas});
+  else
+    scheduler->set_timesteps(options.num_inference_steps);
   result.schedule = to_string(scheduler->spread());
   result.karras_sigmas = result.schedule == "karras";
   const std::string asked = find_schedule(wanted).value_or("");

@@ -31,9 +31,9 @@ void require_picture(const ImageToImageOptions& o) {
          " (3 bytes each)");
   if (o.hires) fail(ErrorKind::invalid_argument, "hires is of text to picture only; name a larger width and height instead");
   if (!(o.strength > 0 && o.strength <= 1)) fail(ErrorKind::invalid_argument, "strength is ", o.strength, ", allowed is above 0 and up to 1");
-  if (o.num_inference_steps >= 1 && steps_to_run(o.num_inference_steps, o.strength) < 1)
-    fail(ErrorKind::invalid_argument, "strength ", o.strength, " of num_inference_steps ", o.num_inference_steps,
-         " is less than one step; take more of either");
+  const int steps = inference_steps(o);
+  if (steps >= 1 && steps_to_run(steps, o.strength) < 1)
+    fail(ErrorKind::invalid_argument, "strength ", o.strength, " of num_inference_steps ", steps, " is less than one step; take more of either");
 }
 
 TextToImageOptions sized_like(const Image& image, TextToImageOptions o, const Checkpoint& c) {

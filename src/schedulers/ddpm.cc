@@ -7,6 +7,7 @@
 #include "core/fail.h"
 #include "ops/ops.h"
 #include "schedulers/algorithms.h"
+#include "schedulers/own_path.h"
 #include "schedulers/prediction.h"
 #include "schedulers/timesteps.h"
 
@@ -46,6 +47,8 @@ class Ddpm final : public Scheduler {
     check_num_steps(n, config_.schedule.size());
     timesteps_ = whole_timesteps(config_.timesteps, n);
   }
+
+  void set_path(const SigmaPath& own) override { timesteps_ = own_whole_timesteps(own, config_.schedule.size()); }
 
   Tensor step(const Tensor& output, int step, const Tensor& sample, const NoiseSource& noise, const StepOptions&) override {
     const int t = whole_timestep(step);

@@ -54,9 +54,7 @@ class DpmSolverMultistep final : public Scheduler {
   }
 
   void set_path(const SigmaPath& own) override {
-    if (!own.sigmas.empty()) fail(ErrorKind::unsupported, "DPM-Solver takes no sigmas of one's own");
-    SigmaPath whole = own;
-    for (double& t : whole.timesteps) t = std::trunc(t);
+    const SigmaPath whole{.timesteps = own_whole_timesteps(own, config_.form.num_train()), .sigmas = {}};
     follow(completed(whole, config_.form.training(), config_.form.spread()));
   }
 

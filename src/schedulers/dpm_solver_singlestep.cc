@@ -12,6 +12,7 @@
 #include "schedulers/dpm_update.h"
 #include "schedulers/lambda_form.h"
 #include "schedulers/output_history.h"
+#include "schedulers/own_path.h"
 
 namespace impasto {
 namespace {
@@ -49,15 +50,11 @@ class DpmSolverSinglestep final : public Scheduler {
   explicit DpmSolverSinglestep(Config config) : config_(std::move(config)), history_(config_.order) {}
 
   SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
-  void set_timesteps(int n) override {
-    SigmaPath path = config_.form.path(n, config_.form.timesteps_from(config_.lambda_min));
-    timesteps_ = std::move(path.timesteps);
-    sigmas_ = std::move(path.sigmas);
-    sigmas_.push_back(config_.ends_at_zero ? 0 : config_.form.training().smallest());
-    round_to_float32(sigmas_);
-    orders_ = group_orders(config_.order, n, config_.lower_order_final || n % config_.order != 0 || config_.ends_at_zero, config_.ends_at_zero);
-    history_.clear();
-    start_ = Tensor();
+  void set_timesteps(int n) override { follow(config_.form.path(n, config_.form.timesteps_from(config_.lambda_min)), n); }
+
+  void set_path(const SigmaPath& own) override {
+    const SigmaPath whole{.timesteps = own_whole_timesteps(own, config_.form.num_train()), .sigmas = {}};
+    follow(completed(whole, config_.form.training(), config_.form.spread()), static_cast<int>(whole.timesteps.size()));
   }
 
   Tensor step(const Tensor& output, int step, const Tensor& sample, const NoiseSource& noise, const StepOptions&) override {
@@ -71,6 +68,16 @@ class DpmSolverSinglestep final : public Scheduler {
   }
 
  private:
+  void follow(SigmaPath path, int n) {
+    timesteps_ = std::move(path.timesteps);
+    sigmas_ = std::move(path.sigmas);
+    sigmas_.push_back(config_.ends_at_zero ? 0 : config_.form.training().smallest());
+    round_to_float32(sigmas_);
+    orders_ = group_orders(config_.order, n, config_.lower_order_final || n % config_.order != 0 || config_.ends_at_zero, config_.ends_at_zero);
+    history_.clear();
+    start_ = Tensor();
+  }
+
   NoiseLevel level(int step) const override { return NoiseLevel::from_ratio(sigma(step)); }
 
   // From the start of the group, which lies order - 1 steps back.

@@ -5,6 +5,7 @@
 #include "ops/ops.h"
 #include "schedulers/algorithms.h"
 #include "schedulers/karras_form.h"
+#include "schedulers/own_path.h"
 
 namespace impasto {
 namespace {
@@ -21,16 +22,11 @@ class Heun final : public Scheduler {
  public:
   explicit Heun(Config config) : config_(std::move(config)) {}
 
-  // Timesteps t0, t1, t1, t2, t2, ...: odd calls come back to where the even call before them went, to correct it.
   SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
-  void set_timesteps(int n) override {
-    const SigmaPath path = config_.form.path(n);
-    timesteps_ = doubled_after_first(path.timesteps);
-    round_to_float32(timesteps_);
-    sigmas_ = doubled_after_first(path.sigmas);
-    sigmas_.push_back(0);
-    round_to_float32(sigmas_);
-    start_ = derivative_ = Tensor();
+  void set_timesteps(int n) override { follow(config_.form.path(n)); }
+  void set_path(const SigmaPath& own) override {
+    require_no_sigmas(own);
+    follow(completed(own, config_.form.training(), config_.form.spread()));
   }
 
   int order() const override { return 2; }
@@ -50,6 +46,16 @@ class Heun final : public Scheduler {
   }
 
  private:
+  // Timesteps t0, t1, t1, t2, t2, ...: odd calls come back to where the even call before them went, to correct it.
+  void follow(const SigmaPath& path) {
+    timesteps_ = doubled_after_first(path.timesteps);
+    round_to_float32(timesteps_);
+    sigmas_ = doubled_after_first(path.sigmas);
+    sigmas_.push_back(0);
+    round_to_float32(sigmas_);
+    start_ = derivative_ = Tensor();
+  }
+
   NoiseLevel level(int step) const override { return NoiseLevel::exploding(sigma(step)); }
 
   const Config config_;

@@ -6,6 +6,7 @@
 #include "ops/ops.h"
 #include "schedulers/algorithms.h"
 #include "schedulers/consistency_timesteps.h"
+#include "schedulers/own_path.h"
 #include "schedulers/prediction.h"
 
 namespace impasto {
@@ -31,6 +32,7 @@ class Lcm final : public Scheduler {
   explicit Lcm(Config config) : config_(std::move(config)) {}
 
   void set_timesteps(int n) override { timesteps_ = consistency_timesteps(config_.schedule.size(), config_.original_steps, n); }
+  void set_path(const SigmaPath& own) override { timesteps_ = own_whole_timesteps(own, config_.schedule.size()); }
 
   // The consistency function's answer, brought back to the next noise level with fresh noise; the last is left as it is.
   Tensor step(const Tensor& output, int step, const Tensor& sample, const NoiseSource& noise, const StepOptions&) override {

@@ -17,16 +17,37 @@ void require_descent(const char* name, const std::vector<double>& values, double
   }
 }
 
+constexpr const char* kTakeTimesteps = "ddpm, euler, heun, dpm++_2m, dpm++_2s, lcm and tcd";
+
+void require_timesteps(const std::vector<double>& timesteps, int num_train) {
+  if (timesteps.empty()) fail(ErrorKind::invalid_argument, "timesteps is empty, at least one is needed");
+  require_descent("timesteps", timesteps, num_train - 1);
+}
+
 }  // namespace
 
-void Scheduler::set_path(const SigmaPath&) { fail(ErrorKind::unsupported, "this scheduler takes no timesteps or sigmas of one's own"); }
+void Scheduler::set_path(const SigmaPath& own) {
+  fail(ErrorKind::unsupported, "this scheduler takes no ", own.sigmas.empty() ? "timesteps" : "sigmas", " of one's own; timesteps are taken by ",
+       kTakeTimesteps, ", sigmas by euler");
+}
+
+void require_no_sigmas(const SigmaPath& own) {
+  if (!own.sigmas.empty()) fail(ErrorKind::unsupported, "this scheduler takes no sigmas of one's own, but timesteps; euler takes both");
+}
+
+std::vector<double> own_whole_timesteps(const SigmaPath& own, int num_train) {
+  require_no_sigmas(own);
+  std::vector<double> timesteps = own.timesteps;
+  for (double& t : timesteps) t = std::trunc(t);
+  require_timesteps(timesteps, num_train);
+  return timesteps;
+}
 
 SigmaPath completed(const SigmaPath& own, const TrainingSigmas& training, const SigmaSpread& spread) {
   SigmaPath path = own;
   if (own.sigmas.empty()) {
-    if (own.timesteps.empty()) fail(ErrorKind::invalid_argument, "timesteps is empty, at least one is needed");
     if (spread) fail(ErrorKind::invalid_argument, "timesteps of one's own do not go with sigmas that are spread (", to_string(spread.kind()), ")");
-    require_descent("timesteps", own.timesteps, static_cast<double>(training.values().size() - 1));
+    require_timesteps(own.timesteps, static_cast<int>(training.values().size()));
     path.sigmas = training.at(own.timesteps);
     return path;
   }

@@ -6,6 +6,7 @@
 #include "ops/ops.h"
 #include "schedulers/algorithms.h"
 #include "schedulers/consistency_timesteps.h"
+#include "schedulers/own_path.h"
 #include "schedulers/prediction.h"
 
 namespace impasto {
@@ -25,6 +26,7 @@ class Tcd final : public Scheduler {
   explicit Tcd(Config config) : config_(std::move(config)) {}
 
   void set_timesteps(int n) override { timesteps_ = consistency_timesteps(config_.schedule.size(), config_.original_steps, n); }
+  void set_path(const SigmaPath& own) override { timesteps_ = own_whole_timesteps(own, config_.schedule.size()); }
 
   // Down to a timestep s below the next one (by `eta`, the paper's gamma), then up again with fresh noise.
   Tensor step(const Tensor& output, int step, const Tensor& sample, const NoiseSource& noise, const StepOptions& options) override {

@@ -1,4 +1,5 @@
 // `impasto generate` with pictures: picture to picture, inpainting, outpainting, and what is refused.
+#include <array>
 #include <fstream>
 #include <iterator>
 
@@ -166,6 +167,40 @@ TEST_F(GenerateFromPicture, FromDrawsAPictureAgain) {
           .code,
       0);
   EXPECT_NE(text().find("CFG scale: 3.3, Seed: 7, Size: 48x40"), std::string::npos) << text();
+}
+
+TEST_F(GenerateFromPicture, FromBringsBackAPathOfOnesOwnUnlessStepsAreGiven) {
+  const auto draw = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"generate", "--model", kModel, "-q"});
+    const Ran ran = test::run(more, {.folder = folder_.path()});
+    EXPECT_EQ(ran.code, 0) << ran.err;
+  };
+  draw({"-p", "x", "-s", "3", "--scheduler", "euler", "--sigmas", "9, 2,0", "-o", "first.png"});
+  draw({"--from", "first.png", "-o", "out.png"});
+  EXPECT_EQ(drawn().image.pixels, drawn("first.png").image.pixels);
+  EXPECT_NE(text().find("Steps: 2, "), std::string::npos) << text();
+  EXPECT_NE(text().find("Sigmas: \"9, 2, 0\""), std::string::npos) << text();
+  draw({"--from", "first.png", "--timesteps", "900,500,20", "-o", "out.png"});
+  EXPECT_NE(text().find("Timesteps: \"900, 500, 20\""), std::string::npos) << text();
+  EXPECT_EQ(text().find("Sigmas"), std::string::npos) << text();
+  draw({"--from", "first.png", "--steps", "4", "-o", "out.png"});
+  EXPECT_NE(text().find("Steps: 4, "), std::string::npos) << text();
+  EXPECT_EQ(text().find("Sigmas"), std::string::npos) << text();
+}
+
+TEST_F(GenerateFromPicture, PathsOfOnesOwnAreRefusedByName) {
+  for (const auto& [option, value, words] : std::vector<std::array<std::string, 3>>{{"--timesteps", "900,x", "is not a number"},
+                                                                                    {"--timesteps", "1,900", "go down"},
+                                                                                    {"--sigmas", "3", "has to follow"},
+                                                                                    {"--sigmas", ",", "is not a number"}}) {
+    const Ran ran =
+        test::run({"generate", "--model", kModel, "-p", "x", "--scheduler", "euler", option, value, "-o", "out.png"}, {.folder = folder_.path()});
+    EXPECT_EQ(ran.code, 2) << option << " " << value;
+    EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
+  }
+  const Ran both = test::run({"generate", "--model", kModel, "-p", "x", "--steps", "3", "--timesteps", "9,1"}, {.folder = folder_.path()});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_NE(both.err.find("--steps"), std::string::npos) << both.err;
 }
 
 TEST_F(GenerateFromPicture, FromBringsBackAnInpaintingAtThePicturesSize) {

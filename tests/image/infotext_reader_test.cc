@@ -93,6 +93,24 @@ TextToImageResult one_picture() {
   return result;
 }
 
+TEST(ApplyInfotext, BringsBackAPathOfOnesOwn) {
+  TextToImageOptions before;
+  before.timesteps = {999, 736.5, 24};
+  const std::string text = infotext(before, one_picture(), {}, 0);
+  EXPECT_EQ(text.find("Steps: 3, "), 0u) << text;
+  EXPECT_NE(text.find("Timesteps: \"999, 736.5, 24\""), std::string::npos) << text;
+  InpaintOptions after;
+  after.sigmas = {1, 0};
+  EXPECT_EQ(apply_infotext(parse_infotext(text), after), std::vector<std::string>());
+  EXPECT_EQ(after.timesteps, before.timesteps);
+  EXPECT_EQ(after.sigmas, std::vector<double>());
+  before.timesteps.clear(), before.sigmas = {14.6, 0.5, 0};
+  EXPECT_EQ(apply_infotext(parse_infotext(infotext(before, one_picture(), {}, 0)), after), std::vector<std::string>());
+  EXPECT_EQ(after.timesteps, std::vector<double>());
+  EXPECT_EQ(after.sigmas, before.sigmas);
+  EXPECT_EQ(apply_infotext(parse_infotext("x\nSteps: 2, Sampler: Euler, Seed: 2, Sigmas: \"5, much\", Version: impasto 1"), after).size(), 1u);
+}
+
 TEST(ApplyInfotext, BringsBackAHiresFix) {
   TextToImageOptions before;
   before.hires = Hires{.scale = 1.5, .upscaler = HiresUpscaler::lanczos, .num_inference_steps = 12, .strength = 0.45};

@@ -151,5 +151,46 @@ TEST_F(ComponentsTest, PromptsAreReadInEverySyntax) {
                "changes on the way");
 }
 
+TEST_F(ComponentsTest, PromptsThatChangeHaveAContextForEachTextAndATurnForEachStep) {
+  const auto read = [&](const std::string& text, PromptSyntax syntax, int steps) {
+    return encode_prompt_turns(parts_.tokenizer, parts_.text_encoder, text, steps, {.syntax = syntax});
+  };
+  const auto alone = [&](const std::string& text) {
+    return encode_prompt(parts_.tokenizer, parts_.text_encoder, text, {.syntax = PromptSyntax::a1111}).context.values;
+  };
+  const EncodedPromptTurns changing = read("a [boat:house:2]", PromptSyntax::a1111, 5);
+  EXPECT_EQ(changing.turns, (std::vector<std::uint32_t>{0, 0, 1, 1, 1}));
+  ASSERT_EQ(changing.contexts.size(), 2u);
+  EXPECT_EQ(changing.contexts[0].values, alone("a boat"));
+  EXPECT_EQ(changing.contexts[1].values, alone("a house"));
+  EXPECT_EQ(read("a [boat|house]", PromptSyntax::a1111, 3).turns, (std::vector<std::uint32_t>{0, 1, 0}));
+  EXPECT_EQ(read("a boat", PromptSyntax::a1111, 3).contexts.size(), 1u);
+  EXPECT_EQ(read("a [boat:house:2]", PromptSyntax::plain, 3).turns, (std::vector<std::uint32_t>{0, 0, 0}));
+  EXPECT_ERROR(read("a", PromptSyntax::plain, 0), invalid_argument, "num_steps is 0");
+  EXPECT_ERROR(read("[a|b][a|b|c][a|b|c|d|e][a|b|c|d|e|f|g][a|b|c|d|e|f|g|h|i|j|k]", PromptSyntax::a1111, 1000), invalid_argument, "changes into");
+}
+
+TEST_F(ComponentsTest, AWalkKeepsItsDeepPartUntilTextsOrShapesChange) {
+  const HostTensor x = noise({1, 4, 8, 8}, 2), wide = noise({1, 4, 8, 16}, 3), other = noise({1, 77, 32}, 4);
+  const auto step = [&](UNetWalk& walk, const HostTensor& sample, double t, const HostTensor& context) {
+    return parts_.unet.forward(ref(sample), t, ref(context), UNetResiduals{}, walk).values;
+  };
+  const auto whole = [&](const HostTensor& sample, double t, const HostTensor& context) {
+    return parts_.unet.forward(ref(sample), t, ref(context)).values;
+  };
+  UNetWalk walk(3);
+  EXPECT_EQ(step(walk, x, 900, context_), whole(x, 900, context_));
+  EXPECT_NE(step(walk, x, 500, context_), whole(x, 500, context_));
+  EXPECT_EQ(step(walk, x, 500, other), whole(x, 500, other));
+  EXPECT_EQ(step(walk, wide, 500, other), whole(wide, 500, other));
+  EXPECT_NE(step(walk, wide, 400, other), whole(wide, 400, other));
+  EXPECT_NE(step(walk, wide, 300, other), whole(wide, 300, other));
+  EXPECT_EQ(step(walk, wide, 200, other), whole(wide, 200, other)) << "every third is whole";
+  UNetWalk merging(1, 0.5f);
+  EXPECT_NE(step(merging, x, 900, context_), whole(x, 900, context_));
+  EXPECT_ERROR(UNetWalk(0), invalid_argument, "deep_cache_interval is 0");
+  EXPECT_ERROR(UNetWalk(1, 0.76f), invalid_argument, "token_merging_ratio is 0.76");
+}
+
 }  // namespace
 }  // namespace impasto::test

@@ -66,6 +66,8 @@ TEST_F(ImageToImage, RunsTheShareOfStepsThatStrengthSays) {
   EXPECT_EQ(steps(0.29, "euler"), 2);
   EXPECT_EQ(steps(1, "euler"), 10);
   EXPECT_EQ(steps(0.5, "heun"), 9);  // two calls a step, one in the last
+  options_.timesteps = {900, 700, 500, 300, 100, 20};
+  EXPECT_EQ(steps(0.5, "euler"), 3);
 }
 
 TEST_F(ImageToImage, LowStrengthStaysNearThePictureAndHighStrengthDoesNot) {

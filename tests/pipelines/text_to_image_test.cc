@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 #include <thread>
+#include <utility>
 
 #include "core/threads.h"
 #include "impasto/pipeline.h"
@@ -241,6 +242,75 @@ TEST_F(TextToImage, RefusesAPromptThatChangesIntoTooMuch) {
   options_.num_inference_steps = 1000;
   options_.prompt = "[a|b][a|b|c][a|b|c|d|e][a|b|c|d|e|f|g][a|b|c|d|e|f|g|h|i|j|k]";
   EXPECT_ERROR(pipeline_.text_to_image(options_), invalid_argument, "prompt", "changes");
+}
+
+TEST_F(TextToImage, WalksOverTimestepsOrSigmasOfOnesOwn) {
+  options_.scheduler = "euler";
+  options_.num_inference_steps = 5;
+  std::vector<double> seen;
+  options_.on_step = [&](const StepInfo& info) { return seen.push_back(info.timestep), StepAction::proceed; };
+  const auto usual = pipeline_.text_to_image(options_);
+  options_.num_inference_steps = 50;  // says nothing beside a path
+  options_.timesteps = std::exchange(seen, {});
+  EXPECT_EQ(inference_steps(options_), 5);
+  EXPECT_EQ(pipeline_.text_to_image(options_).latents.values, usual.latents.values);
+  EXPECT_EQ(seen, options_.timesteps);
+  options_.timesteps.clear(), options_.sigmas = {10, 3, 0};
+  EXPECT_EQ(inference_steps(options_), 2);
+  EXPECT_EQ(pipeline_.text_to_image(options_).timings.steps.size(), 2u);
+}
+
+TEST_F(TextToImage, RefusesAPathOfOnesOwnThatDoesNotFit) {
+  const auto refused = [&](const std::string& scheduler, ErrorKind kind, auto change, const std::string& words) {
+    TextToImageOptions o = options_;
+    o.scheduler = scheduler;
+    change(o);
+    try {
+      pipeline_.text_to_image(o);
+      ADD_FAILURE() << scheduler << ": " << words;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  };
+  refused(
+      "ddim", ErrorKind::unsupported,
+      [](auto& o) {
+        o.timesteps = {900, 1};
+      },
+      "no timesteps");
+  refused(
+      "heun", ErrorKind::unsupported,
+      [](auto& o) {
+        o.sigmas = {9, 1, 0};
+      },
+      "no sigmas");
+  refused(
+      "euler", ErrorKind::invalid_argument,
+      [](auto& o) {
+        o.timesteps = {1, 900};
+      },
+      "go down");
+  refused(
+      "euler", ErrorKind::invalid_argument, [](auto& o) { o.sigmas = {1}; }, "has to follow");
+  refused(
+      "euler", ErrorKind::invalid_argument,
+      [](auto& o) {
+        o.timesteps = {900, 1}, o.sigmas = {9, 0};
+      },
+      "both set");
+  refused(
+      "euler", ErrorKind::invalid_argument,
+      [](auto& o) {
+        o.timesteps = {900, 1}, o.schedule = "karras";
+      },
+      "karras");
+  refused(
+      "euler", ErrorKind::invalid_argument,
+      [](auto& o) {
+        o.timesteps = {900, 1}, o.hires.emplace();
+      },
+      "hires");
 }
 
 TEST_F(TextToImage, RefusesOptionsOutOfRangeByName) {

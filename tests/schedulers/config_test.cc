@@ -118,7 +118,7 @@ TEST(SchedulerConfig, RefusesStepsOutOfRange) {
 
 // What diffusers makes of such paths is held by the Python package's tests.
 TEST(OwnPath, OfTheUsualTimestepsIsTheUsualWalk) {
-  for (const char* name : {"EulerDiscreteScheduler", "DPMSolverMultistepScheduler"}) {
+  for (const char* name : {"euler", "dpm++_2m", "dpm++_2s", "ddpm", "lcm", "tcd"}) {
     const auto usual = make(name), own = make(name);
     usual->set_timesteps(7);
     own->set_path({.timesteps = usual->timesteps(), .sigmas = {}});
@@ -137,7 +137,27 @@ TEST(OwnPath, IsRefusedWhereItLeadsNowhere) {
   EXPECT_ERROR(over(*euler, {1000}, {}), invalid_argument, "0 to 999");
   EXPECT_ERROR(over(*euler, {}, {3}), invalid_argument, "has to follow");
   EXPECT_ERROR(over(*euler, {}, {3, -1}), invalid_argument, "sigmas[1] is -1");
-  EXPECT_ERROR(over(*ddim, {5, 1}, {}), unsupported, "no timesteps or sigmas");
+  EXPECT_ERROR(over(*ddim, {5, 1}, {}), unsupported, "no timesteps", "dpm++_2s");
+  EXPECT_ERROR(over(*ddim, {}, {5, 1}), unsupported, "no sigmas", "euler");
+  for (const char* name : {"dpm++_2m", "dpm++_2s", "ddpm", "heun", "lcm", "tcd"}) {
+    const auto scheduler = make(name);
+    EXPECT_ERROR(over(*scheduler, {}, {}), invalid_argument, "at least one");
+    EXPECT_ERROR(over(*scheduler, {5, 5}, {}), invalid_argument, "timesteps[1] is 5 after 5");
+    EXPECT_ERROR(over(*scheduler, {1000}, {}), invalid_argument, "0 to 999");
+    EXPECT_ERROR(over(*scheduler, {}, {3, 0}), unsupported, "no sigmas");
+  }
+  for (const char* name : {"dpm++_2s", "heun"})
+    EXPECT_ERROR(over(*make(name, {{"use_karras_sigmas", true}}), {900, 5}, {}), invalid_argument, "karras");
+}
+
+// Heun calls the network twice at each level but the first, which it only leaves.
+TEST(OwnPath, OfHeunVisitsEachTimestepTwiceButTheFirst) {
+  const auto usual = make("heun"), own = make("heun");
+  usual->set_timesteps(3);
+  own->set_path({.timesteps = {999, 499.5, 0}, .sigmas = {}});
+  EXPECT_EQ(own->timesteps(), (std::vector<double>{999, 499.5, 499.5, 0, 0}));
+  EXPECT_EQ(own->timesteps(), usual->timesteps());
+  EXPECT_EQ(own->sigmas(), usual->sigmas());
 }
 
 }  // namespace

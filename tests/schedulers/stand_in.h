@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,12 @@
 #include "backend/cpu/reference_backend.h"
 #include "ops/tensor.h"
 #include "schedulers/scheduler.h"
+
+namespace impasto {
+
+inline void PrintTo(const SchedulerName& name, std::ostream* out) { *out << name.short_name; }
+
+}  // namespace impasto
 
 namespace impasto::test {
 

@@ -146,6 +146,7 @@ struct Hostile {
   ErrorKind kind;
   const char* message;  // null: accepted
 };
+void PrintTo(const Hostile& h, std::ostream* out) { *out << h.name; }
 
 std::string deep_array() {
   std::string bytes;

@@ -38,6 +38,7 @@ struct Hostile {
   ErrorKind kind;
   const char* message;  // null: accepted
 };
+void PrintTo(const Hostile& h, std::ostream* out) { *out << h.name; }
 
 const Hostile kPickles[] = {
     // --- code
@@ -180,6 +181,7 @@ struct HostileArchive {
   ErrorKind kind;
   const char* message;  // null: accepted
 };
+void PrintTo(const HostileArchive& h, std::ostream* out) { *out << h.name; }
 
 const HostileArchive kArchives[] = {
     {"Honest", make_zip(parts()), ErrorKind::internal, nullptr},

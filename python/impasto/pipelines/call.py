@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from .. import _core
+from .extras import Extras
 
 
 class Call:
@@ -19,6 +20,9 @@ class Call:
         self._num_timesteps: int = 0
         self._interrupt: bool = False
         self.scheduler: Any = None
+        self.extras = Extras()
+        self.texts: Any = None  # texts.Texts, once the prompts are encoded
+        self.walk: Any = None  # what the UNet keeps from step to step
         self.control: Any = None  # control.Control, of the call's ControlNets
         self.clean: Any = None  # gives the clean latents that the last step spoke of, while a callback runs
         self.stop = _core.StopFlag()
@@ -47,7 +51,7 @@ class Calls:
             self.running.add(call)
 
     def end(self, call: Call) -> None:
-        call.scheduler = call.clean = None
+        call.scheduler = call.clean = call.texts = call.walk = None
         with self._lock:
             self.running.discard(call)
 

@@ -7,9 +7,10 @@ from typing import Any, Callable
 import numpy as np
 
 from .. import image_processor
-from ..arrays import randn, to_numpy
+from ..arrays import to_numpy
 from .call import Call
 from .control import NOT_LED
+from .extras import Extras
 from .stable_diffusion import Callbacks, StableDiffusionBase
 
 
@@ -50,6 +51,7 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
             others: as StableDiffusionPipeline has them.
         """
         led = kwargs.pop("_led", NOT_LED)
+        extras = Extras.taken_from(kwargs)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         if strength < 0 or strength > 1:
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
@@ -57,9 +59,9 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
-        generator = self._check_generators(generator, batch)
+        generator = self._check_generators(extras.generators(generator, batch), batch)
         picture = image_processor.preprocess(image, led.height, led.width, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)
-        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
+        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy(), extras=extras)
         factor = 1 if picture.shape[1] != 3 else self.vae_scale_factor
         self._check_fits(call, picture.shape[2] * self.vae_scale_factor // factor, picture.shape[3] * self.vae_scale_factor // factor, batch)
         num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
@@ -70,7 +72,7 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
             embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             if led.latents is None:
                 clean = clean_latents(self, call, picture, batch, generator)
-                x = call.scheduler._core.add_noise(clean, randn(clean.shape, generator), first)
+                x = call.scheduler._core.add_noise(clean, extras.first_noise(clean.shape, generator), first)
             else:
                 x = to_numpy(led.latents)
             x = self._denoise(call, x, embeds, generator, eta, first, steps_to_run(num_inference_steps, strength), callbacks)

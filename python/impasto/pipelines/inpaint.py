@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from .. import image_processor
-from ..arrays import randn, to_numpy
+from ..arrays import to_numpy
 from .call import Call
 from .control import NOT_LED
 from .image_to_image import first_step, sample_latents, steps_to_run
+from .extras import Extras
 from .stable_diffusion import Callbacks, StableDiffusionBase, start
 
 
@@ -62,6 +63,7 @@ class StableDiffusionInpaintPipeline(StableDiffusionBase):
             others: as StableDiffusionPipeline has them.
         """
         led = kwargs.pop("_led", NOT_LED)
+        extras = Extras.taken_from(kwargs)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         side = self.unet.config.sample_size
         height, width = (given or s * self.vae_scale_factor for given, s in zip((height, width), (side, side) if isinstance(side, int) else side))
@@ -73,8 +75,8 @@ class StableDiffusionInpaintPipeline(StableDiffusionBase):
         self._check_pictures(image, mask_image, padding_mask_crop, output_type)
         repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
-        generator = self._check_generators(generator, batch)
-        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
+        generator = self._check_generators(extras.generators(generator, batch), batch)
+        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy(), extras=extras)
         self._check_fits(call, height, width, batch)
         num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
         first = first_step(call.scheduler, num_inference_steps, strength)
@@ -118,7 +120,7 @@ class StableDiffusionInpaintPipeline(StableDiffusionBase):
         if self.unet.config.in_channels == 4 or (latents is None and strength < 1):
             clean = picture if picture.shape[1] == channels else self._encode_pictures(call, picture, generator)
             clean = np.tile(clean, (batch // len(clean), 1, 1, 1))
-        noise = start(self, (batch, channels, height // self.vae_scale_factor, width // self.vae_scale_factor), generator, latents)
+        noise = start(call, (batch, channels, height // self.vae_scale_factor, width // self.vae_scale_factor), generator, latents)
         if latents is None and strength < 1:
             x = call.scheduler._core.add_noise(clean, noise, first)
         else:

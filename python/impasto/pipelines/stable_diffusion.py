@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Callable
 
 import numpy as np
 from PIL import Image
 
 from .. import _core, image_processor
-from ..arrays import check_generator, public, randn, to_numpy, torch_if_used
+from ..arrays import check_generator, public, to_numpy, torch_if_used
 from ..models import lora_scale as adapter_scale
 from ..once import logger, say_once
+from ..outputs import StableDiffusionPipelineOutput
 from .base import DiffusionPipeline
 from .call import Call
-from ..outputs import StableDiffusionPipelineOutput
+from .texts import Encoded, Texts, given
 
 
 class StableDiffusionBase(DiffusionPipeline):
@@ -95,18 +95,22 @@ class StableDiffusionBase(DiffusionPipeline):
     # How prompts are read, "plain" being diffusers' way: "a1111" and "comfyui" weigh words and read prompts of any length.
     prompt_syntax = "plain"
 
-    def _encode(self, texts: list[str], name: str, clip_skip: int | None, call: Call) -> np.ndarray:
-        """[n, tokens, c]; tokens is 77 in plain syntax."""
-        encoder, contexts = self._text_core(call), []
-        words = self.text_encoder.new_words.embeddings()
-        for text in texts:
+    def _encode(self, prompts: list[str], name: str, clip_skip: int | None, call: Call) -> list[Encoded]:
+        """Contexts of 77 tokens in plain syntax. Texts may change in the steps of the call's walk; a call without one has no steps."""
+        encoder, encoded = self._text_core(call), []
+        how = dict(syntax=self.prompt_syntax, clip_skip=clip_skip or 0, embeddings=self.text_encoder.new_words.embeddings(), stop=call.stop)
+        for text in prompts:
             if not isinstance(text, str):
                 raise ValueError(f"each {name} has to be a str, but one is {type(text)}")
-            context, cut = _core.encode_prompt(self.tokenizer._core, encoder, text, self.prompt_syntax, clip_skip or 0, words, call.stop)
-            contexts.append(context)
+            if call.scheduler is None:
+                context, cut = _core.encode_prompt(self.tokenizer._core, encoder, text, **how)
+                encoded.append(Encoded([context]))
+            else:
+                contexts, turns, cut = _core.encode_prompt_turns(self.tokenizer._core, encoder, text, call.scheduler.num_inference_steps, **how)
+                encoded.append(Encoded(contexts, turns if len(contexts) > 1 else []))
             if cut:
                 logger.warning("%s is longer than %d tokens: this part was cut: %r", name, self.tokenizer.model_max_length, cut)
-        return np.concatenate(_equally_long(contexts))
+        return encoded
 
     def _text_core(self, call: Call) -> Any:
         """The engine's text encoder, with adapters as strong as the call has them."""
@@ -134,26 +138,25 @@ class StableDiffusionBase(DiffusionPipeline):
         if prompt_embeds is None:
             positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call)
         else:
-            positive = to_numpy(prompt_embeds)
+            positive = given(to_numpy(prompt_embeds))
         self._check_embeds("prompt_embeds", positive)
-        if not guided:
-            return np.repeat(positive, repeats, axis=0), None
-        if negative_prompt_embeds is None:
+        negative = None
+        if guided and negative_prompt_embeds is None:
             skip = None if self.prompt_syntax == "plain" else clip_skip  # diffusers leaves the negative prompt whole
             negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", skip, call)
-        else:
-            negative = to_numpy(negative_prompt_embeds)
+        elif guided:
+            negative = given(to_numpy(negative_prompt_embeds))
             self._check_embeds("negative_prompt_embeds", negative)
             if len(negative) != len(positive):
                 raise ValueError(f"`negative_prompt_embeds` are {len(negative)} for {len(positive)} prompts")
-        if self.prompt_syntax != "plain":
-            positive, negative = _equally_long([positive, negative])
-        return np.repeat(positive, repeats, axis=0), np.repeat(negative, repeats, axis=0)
+        call.texts = Texts(positive, negative, repeats, one_length=self.prompt_syntax != "plain")
+        return call.texts.at(0)
 
-    def _check_embeds(self, name: str, embeds: np.ndarray) -> None:
+    def _check_embeds(self, name: str, embeds: list[Encoded]) -> None:
         width = self.unet.config.cross_attention_dim
-        if embeds.ndim != 3 or embeds.shape[2] != width:
-            raise ValueError(f"`{name}` have shape {embeds.shape}, expected (n, tokens, {width}) for this UNet")
+        for context in (c for e in embeds for c in e.contexts):
+            if context.ndim != 3 or context.shape[2] != width:
+                raise ValueError(f"`{name}` have shape {(len(embeds), *context.shape[1:])}, expected (n, tokens, {width}) for this UNet")
 
     # The loop
 
@@ -195,15 +198,19 @@ class StableDiffusionBase(DiffusionPipeline):
         """
         scheduler, times = call.scheduler, call.scheduler._times()
         positive, negative = embeds
-        names = {"latents": latents, "prompt_embeds": positive if negative is None else np.concatenate([negative, positive]), "negative_prompt_embeds": negative, **(more_input or {})}
+        names = {"latents": latents, **_text_names(positive, negative), **(more_input or {})}
         call._num_timesteps = len(times) - first
         if call.control is not None:
             names[call.control.name] = call.control.begin(first, len(times), negative is not None)
         warm_up = call._num_timesteps - steps * scheduler.order
+        call.walk = call.extras.walk()
         with self.progress_bar(total=steps) as bar:
             for i, place in enumerate(range(first, len(times))):
                 if call._interrupt:
                     continue
+                turn, before = (min(k * scheduler.num_inference_steps // len(times), scheduler.num_inference_steps - 1) for k in (i, max(i - 1, 0)))
+                if turn != before and call.texts.changes_between(before, turn):
+                    names.update(_text_names(*call.texts.at(turn), guided=call._guidance_scale > 1))
                 latents = self._one_step(call, names, place, generator, eta, [k for k in more_input or {}] if self.unet.config.in_channels != latents.shape[1] else [])
                 if after_step is not None:
                     latents = after_step(latents, place, names)
@@ -216,14 +223,17 @@ class StableDiffusionBase(DiffusionPipeline):
         return latents
 
     def _one_step(self, call: Call, names: dict[str, Any], place: int, generator: Any, eta: float, more: list[str]) -> np.ndarray:
-        latents, guided = names["latents"], call._guidance_scale > 1
+        latents = names["latents"]
+        guided = call._guidance_scale > 1 and call.extras.guided(place, len(call.scheduler._core.timesteps))
+        if call._guidance_scale > 1 and not guided:
+            names = {**names, "prompt_embeds": np.split(names["prompt_embeds"], 2)[1]}
         x = call.scheduler._core.scale_model_input(latents, place)
         x = np.concatenate([x, x]) if guided else x
         residuals = {} if call.control is None else call.control.residuals(x, place, names, guided, call)
         if more:
             x = np.concatenate([x, *(names[k][: len(x)] for k in more)], axis=1)
         time, context, attention = call.scheduler._core.timesteps[place], names["prompt_embeds"], call._cross_attention_kwargs
-        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, **residuals, stop=call.stop, return_dict=False)[0]
+        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
         before = latents
@@ -246,7 +256,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if not return_dict:
             return images, None
         output = StableDiffusionPipelineOutput(images=images, nsfw_content_detected=None)
-        output.settings = {**settings, "scheduler": type(call.scheduler).__name__}
+        output.settings = {**settings, "scheduler": type(call.scheduler).__name__, **call.extras.changed()}
         return output
 
 
@@ -287,10 +297,10 @@ def _public_time(t: Any) -> Any:
     return t if torch is None else torch.tensor(t)
 
 
-def _equally_long(contexts: list[np.ndarray]) -> list[np.ndarray]:
-    """[n, tokens, c] each, repeated along the tokens up to one length: attention to something twice is attention to it once."""
-    tokens = math.lcm(*(context.shape[1] for context in contexts))
-    return [np.tile(context, (1, tokens // context.shape[1], 1)) for context in contexts]
+def _text_names(positive: np.ndarray, negative: np.ndarray | None, guided: bool = True) -> dict[str, Any]:
+    """Contexts by the names that callbacks know them by."""
+    led = positive if negative is None or not guided else np.concatenate([negative, positive])
+    return {"prompt_embeds": led, "negative_prompt_embeds": negative}
 
 
 def _negatives(prompt: Any, negative: Any, batch: int) -> list[str]:
@@ -315,10 +325,12 @@ def guide(output: np.ndarray, scale: float, rescale: float = 0.0) -> np.ndarray:
     return np.float32(rescale) * (guided * (wanted / found)) + np.float32(1 - rescale) * guided
 
 
-def start(pipe: StableDiffusionBase, shape: tuple[int, ...], generator: Any, latents: Any) -> np.ndarray:
-    """Standard normal latents: the caller's, or drawn. Raises ValueError when the caller's have another shape."""
+def start(call: Call, shape: tuple[int, ...], generator: Any, latents: Any) -> np.ndarray:
+    """Standard normal latents: the caller's, or drawn. Raises ValueError when the caller's have another shape, or are to be varied."""
     if latents is None:
-        return randn(shape, generator)
+        return call.extras.first_noise(shape, generator)
+    if call.extras.variation_strength > 0:
+        raise ValueError("`latents` and `variation_strength` are both given: there is no noise to vary")
     given = to_numpy(latents)
     if given.shape != shape:
         raise ValueError(f"`latents` have shape {given.shape}, expected {shape}")

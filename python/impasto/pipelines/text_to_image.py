@@ -8,6 +8,7 @@ import numpy as np
 
 from .call import Call
 from .control import NOT_LED
+from .extras import Extras
 from .stable_diffusion import Callbacks, StableDiffusionBase, start
 
 
@@ -53,11 +54,13 @@ class StableDiffusionPipeline(StableDiffusionBase):
             clip_skip: layers of the text encoder left out at the end; 1 is what A1111 calls "Clip skip: 2".
             output_type: "pil", "np", "pt" or "latent".
             callback_on_step_end: called as f(pipe, step, timestep, tensors) after each step; what it returns by name goes on.
+            deep_cache_interval, token_merging_ratio, guidance_start, guidance_stop, variation_seed, variation_strength: see `extras.Extras`.
 
         Returns an output with `.images`, or a tuple where `return_dict` is False. Raises ValueError or TypeError for arguments that do not fit,
         MemoryError before taking memory that is not there, KeyboardInterrupt within a step; the pipeline is as it was after any of them.
         """
         led = kwargs.pop("_led", NOT_LED)
+        extras = Extras.taken_from(kwargs)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         if not height or not width:
             side = self.unet.config.sample_size
@@ -67,8 +70,8 @@ class StableDiffusionPipeline(StableDiffusionBase):
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
-        generator = self._check_generators(generator, batch)
-        call = Call(_guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy())
+        generator = self._check_generators(extras.generators(generator, batch), batch)
+        call = Call(_guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy(), extras=extras)
         self._check_fits(call, height, width, batch)
         num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
 
@@ -76,7 +79,7 @@ class StableDiffusionPipeline(StableDiffusionBase):
         try:
             embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             shape = (batch, self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
-            x = start(self, shape, generator, latents) * np.float32(call.scheduler.init_noise_sigma)
+            x = start(call, shape, generator, latents) * np.float32(call.scheduler.init_noise_sigma)
             x = self._denoise(call, x, embeds, generator, eta, 0, num_inference_steps, callbacks)
             settings = {"prompt": prompt, "negative_prompt": negative_prompt, "steps": num_inference_steps, "guidance_scale": guidance_scale, "size": f"{width} x {height}"}
             return self._finish(call, x, output_type, return_dict, settings)
