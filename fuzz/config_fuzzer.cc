@@ -2,6 +2,7 @@
 #include "core/json.h"
 #include "fuzz.h"
 #include "models/clip_text.h"
+#include "models/safety_checker.h"
 #include "models/unet.h"
 #include "models/vae.h"
 
@@ -29,13 +30,23 @@ void check_text_encoder(const JsonObject& json) {
   CHECK(c.layers >= 1 && c.layers <= 1024 && c.heads >= 1 && c.hidden_size % c.heads == 0 && c.vocabulary_size >= 1 && c.max_positions >= 3);
 }
 
+void check_safety_checker(const JsonObject& json) {
+  const ClipVisionConfig c = SafetyCheckerConfig::parse(json).vision;
+  CHECK(c.layers >= 1 && c.layers <= 1024 && c.heads >= 1 && c.hidden_size % c.heads == 0 && c.patch_size >= 1 && c.patches() >= 1);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   fuzz::expect_error_or_result({ErrorKind::bad_file, ErrorKind::unsupported}, [&] {
     const JsonObject json(parse_json(fuzz::text(data + 1, size - 1), "config.json"), "config.json");
-    data[0] == 'u' ? check_unet(json) : data[0] == 'v' ? check_vae(json) : check_text_encoder(json);
+    switch (data[0]) {
+      case 'u': return check_unet(json);
+      case 'v': return check_vae(json);
+      case 's': return check_safety_checker(json);
+      default: return check_text_encoder(json);
+    }
   });
   return 0;
 }

@@ -28,13 +28,6 @@ bool any_above_zero(const std::vector<float>& scores) {
 
 }  // namespace
 
-SafetyCheckerConfig SafetyCheckerConfig::parse(const JsonObject& config) {
-  const std::int64_t projection = config.integer("projection_dim", 512, 1, 1 << 16);
-  if (!config.has("vision_config") || !config.value().at("vision_config").is_object())
-    fail(ErrorKind::bad_file, config.where(), ": \"vision_config\" is missing");
-  return {ClipVisionConfig::parse({config.value().at("vision_config"), config.where() + ": vision_config"}, projection)};
-}
-
 SafetyChecker::Concepts SafetyChecker::read(const WeightReader& weights, Backend& backend, const std::string& name, std::int64_t width) {
   const auto thresholds = weights.describe(name + "_weights");
   if (!thresholds || thresholds->shape.rank() != 1)

@@ -12,6 +12,8 @@ namespace impasto {
 
 /// Read from its config.json.
 struct TinyVaeConfig {
+  static constexpr int kMostBlocks = 64;  // of a level
+
   std::int64_t latent_channels = 4, channels = 64;
   std::vector<int> encoder_blocks{1, 3, 3, 3};  // of each level, from the picture's side
   std::vector<int> decoder_blocks{3, 3, 3, 1};  // to the picture's side
