@@ -16,6 +16,8 @@ ClipTextConfig ClipTextConfig::parse(const JsonObject& c) {
   out.heads = static_cast<int>(c.integer("num_attention_heads", 8, 1, kMost));
   out.layers = static_cast<int>(c.integer("num_hidden_layers", 12, 1, 1024));
   out.layer_norm_eps = static_cast<float>(c.number("layer_norm_eps", 1e-5));
+  const auto classes = c.texts("architectures", {});
+  if (!classes.empty() && classes.front() == "CLIPTextModelWithProjection") out.projection_size = c.integer("projection_dim", 512, 1, kMost);
   const std::string act = c.text("hidden_act", "quick_gelu");
   if (act != "quick_gelu" && act != "gelu")
     fail(ErrorKind::unsupported, c.where(), ": \"hidden_act\" is ", printable(act), "; supported are quick_gelu and gelu");
