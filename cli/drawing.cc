@@ -1,5 +1,6 @@
 #include "cli/drawing.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "cli/interrupt.h"
@@ -88,6 +89,37 @@ void Artist::save_previews(const Batch& batch, const StepInfo& info) {
   }
 }
 
+/// The refiner goes on from the latents, to the same prompts.
+TextToImageResult Artist::refine(const InpaintOptions& options, TextToImageResult drawn) {
+  if (!refiner_) {
+    const auto began = std::chrono::steady_clock::now();
+    progress_.begin("Loading the refiner");
+    LoadOptions load = arguments_.load;
+    load.parts = {.tokenizer = load.parts.tokenizer};  // the others are the first model's
+    load.should_stop = interrupted;
+    refiner_ = Pipeline::load(request_.refiner, load);
+    load_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  }
+  ImageToImageOptions more = options;
+  more.image = {}, more.hires = {}, more.controls.clear();
+  more.width = more.height = 0;  // the latents'
+  more.image_latents = std::move(drawn.latents);
+  more.denoising_start = options.denoising_end;
+  more.denoising_end.reset();
+  more.latents.reset(), more.variation_strength = 0;
+  more.decode = true;
+  if (more.scheduler.empty()) more.scheduler = drawn.scheduler, more.schedule = drawn.schedule;
+  TextToImageResult refined = refiner_->image_to_image(more);
+  drawn.images = std::move(refined.images), drawn.latents = std::move(refined.latents);
+  drawn.refiner = request_.refiner;
+  drawn.timings.text_encoder += refined.timings.text_encoder;
+  drawn.timings.vae_decoder += refined.timings.vae_decoder;
+  drawn.timings.steps.insert(drawn.timings.steps.end(), refined.timings.steps.begin(), refined.timings.steps.end());
+  for (const std::string& warning : refined.warnings)
+    if (std::find(drawn.warnings.begin(), drawn.warnings.end(), warning) == drawn.warnings.end()) drawn.warnings.push_back(warning);
+  return drawn;
+}
+
 TextToImageResult Artist::draw(const Batch& batch, std::size_t saved) {
   const Pipeline& pipeline = with(request_.pictures[batch.first].loras);
   InpaintOptions options = options_of(request_.options, request_.pictures, batch);
@@ -96,11 +128,15 @@ TextToImageResult Artist::draw(const Batch& batch, std::size_t saved) {
     progress_.step(info.step + 1, info.num_steps);
     if (interrupted()) return StepAction::cancel;
     save_previews(batch, info);
-    if (info.step + 1 == info.num_steps) progress_.begin("Decoding");
+    if (info.step + 1 == info.num_steps && options.decode) progress_.begin("Decoding");
     return StepAction::proceed;
   };
   options.should_stop = interrupted;
-  return unless_interrupted(saved, [&] { return run(pipeline, request_.task, options); });
+  options.decode = request_.refiner.empty();
+  return unless_interrupted(saved, [&] {
+    TextToImageResult drawn = run(pipeline, request_.task, options);
+    return request_.refiner.empty() ? drawn : refine(options, std::move(drawn));
+  });
 }
 
 void check_options(const Request& request, const Batch& batch, const ModelInfo& model) {

@@ -24,6 +24,7 @@ class Artist {
 
  private:
   const Pipeline& with(const std::vector<Lora>& loras);
+  TextToImageResult refine(const InpaintOptions& options, TextToImageResult drawn);
   void save_previews(const Batch& batch, const StepInfo& info);
 
   const GenerateArguments& arguments_;
@@ -35,6 +36,7 @@ class Artist {
   double load_seconds_ = 0;
   std::optional<Pipeline> plain_, adapted_;  // adapted_: with loras_
   std::vector<Lora> loras_;
+  std::optional<Pipeline> refiner_;
 };
 
 /// Throws what the library would throw for a batch before it draws.

@@ -57,6 +57,20 @@ Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   return request;
 }
 
+/// The refiner, if there is one: found, and told where the first model stops.
+void settle_refiner(const GenerateArguments& arguments, const ModelInfo& model, Request& request) {
+  if (arguments.refiner.model.name.empty()) return;
+  if (request.task == Task::inpaint || request.options.hires)
+    throw Error(ErrorKind::unsupported, "--refiner: it goes on where text or picture to picture stops, not after --mask, --extend or --hires-scale");
+  if (!(arguments.refiner.start > 0 && arguments.refiner.start < 1))
+    throw Error(ErrorKind::invalid_argument, "--refiner-start: allowed is between 0 and 1, both left out");
+  request.refiner = ready_model(arguments.refiner.model, arguments.quiet);
+  const ModelInfo refiner = inspect(request.refiner);
+  if (refiner.latent_channels != model.latent_channels || refiner.inpainting || refiner.editing)
+    throw Error(ErrorKind::unsupported, "--refiner: " + request.refiner + " does not go on from the latents of " + model.path);
+  request.options.denoising_end = as_typed(arguments.refiner.start);
+}
+
 /// Throws what the library would for each batch, and invalid_argument for batches that would not be the pictures that were asked for.
 void check(const Request& request, const std::vector<Batch>& batches, const ModelInfo& model) {
   if (request.options.shared_generator && batches.size() > 1)
@@ -94,7 +108,7 @@ void add(TextToImageResult batch, TextToImageResult& all) {
   all.timings.vae_decoder += batch.timings.vae_decoder;
   append(all.timings.steps, batch.timings.steps);
   all.scheduler = batch.scheduler, all.karras_sigmas = batch.karras_sigmas, all.schedule = batch.schedule;
-  all.width = batch.width, all.height = batch.height, all.controlnets = batch.controlnets;
+  all.width = batch.width, all.height = batch.height, all.controlnets = batch.controlnets, all.refiner = batch.refiner;
 }
 
 }  // namespace
@@ -108,7 +122,8 @@ int generate(const GenerateArguments& arguments) {
   const std::string path = ready_model(arguments.model, arguments.quiet);
   const ModelInfo model = inspect(path, arguments.load.parts);
   ready_tokenizer(model, arguments.quiet);
-  const Request request = settle(arguments, model);
+  Request request = settle(arguments, model);
+  settle_refiner(arguments, model, request);
   if (arguments.batch_size < 0)
     throw Error(ErrorKind::invalid_argument, "--batch-size is " + std::to_string(arguments.batch_size) + ", allowed is 1 or more, and 0 for all");
   if (arguments.grid_columns < 0)

@@ -24,6 +24,7 @@ constexpr const char* kExamples = R"(Examples:
   impasto generate -i sketch.png --strength 0.6 -p "an oil painting of a castle"
   impasto generate -i photo.jpg --mask mask.png -p "a red hat"
   impasto generate -p "a castle <lora:ink:0.8>" --lora-dir models/lora
+  impasto generate -m models/sdxl --refiner models/sdxl-refiner -p "a lighthouse at dusk"
   impasto generate -i photo.jpg --extend left=128,right=128 -p "a wide beach"
   echo "a quiet harbour" | impasto generate --prompt - --json --quiet)";
 
@@ -190,6 +191,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_sampling(*command, arguments);
   add_lora_options(*command, arguments.lora);
   add_control_options(*command, arguments.control);
+  add_xl_options(*command, arguments.refiner, arguments.picture);
   add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);
   add_safety(*command, arguments);
@@ -204,6 +206,11 @@ bool take_settings_from_picture(GenerateArguments& a) {
   if (found == texts.end()) throw Error(ErrorKind::bad_file, a.from.settings + ": the picture carries no settings");
   const Infotext text = parse_infotext(found->second);
   for (const auto& warning : apply_infotext(text, a.picture)) warn(a.from.settings + ": " + warning);
+  if (const std::string at = text.value("Refiner switch at"); !at.empty()) {
+    float start = 0;
+    const auto [end, error] = std::from_chars(at.data(), at.data() + at.size(), start);
+    if (error == std::errc() && end == at.data() + at.size()) a.refiner.start = start;
+  }
   if (!text.value("Denoising strength").empty() && !a.picture.hires) a.from.strength = a.picture.strength;
   if (!a.prompt.text && a.prompt.file.empty()) a.prompt.text = text.prompt;
   return true;

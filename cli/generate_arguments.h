@@ -10,6 +10,7 @@
 #include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
 #include "cli/prompt_arguments.h"
+#include "cli/xl_arguments.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
@@ -28,6 +29,7 @@ struct GenerateArguments {
   LoraArguments lora;
   ControlArguments control;
   PromptArguments prompt;
+  RefinerArguments refiner;
   int batch_size = 0;  ///< pictures that are drawn together; 0: all
   bool grid = false;
   int grid_columns = 0;

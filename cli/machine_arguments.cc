@@ -7,6 +7,7 @@ namespace impasto::cli {
 void add_parts(CLI::App& app, ModelParts& p) {
   auto* vae = app.add_option("--vae", p.vae, "Another VAE: a file of weights, or a folder with config.json and weights")->type_name("PATH");
   auto* text = app.add_option("--text-encoder", p.text_encoder, "Another text encoder, likewise")->type_name("PATH");
+  auto* second = app.add_option("--text-encoder-2", p.text_encoder_2, "Another second text encoder, of Stable Diffusion XL")->type_name("PATH");
   auto* tokenizer = app.add_option("--tokenizer", p.tokenizer, "Folder with vocab.json and merges.txt (default: the model's, or beside its file)");
   tokenizer->type_name("DIR");
   auto* config = app.add_option("--config", p.config, "Folder in the diffusers layout whose configs describe a single file's networks");
@@ -15,7 +16,7 @@ void add_parts(CLI::App& app, ModelParts& p) {
       app.add_option("--prediction-type", p.prediction_type,
                      "What the UNet predicts: epsilon or v_prediction, for single files that do not say it (default: as the model says)");
   prediction->type_name("NAME");
-  for (auto* option : {vae, text, tokenizer, config, prediction}) option->group("Model");
+  for (auto* option : {vae, text, second, tokenizer, config, prediction}) option->group("Model");
 }
 
 void add_model(CLI::App& app, const char* names, ModelChoice& model) {

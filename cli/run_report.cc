@@ -142,11 +142,13 @@ void announce(const Request& request, const ModelInfo& model) {
   const std::string varied = o.variation_strength > 0 ? ", varied by seed " + std::to_string(*o.variation_seed) : "";
   const std::string size = o.width == 0 && o.height == 0 ? "" : size_text(o.width, o.height);
   const std::string enlarged = o.hires ? ", then " + as_text(o.hires->scale) + " times as large (" + to_string(o.hires->upscaler) + ")" : "";
+  const std::string refined =
+      request.refiner.empty() ? "" : ", refined by " + model_name(request.refiner) + " from " + as_text(*o.denoising_end) + " on";
   const std::string what = count + (count.empty() || size.empty() ? "" : " of ") + size;
   std::fprintf(stderr, "%s: %s%s%s%s%s%s, %d steps, guidance %g, seed %llu%s\n", printable(model_name(model.path)).c_str(),
                printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), printable(schedule).c_str(), what.empty() ? "" : ", ",
-               what.c_str(), printable(origin_text(request)).c_str(), enlarged.c_str(), inference_steps(o), static_cast<double>(o.guidance_scale),
-               static_cast<unsigned long long>(*o.seed), varied.c_str());
+               what.c_str(), printable(origin_text(request)).c_str(), (enlarged + printable(refined)).c_str(), inference_steps(o),
+               static_cast<double>(o.guidance_scale), static_cast<unsigned long long>(*o.seed), varied.c_str());
 }
 
 void summarize(const Timings& stages, const RunTimes& run) {
@@ -159,6 +161,7 @@ Json report_json(const WrittenFiles& files, const Request& request, const TextTo
   Json settings = settings_json(request, result);
   if (request.task != Task::text_to_image) settings.update(picture_json(request));
   if (request.options.hires) settings["hires"] = hires_json(*request.options.hires);
+  if (!request.refiner.empty()) settings["refiner"] = {{"model", request.refiner}, {"start", *request.options.denoising_end}};
   if (!request.options.controls.empty()) settings["controls"] = controls_json(request.options, result);
   Json images = Json::array();
   for (std::size_t i = 0; i < files.names.size(); ++i) {

@@ -17,6 +17,7 @@ struct Request {
   std::string image, mask;  ///< names of the files
   InpaintOptions options;   ///< seed settled; no prompt, and num_images that of each prompt
   std::vector<PlannedPicture> pictures = {};
+  std::string refiner = {};  ///< its path; empty: none
 };
 
 /// Seconds, beside the library's own for each stage.

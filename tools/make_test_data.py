@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/data again: three small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
+"""Makes tests/data again: five small random-weight checkpoints and the reference results ("goldens") that the tests compare with.
 
 Usage: tools/make_test_data.py [OUT] [--only GROUP]       (default: tests/data, everything; or a group, made anew beside the others)
 Needs: torch, diffusers, transformers, peft, tomesd, safetensors, scipy, torchsde, gguf, piexif and Pillow. The tests need none of them: what this writes is committed.
@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, gguf_files, images, more_tasks, networks, pipelines, prompt_syntaxes, safety, schedulers, single_files, torch_files
+from test_data import adapters, checkpoints, gguf_files, images, more_tasks, networks, pipelines, prompt_syntaxes, safety, schedulers, single_files, torch_files, xl
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "prompts", "safety", "tasks", "token_merging"])
+    parser.add_argument("--only", choices=["adapters", "prompts", "safety", "tasks", "token_merging", "xl"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -43,6 +43,8 @@ def main():
             networks.add_token_merging(store, models)
         elif arguments.only == "safety":
             safety.add_safety(store, out / "safety_checker")
+        elif arguments.only == "xl":
+            add_xl(store, models, out)
         elif arguments.only == "tasks":
             add_tasks(store, models, out)
         else:
@@ -78,9 +80,19 @@ def main():
     adapters.add(store, models, out / "adapters")
     add_tasks(store, models, out)
     safety.add_safety(store, out / "safety_checker")
+    add_xl(store, models, out)
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")
+
+
+def add_xl(store, models, out):
+    for name in xl.NAMES:
+        shutil.rmtree(models / name, ignore_errors=True)
+    xl.make(models)
+    single_files.make_xl(models, out / "single_files")
+    xl.add_networks(store, models)
+    xl.add(store, models)
 
 
 def add_tasks(store, models, out):

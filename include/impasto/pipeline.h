@@ -28,6 +28,7 @@ struct ModelParts {
   /// VAE may be a TAESD (class AutoencoderTiny; taesd_decoder.safetensors), which decodes quickly and roughly.
   std::string vae = {};
   std::string text_encoder = {};
+  std::string text_encoder_2 = {};  ///< likewise, the second one of SDXL
   /// A folder with vocab.json and merges.txt. A single file's is else looked for in `config`, in the folder beside the file that has its name
   /// without the ending, in a folder "tokenizer" beside it, and beside it.
   std::string tokenizer = {};
@@ -129,17 +130,37 @@ struct Hires {
   double strength = 0.7;  ///< above 0 and up to 1: "Denoising strength", how far to go from the enlarged picture
 };
 
+struct PictureSize {
+  int height = 0, width = 0;  ///< pixels
+};
+struct PicturePoint {
+  int top = 0, left = 0;  ///< pixels
+};
+
+/// What a model of the XL kind is told about the picture that is wanted, beside the prompt (Podell et al., 2023): it has learned what pictures look
+/// like that were enlarged from a small size, or cropped.
+struct MicroConditions {
+  std::optional<PictureSize> original_size = {};           ///< unset: that of the picture that is drawn
+  std::optional<PicturePoint> crops_coords_top_left = {};  ///< unset: 0, 0, for something that is well within the picture
+  std::optional<PictureSize> target_size = {};             ///< unset: that of the picture that is drawn; refiners do not look at it
+};
+
 /// One call's settings; names and defaults are diffusers'.
 struct TextToImageOptions {
   // What changes the picture.
   std::string prompt;           ///< UTF-8
   std::string negative_prompt;  ///< what guidance leads away from; unused when guidance_scale <= 1
+  /// What the second text encoder of SDXL reads, in all pictures, where that is to be another text; empty: the same. Throws unsupported for models
+  /// with one text encoder.
+  std::string prompt_2 = {}, negative_prompt_2 = {};
   /// Several prompts in one batch, instead of `prompt`: num_images pictures of the first, then of the second, and so on. negative_prompts holds as
   /// many, or none, and then negative_prompt goes with all.
   std::vector<std::string> prompts, negative_prompts;
   /// What a text encoder has made of a prompt, instead of the text (components.h, or another program): [1, tokens, c] for all pictures or
   /// [n, tokens, c], any number of tokens; c is the UNet's cross_attention_dim. Without negative_prompt_embeds the negative prompt is encoded.
   std::optional<HostTensor> prompt_embeds, negative_prompt_embeds;
+  /// With those, for SDXL: what the prompt comes to as a whole, [1, c] or [n, c]; c is the second text encoder's projection_dim.
+  std::optional<HostTensor> pooled_prompt_embeds = {}, negative_pooled_prompt_embeds = {};
   PromptSyntax prompt_syntax = PromptSyntax::plain;
   /// Words beside those that the text encoder knows (embedding.h). Throws invalid_argument for one that was made for another text encoder.
   std::vector<Embedding> embeddings;
@@ -159,6 +180,15 @@ struct TextToImageOptions {
   /// Lets the VAE see a picture larger than its own sample size in squares that overlap and fade into each other, as diffusers'
   /// enable_vae_tiling: memory for one square, and a picture that differs a little.
   bool vae_tiling = false;
+  /// Between 0 and 1: the walk from noise to a picture ends after this share of it, for another model to go on from `latents` of the result
+  /// (ImageToImageOptions::denoising_start): SDXL's base model and its refiner are used so, at 0.8. Counted in the scheduler's timesteps as trained,
+  /// as diffusers does.
+  std::optional<double> denoising_end = {};
+  /// For models of the XL kind; others do not look at it. Where the negative prompt's are unset, they are the prompt's.
+  MicroConditions micro_conditions = {}, negative_micro_conditions = {};
+  /// For SDXL's refiner, which has learned how well people liked a picture (LAION's aesthetic predictor, 1 to 10), and for the negative prompt's
+  /// side.
+  float aesthetic_score = 6.f, negative_aesthetic_score = 2.5f;
   float eta = 0.f;  ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
   int height = 0;   ///< pixels, a multiple of 8; 0 takes the model's own size
   int width = 0;
@@ -215,6 +245,11 @@ struct ImageToImageOptions : TextToImageOptions {
   /// How far to go from the picture, above 0 and up to 1: the share of num_inference_steps that is run, int(num_inference_steps * strength).
   /// At 1 hardly anything of it is left.
   double strength = 0.8;
+  /// Instead of `image`: latents [1 or num_images, channels, height / 8, width / 8], scaled, as a result has them; they tell the size.
+  std::optional<HostTensor> image_latents = {};
+  /// Between 0 and 1: the walk begins at this share of it, where denoising_end of another call stopped; nothing is laid over the picture or the
+  /// latents, and `strength` is not looked at.
+  std::optional<double> denoising_start = {};
   /// Of models that edit pictures (InstructPix2Pix, Brooks et al., 2023), which see the picture beside the latents and begin from noise alone,
   /// whatever the strength: how closely to keep to the picture, as guidance_scale is to the prompt. Guidance is on when it is 1 or more, too.
   float image_guidance_scale = 1.5f;
@@ -273,7 +308,9 @@ struct TextToImageResult {
   int height = 0, width = 0;                        ///< that was drawn at, of the first pass; an inpainted picture may have another size
   std::vector<std::string> controlnets = {};        ///< their paths
   std::vector<bool> flagged = {};                   ///< by the safety checker, one per image; empty where it was not run
-  std::vector<std::string> warnings;                ///< for the user: a prompt that was cut, and where
+  /// Path of the model that went on from denoising_end: set by who had it do that, for infotext().
+  std::string refiner = {};
+  std::vector<std::string> warnings;  ///< for the user: a prompt that was cut, and where
   Timings timings;
 };
 
@@ -327,7 +364,7 @@ struct Components;
 class IMPASTO_API Pipeline {
  public:
   /// Opens a folder in the diffusers layout (model_index.json and a folder per component), the model that the Hub's cache has under a name
-  /// (find_model() in impasto/hub.h; nothing is fetched), or a single file with the networks of Stable Diffusion 1.x or 2.x: its format is told by
+  /// (find_model() in impasto/hub.h; nothing is fetched), or a single file with the networks of Stable Diffusion 1.x, 2.x, XL: its format is told by
   /// its content, its family and whether it inpaints by its tensors' names and shapes.
   /// Throws not_found, bad_file (also when a file changes while it is read), unsupported, out_of_memory (before taking memory that is not
   /// there) or cancelled.

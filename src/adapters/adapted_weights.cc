@@ -119,7 +119,7 @@ std::vector<std::string> unmatched_modules(const LoraFile& file, const WeightRea
   auto left = file.modules(network);
   for (const std::string& name : base.names()) left.erase(module_of(name, kWeight));
   std::vector<std::string> modules;
-  for (const auto& [module, parts] : left) modules.push_back((network == AdaptedNetwork::unet ? "unet: " : "text_encoder: ") + module);
+  for (const auto& [module, parts] : left) modules.push_back(std::string(to_string(network)) + ": " + module);
   return modules;
 }
 

@@ -1,5 +1,7 @@
 #include "adapters/lora_file.h"
 
+#include <algorithm>
+
 #include "core/fail.h"
 #include "core/quote.h"
 #include "weights/original_writer.h"
@@ -32,11 +34,11 @@ LoraFile LoraFile::open(const std::string& path) {
       file.unknown_.push_back(tensor);
       continue;
     }
-    auto& modules = name->network == AdaptedNetwork::unet ? file.unet_ : file.text_encoder_;
+    auto& modules = file.modules_[static_cast<std::size_t>(name->network)];
     if (!modules[name->module].tensors.emplace(name->part, tensor).second)
       fail(ErrorKind::bad_file, path, ": tensor ", in_quotes(tensor), " says again what another says of ", name->module);
   }
-  if (file.unet_.empty() && file.text_encoder_.empty())
+  if (std::all_of(file.modules_.begin(), file.modules_.end(), [](const auto& modules) { return modules.empty(); }))
     fail(ErrorKind::bad_file, path, ": not a LoRA: none of its ", file.unknown_.size(), " tensors is named as one",
          file.unknown_.empty() ? "" : ", for example " + in_quotes(file.unknown_.front()),
          "; expected names such as \"lora_unet_....lora_down.weight\" or \"unet.....lora_A.weight\"");
@@ -45,11 +47,13 @@ LoraFile LoraFile::open(const std::string& path) {
 
 void LoraFile::rename_original_modules(const std::vector<std::string>& unet) {
   const auto names = original_modules(unet);
+  auto& modules = modules_[static_cast<std::size_t>(AdaptedNetwork::unet)];
   for (const auto& [original, ours] : names) {
-    auto module = unet_.extract(original);
+    auto module = modules.extract(original);
     if (module.empty()) continue;
     module.key() = ours;
-    if (!unet_.insert(std::move(module)).inserted) fail(ErrorKind::bad_file, path_, ": changes ", ours, " twice, under that name and as ", original);
+    if (!modules.insert(std::move(module)).inserted)
+      fail(ErrorKind::bad_file, path_, ": changes ", ours, " twice, under that name and as ", original);
   }
 }
 

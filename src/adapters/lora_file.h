@@ -1,6 +1,7 @@
 // Low-rank adapters: small files that change a checkpoint's weights.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,9 +27,7 @@ class LoraFile {
   const std::string& path() const { return path_; }
   const WeightReader& reader() const { return *reader_; }
   /// By flattened path.
-  const std::map<std::string, LoraModule, std::less<>>& modules(AdaptedNetwork network) const {
-    return network == AdaptedNetwork::unet ? unet_ : text_encoder_;
-  }
+  const std::map<std::string, LoraModule, std::less<>>& modules(AdaptedNetwork network) const { return modules_[static_cast<std::size_t>(network)]; }
   /// Puts our names in the place of the original repository's ("input_blocks_1_1_proj_in") in the UNet's modules. `unet`: its tensors under our
   /// names, which tell how blocks are counted. Throws bad_file when two modules would be one.
   void rename_original_modules(const std::vector<std::string>& unet);
@@ -38,7 +37,7 @@ class LoraFile {
  private:
   std::string path_;
   std::shared_ptr<const WeightReader> reader_;
-  std::map<std::string, LoraModule, std::less<>> unet_, text_encoder_;
+  std::array<std::map<std::string, LoraModule, std::less<>>, 3> modules_;  // by AdaptedNetwork
   std::vector<std::string> unknown_;
 };
 

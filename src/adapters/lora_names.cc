@@ -33,7 +33,9 @@ struct Beginning {
 };
 
 constexpr std::array kBeginnings{Beginning{"lora_unet_", AdaptedNetwork::unet, true}, Beginning{"lora_te_", AdaptedNetwork::text_encoder, true},
-                                 Beginning{"lora_te1_", AdaptedNetwork::text_encoder, true}, Beginning{"unet.", AdaptedNetwork::unet, true},
+                                 Beginning{"lora_te1_", AdaptedNetwork::text_encoder, true},
+                                 Beginning{"lora_te2_", AdaptedNetwork::text_encoder_2, true},
+                                 Beginning{"text_encoder_2.", AdaptedNetwork::text_encoder_2, true}, Beginning{"unet.", AdaptedNetwork::unet, true},
                                  Beginning{"text_encoder.", AdaptedNetwork::text_encoder, true},
                                  // a network's own file
                                  Beginning{"down_blocks.", AdaptedNetwork::unet, false}, Beginning{"mid_block.", AdaptedNetwork::unet, false},

@@ -7,7 +7,11 @@
 
 namespace impasto {
 
-enum class AdaptedNetwork { unet, text_encoder };
+enum class AdaptedNetwork { unet, text_encoder, text_encoder_2 };
+
+inline const char* to_string(AdaptedNetwork network) {
+  return network == AdaptedNetwork::unet ? "unet" : network == AdaptedNetwork::text_encoder ? "text_encoder" : "text_encoder_2";
+}
 
 /// "lora_unet_mid_block_attentions_0_proj_in.lora_down.weight" is {unet, "mid_block_attentions_0_proj_in", "down"}.
 struct LoraName {

@@ -15,9 +15,11 @@ namespace {
 struct Network {
   const char *folder, *stem;
 };
-constexpr Network kNetworks[] = {{"text_encoder", "model"}, {"unet", "diffusion_pytorch_model"}, {"vae", "diffusion_pytorch_model"}};
+constexpr Network kNetworks[] = {{"unet", "diffusion_pytorch_model"}, {"vae", "diffusion_pytorch_model"}};
+/// With their tokenizers. SDXL has both, its refiner the second alone.
+constexpr std::pair<const char*, const char*> kTexts[] = {{"text_encoder", "tokenizer"}, {"text_encoder_2", "tokenizer_2"}};
 /// Folders of models that are built otherwise: told apart before gigabytes have come.
-constexpr const char* kForeign[] = {"text_encoder_2", "transformer", "prior", "image_encoder_2"};
+constexpr const char* kForeign[] = {"text_encoder_3", "transformer", "prior", "image_encoder_2"};
 constexpr const char* kSingleFiles[] = {".safetensors", ".gguf", ".ckpt", ".pt", ".bin"};
 
 using Files = std::vector<std::string>;
@@ -103,21 +105,32 @@ class Choice {
   bool has_variant_ = false;
 };
 
+bool has_folder(const std::set<std::string>& all, const char* folder) {
+  const std::string begin = std::string(folder) + "/";
+  const auto first = all.lower_bound(begin);
+  return first != all.end() && first->starts_with(begin);
+}
+
 Files pipeline_files(const std::set<std::string>& all, const std::string& variant, const std::string& where) {
-  for (const char* folder : kForeign) {
-    const std::string begin = std::string(folder) + "/";
-    const auto first = all.lower_bound(begin);
-    if (first != all.end() && first->starts_with(begin))
-      fail(ErrorKind::unsupported, where, ": is not a Stable Diffusion 1.x or 2.x model (it has a folder ", folder, ")");
-  }
+  for (const char* folder : kForeign)
+    if (has_folder(all, folder))
+      fail(ErrorKind::unsupported, where, ": is not a Stable Diffusion 1.x, 2.x or XL model (it has a folder ", folder, ")");
   Choice choice(all, variant, where);
-  for (const char* path : {"tokenizer/vocab.json", "tokenizer/merges.txt", "scheduler/scheduler_config.json"}) choice.require(path);
-  for (const char* path : {"tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json", "tokenizer/added_tokens.json"}) choice.take(path);
-  for (const Network& network : kNetworks) {
-    const std::string folder = std::string(network.folder) + "/";
+  choice.require("scheduler/scheduler_config.json");
+  const auto require_network = [&](const std::string& folder, const char* stem) {
     choice.require(folder + "config.json");
-    choice.require_weights(folder, network.stem);
+    choice.require_weights(folder, stem);
+  };
+  const bool two = has_folder(all, kTexts[1].first);
+  for (const auto& [text_encoder, tokenizer] : kTexts) {
+    const bool first = text_encoder == kTexts[0].first;
+    if (first ? two && !has_folder(all, text_encoder) : !two) continue;
+    const std::string folder = std::string(tokenizer) + "/";
+    for (const char* name : {"vocab.json", "merges.txt"}) choice.require(folder + name);
+    for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) choice.take(folder + name);
+    require_network(std::string(text_encoder) + "/", "model");
   }
+  for (const Network& network : kNetworks) require_network(std::string(network.folder) + "/", network.stem);
   choice.require("model_index.json");
   return choice.take_result();
 }

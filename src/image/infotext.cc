@@ -111,6 +111,33 @@ std::string control_text(const Control& control, const std::string& path) {
   return text + ", Control Mode: " + (control.guess_mode ? "ControlNet is more important" : "Balanced");
 }
 
+std::string size_of(const PictureSize& size) { return concat(size.width, 'x', size.height); }
+
+/// What only models of the XL kind look at. The names are our own but for the refiner's.
+FieldList xl_fields(const TextToImageOptions& o, const TextToImageResult& result) {
+  FieldList fields;
+  if (!o.prompt_2.empty()) fields.emplace_back("Prompt 2", o.prompt_2);
+  if (!o.negative_prompt_2.empty()) fields.emplace_back("Negative prompt 2", o.negative_prompt_2);
+  const MicroConditions &m = o.micro_conditions, &n = o.negative_micro_conditions;
+  if (m.original_size) fields.emplace_back("Original size", size_of(*m.original_size));
+  if (m.crops_coords_top_left) fields.emplace_back("Crop top", std::to_string(m.crops_coords_top_left->top));
+  if (m.crops_coords_top_left) fields.emplace_back("Crop left", std::to_string(m.crops_coords_top_left->left));
+  if (m.target_size) fields.emplace_back("Target size", size_of(*m.target_size));
+  if (n.original_size) fields.emplace_back("Negative original size", size_of(*n.original_size));
+  if (n.crops_coords_top_left) fields.emplace_back("Negative crop top", std::to_string(n.crops_coords_top_left->top));
+  if (n.crops_coords_top_left) fields.emplace_back("Negative crop left", std::to_string(n.crops_coords_top_left->left));
+  if (n.target_size) fields.emplace_back("Negative target size", size_of(*n.target_size));
+  const TextToImageOptions usual;
+  if (o.aesthetic_score != usual.aesthetic_score) fields.emplace_back("Aesthetic score", number(o.aesthetic_score));
+  if (o.negative_aesthetic_score != usual.negative_aesthetic_score)
+    fields.emplace_back("Negative aesthetic score", number(o.negative_aesthetic_score));
+  if (!result.refiner.empty() && o.denoising_end) {
+    fields.emplace_back("Refiner", model_name(result.refiner));
+    fields.emplace_back("Refiner switch at", number(*o.denoising_end));
+  }
+  return fields;
+}
+
 /// The order is A1111's. The model's hash is left out: A1111 means the SHA-256 of a single file, which a folder does not have.
 std::string settings_line(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, std::size_t index,
                           const TaskFields& task) {
@@ -142,6 +169,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (options.deep_cache_interval != 1) fields.add("Deep cache interval", std::to_string(options.deep_cache_interval));
   if (options.token_merging_ratio != 0) fields.add("Token merging ratio", number(options.token_merging_ratio));
   for (const auto& [key, value] : task.extras) fields.add(key, value);
+  for (const auto& [key, value] : xl_fields(options, result)) fields.add(key, value);
   for (std::size_t i = 0; i < std::min(options.controls.size(), result.controlnets.size()); ++i)
     fields.add(concat("ControlNet ", i).c_str(), control_text(options.controls[i], result.controlnets[i]));
   fields.add("Version", "impasto " + version());

@@ -43,6 +43,7 @@ class Applier {
     read("Masked area padding", [&](const std::string& value) { return number(value, o_.inpaint_padding); });
     if (text_.value("Mask mode") == "Inpaint not masked") o_.invert_mask = true;
     if (text_.value("Inpaint area") == "Only masked") o_.inpaint_area = InpaintArea::masked;
+    xl();
     controls();
     return std::move(warnings_);
   }
@@ -98,6 +99,35 @@ class Applier {
     return true;
   }
 
+  void xl() {
+    o_.prompt_2 = text_.value("Prompt 2");
+    o_.negative_prompt_2 = text_.value("Negative prompt 2");
+    o_.micro_conditions = conditions("Original size", "Crop top", "Crop left", "Target size");
+    o_.negative_micro_conditions = conditions("Negative original size", "Negative crop top", "Negative crop left", "Negative target size");
+    read("Aesthetic score", [&](const std::string& value) { return number(value, o_.aesthetic_score); });
+    read("Negative aesthetic score", [&](const std::string& value) { return number(value, o_.negative_aesthetic_score); });
+    const std::string refiner = text_.value("Refiner");
+    if (!refiner.empty())
+      warnings_.push_back(concat("the model ", refiner, " went on with it from ", text_.value("Refiner switch at"), " on; it has to be named again"));
+  }
+
+  MicroConditions conditions(const char* original, const char* top, const char* left, const char* target) {
+    MicroConditions m;
+    const auto take_size = [](const std::string& value, std::optional<PictureSize>& into) {
+      PictureSize size;
+      if (!two_sides(value, size.width, size.height)) return false;
+      into = size;
+      return true;
+    };
+    read(original, [&](const std::string& value) { return take_size(value, m.original_size); });
+    read(target, [&](const std::string& value) { return take_size(value, m.target_size); });
+    PicturePoint corner;
+    read(top, [&](const std::string& value) { return number(value, corner.top); });
+    read(left, [&](const std::string& value) { return number(value, corner.left); });
+    if (!text_.value(top).empty() || !text_.value(left).empty()) m.crops_coords_top_left = corner;
+    return m;
+  }
+
   /// The pictures that they followed are not recorded.
   void controls() {
     o_.controls.clear();
@@ -115,9 +145,12 @@ class Applier {
     }
   }
 
-  bool size(const std::string& value) {
+  bool size(const std::string& value) { return two_sides(value, o_.width, o_.height); }
+
+  /// "1024x768"
+  static bool two_sides(const std::string& value, int& width, int& height) {
     const auto x = value.find('x');
-    return x != std::string::npos && number(value.substr(0, x), o_.width) && number(value.substr(x + 1), o_.height);
+    return x != std::string::npos && number(value.substr(0, x), width) && number(value.substr(x + 1), height);
   }
 
   /// Our pictures say it where it is not plain; other programs write A1111's text because they read A1111's syntax.

@@ -1,6 +1,7 @@
 #include "models/clip_text.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,18 +11,21 @@
 namespace impasto {
 
 using nn::LayerNorm;
+using nn::Linear;
 
 struct ClipText::Layers {
   Tensor token_embedding;     // [vocabulary, hidden], as stored
   Tensor position_embedding;  // [positions, hidden]
   std::vector<ClipLayer> encoder;
   LayerNorm final_layer_norm;
+  std::optional<Linear> text_projection;
 
   Layers(const WeightScope& w, const ClipTextConfig& c)
       : token_embedding(Tensor::borrow(w.backend(), (w / "embeddings.token_embedding").stored("weight", {c.vocabulary_size, c.hidden_size}))),
         position_embedding((w / "embeddings.position_embedding").tensor("weight", {c.max_positions, c.hidden_size})),
         final_layer_norm(w / "final_layer_norm", c.hidden_size, c.layer_norm_eps) {
     for (int i = 0; i < c.layers; ++i) encoder.emplace_back(w / "encoder.layers" / i, c);
+    if (c.projection_size > 0) text_projection.emplace(w / "text_projection", c.hidden_size, c.projection_size, /*bias=*/false);
   }
 };
 
@@ -47,17 +51,42 @@ Tensor ClipText::embed(std::span<const std::int32_t> ids, std::span<const float>
   return Tensor::from_host(x.backend(), x.shape(), values.data());
 }
 
-Tensor ClipText::forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip, std::span<const float> new_vectors) const {
+namespace {
+
+/// Of states [n, tokens, c] the row where `id` first stands, [n, c].
+Tensor rows_at(const Tensor& states, std::span<const std::int32_t> ids, std::int32_t id) {
+  const std::int64_t tokens = states.dim(1), width = states.dim(2);
+  const std::vector<float> values = states.to_host();
+  std::vector<float> rows;
+  for (std::int64_t i = 0; i < states.dim(0); ++i) {
+    const auto text = ids.subspan(static_cast<std::size_t>(i * tokens), static_cast<std::size_t>(tokens));
+    const auto place = std::find(text.begin(), text.end(), id) - text.begin();
+    if (place == tokens) fail(ErrorKind::invalid_argument, "a text has no id ", id, ", which ends it");
+    const auto row = values.begin() + (i * tokens + place) * width;
+    rows.insert(rows.end(), row, row + width);
+  }
+  return Tensor::from_host(states.backend(), {states.dim(0), width}, rows.data());
+}
+
+}  // namespace
+
+ClipText::Output ClipText::read(std::span<const std::int32_t> ids, std::int64_t n, const Reading& how) const {
   const std::int64_t tokens = static_cast<std::int64_t>(ids.size()) / n;
   if (tokens > config_.max_positions)
     fail(ErrorKind::invalid_argument, tokens, " tokens, but the text encoder has ", config_.max_positions, " positions");
-  if (clip_skip < 0 || clip_skip >= config_.layers)
-    fail(ErrorKind::invalid_argument, "clip_skip is ", clip_skip, ", allowed is 0 to ", config_.layers - 1, " for this text encoder");
+  if (how.skipped_layers < 0 || how.skipped_layers >= config_.layers)
+    fail(ErrorKind::invalid_argument, "clip_skip leaves out ", how.skipped_layers, " layers, allowed is 0 to ", config_.layers - 1,
+         " for this text encoder");
   const Tensor positions = layers_->position_embedding.slice(0, tokens);
-  Tensor x = embed(ids, new_vectors).reshape({n, tokens, config_.hidden_size});
+  Tensor x = embed(ids, how.new_vectors).reshape({n, tokens, config_.hidden_size});
   for (std::int64_t i = 0; i < n; ++i) ops::add_into(x.slice(i, 1), positions.reshape({1, tokens, config_.hidden_size}));
-  for (int i = 0; i < config_.layers - clip_skip; ++i) x = layers_->encoder[static_cast<std::size_t>(i)](x, /*causal=*/true);
-  return layers_->final_layer_norm(x);
+  const int wanted = config_.layers - how.skipped_layers;
+  for (int i = 0; i < wanted; ++i) x = layers_->encoder[static_cast<std::size_t>(i)](x, /*causal=*/true);
+  Output out{how.final_norm ? layers_->final_layer_norm(x) : x, {}};
+  if (!layers_->text_projection || how.pooled_at < 0) return out;
+  for (int i = wanted; i < config_.layers; ++i) x = layers_->encoder[static_cast<std::size_t>(i)](x, /*causal=*/true);
+  out.pooled = (*layers_->text_projection)(rows_at(layers_->final_layer_norm(x), ids, how.pooled_at));
+  return out;
 }
 
 }  // namespace impasto

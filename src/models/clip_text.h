@@ -11,10 +11,12 @@
 
 namespace impasto {
 
-/// Read from text_encoder/config.json (class CLIPTextModel): CLIP ViT-L for SD 1.x, OpenCLIP ViT-H for SD 2.x.
+/// Read from text_encoder/config.json (class CLIPTextModel, or CLIPTextModelWithProjection): CLIP ViT-L for SD 1.x, OpenCLIP ViT-H for SD 2.x, both
+/// CLIP ViT-L and OpenCLIP ViT-bigG for SDXL.
 struct ClipTextConfig : ClipLayerConfig {
   std::int64_t vocabulary_size = 49408, max_positions = 77;
   int layers = 12;
+  std::int64_t projection_size = 0;  // columns of what a prompt comes to as a whole; 0: CLIPTextModel, which has no such output
 
   static ClipTextConfig parse(const JsonObject& config);
 };
@@ -28,10 +30,25 @@ class ClipText {
 
   const ClipTextConfig& config() const { return config_; }
 
-  /// ids of n prompts, one after the other, n * tokens in all (tokens <= max_positions); result [n, tokens, hidden_size], after the final
-  /// norm. clip_skip leaves out that many layers at the end. Ids from vocabulary_size on are rows of `new_vectors` [k, hidden_size]: embeddings of
-  /// words that it did not know.
-  Tensor forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip = 0, std::span<const float> new_vectors = {}) const;
+  /// What is wanted of a text.
+  struct Reading {
+    int skipped_layers = 0;  ///< left out at the end
+    bool final_norm = true;  ///< over the states
+    std::span<const float> new_vectors =
+        {};                       ///< [k, hidden_size]: ids from vocabulary_size on are rows of it, embeddings of words that it did not know
+    std::int32_t pooled_at = -1;  ///< an id: `pooled` is read where it first stands (the end of the text); -1: it is not wanted
+  };
+  struct Output {
+    Tensor states;  ///< [n, tokens, hidden_size], without the layers that are skipped
+    Tensor pooled;  ///< [n, projection_size]: of all layers, after the final norm; empty without a projection, or when it is not wanted
+  };
+
+  /// ids of n prompts, one after the other, n * tokens in all (tokens <= max_positions).
+  Output read(std::span<const std::int32_t> ids, std::int64_t n, const Reading& how) const;
+  /// The states alone, after the final norm; clip_skip leaves out that many layers at the end.
+  Tensor forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip = 0, std::span<const float> new_vectors = {}) const {
+    return read(ids, n, {.skipped_layers = clip_skip, .new_vectors = new_vectors}).states;
+  }
 
  private:
   Tensor embed(std::span<const std::int32_t> ids, std::span<const float> new_vectors) const;

@@ -1,6 +1,8 @@
 #include "models/control_net.h"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "core/fail.h"
 #include "models/unet_blocks.h"
@@ -56,6 +58,7 @@ ControlNetConfig ControlNetConfig::parse(const JsonObject& c) {
 
 struct ControlNet::Layers {
   TimeEmbedding time_embedding;
+  std::optional<AddedEmbedding> added_embedding;
   Conv2d conv_in;
   ConditioningEmbedding conditioning;
   std::vector<UNetDownBlock> down_blocks;
@@ -69,6 +72,7 @@ struct ControlNet::Layers {
         conditioning(w / "controlnet_cond_embedding", c),
         mid_block(w / "mid_block", c.unet),
         mid_control(w / "controlnet_mid_block", c.unet.levels.back().channels, c.unet.levels.back().channels, nn::kConv1x1) {
+    if (c.unet.added_channels > 0) added_embedding.emplace(w, c.unet);
     const auto add_control = [&](std::int64_t channels) {
       controls.emplace_back(w / "controlnet_down_blocks" / static_cast<std::int64_t>(controls.size()), channels, channels, nn::kConv1x1);
     };
@@ -86,11 +90,12 @@ ControlNet::ControlNet(const ControlNetConfig& c, std::shared_ptr<const WeightRe
 
 ControlNet::~ControlNet() = default;
 
-UNet::Conditioning ControlNet::condition(const Tensor& context) const {
+UNet::Conditioning ControlNet::condition(const UNetContext& context) const {
   UNet::Conditioning out;
   for (const UNetDownBlock& block : layers_->down_blocks)
-    for (const Transformer2d& attention : block.attentions) attention.project(context, out);
-  layers_->mid_block.attention.project(context, out);
+    for (const Transformer2d& attention : block.attentions) attention.project(context.states, out.attentions);
+  layers_->mid_block.attention.project(context.states, out.attentions);
+  if (layers_->added_embedding) out.added = (*layers_->added_embedding)(context);
   return out;
 }
 
@@ -99,10 +104,11 @@ Tensor ControlNet::embed(const Tensor& picture) const { return layers_->conditio
 UNet::Control ControlNet::forward(const Tensor& sample, double timestep, const UNet::Conditioning& conditioning, const Tensor& hint, float scale,
                                   bool rising) const {
   const Layers& net = *layers_;
-  const KeyValue* context = conditioning.data();
-  const Tensor silu_time = ops::activate(net.time_embedding(timestep), Activation::silu);
+  const KeyValue* context = conditioning.attentions.data();
+  const Tensor silu_time = ops::activate(net.time_embedding(timestep, conditioning.added), Activation::silu);
 
   Tensor h = ops::add(net.conv_in(sample), ops::tile_images(hint, sample.dim(0)));  // [n, h, w, c0]
+  h = ops::tile_images(h, std::max(h.dim(0), silu_time.dim(0)));
   std::vector<Tensor> skips{h};
   for (const UNetDownBlock& block : net.down_blocks) h = block(h, silu_time, context, skips);
   h = net.mid_block(h, silu_time, context);  // [m, ...]

@@ -27,7 +27,7 @@ class ControlNet {
   const ControlNetConfig& config() const { return config_; }
 
   /// As UNet::condition().
-  UNet::Conditioning condition(const Tensor& context) const;
+  UNet::Conditioning condition(const UNetContext& context) const;
   /// What the picture contributes, the same at each step: [1, 8h, 8w, 3] in 0..1 to [1, h, w, c].
   Tensor embed(const Tensor& picture) const;
   /// sample [n, h, w, 4], as the UNet sees it, for a conditioning of m images, to what is added to the UNet, `scale` times; `rising`: from a tenth

@@ -41,7 +41,7 @@ class Shapes {
 
   [[noreturn]] void fail_unpublished(const char* network, std::int64_t found, const char* what) const {
     fail(ErrorKind::unsupported, where(), ": the ", network, " has ", found, " ", what,
-         ", which no published model of Stable Diffusion 1.x and 2.x has, so its shapes alone do not tell how to run it; name a folder with the "
+         ", which no published model of Stable Diffusion 1.x, 2.x or XL has, so its shapes alone do not tell how to run it; name a folder with the "
          "model's configs, in the diffusers layout (config: --config DIR)");
   }
 
@@ -100,20 +100,26 @@ JsonObject derived_unet_config(const WeightReader& weights) {
   }
   const bool linear =
       n > 0 && s.has("mid_block.attentions.0.proj_in.weight") && weights.describe("mid_block.attentions.0.proj_in.weight")->shape.rank() == 2;
-  return {{{"_class_name", "UNet2DConditionModel"},
-           {"in_channels", s.dim("conv_in.weight", 1)},
-           {"out_channels", s.dim("conv_out.weight", 0)},
-           {"block_out_channels", channels},
-           {"down_block_types", down},
-           {"up_block_types", up},
-           {"layers_per_block", resnets},
-           {"transformer_layers_per_block", layers},
-           {"cross_attention_dim", context},
-           {"attention_head_dim", heads_of(s, channels, context)},
-           {"use_linear_projection", linear},
-           {"norm_num_groups", kGroups},
-           {"sample_size", 64}},
-          s.where()};
+  JsonObject config{{{"_class_name", "UNet2DConditionModel"},
+                     {"in_channels", s.dim("conv_in.weight", 1)},
+                     {"out_channels", s.dim("conv_out.weight", 0)},
+                     {"block_out_channels", channels},
+                     {"down_block_types", down},
+                     {"up_block_types", up},
+                     {"layers_per_block", resnets},
+                     {"transformer_layers_per_block", layers},
+                     {"cross_attention_dim", context},
+                     {"attention_head_dim", heads_of(s, channels, context)},
+                     {"use_linear_projection", linear},
+                     {"norm_num_groups", kGroups},
+                     {"sample_size", 64}},
+                    s.where()};
+  const std::string added = "add_embedding.linear_1.weight";
+  if (!s.has(added)) return config;
+  return config.with("sample_size", 128)
+      .with("addition_embed_type", "text_time")
+      .with("addition_time_embed_dim", 256)
+      .with("projection_class_embeddings_input_dim", s.dim(added, 1));
 }
 
 JsonObject derived_control_net_config(const WeightReader& weights, const JsonObject& unet) {
@@ -141,7 +147,7 @@ JsonObject derived_control_net_config(const WeightReader& weights, const JsonObj
   return {std::move(config), s.where()};
 }
 
-JsonObject derived_vae_config(const WeightReader& weights) {
+JsonObject derived_vae_config(const WeightReader& weights, bool xl) {
   const Shapes s(weights);
   const auto channels = channels_of(s, "encoder.down_blocks.", ".resnets.0.conv1.weight");
   require_groups(s, "VAE", channels);
@@ -157,8 +163,8 @@ JsonObject derived_vae_config(const WeightReader& weights) {
            {"norm_num_groups", kGroups},
            {"use_quant_conv", s.has("quant_conv.weight")},
            {"use_post_quant_conv", s.has("post_quant_conv.weight")},
-           {"sample_size", 512},
-           {"scaling_factor", 0.18215}},
+           {"sample_size", xl ? 1024 : 512},
+           {"scaling_factor", xl ? 0.13025 : 0.18215}},
           s.where()};
 }
 
@@ -168,15 +174,18 @@ JsonObject derived_text_encoder_config(const WeightReader& weights, bool open_cl
   const std::int64_t width = s.dim(tokens, 1);
   if (width % kHeadColumns != 0) s.fail_unpublished("text encoder", width, "columns");
   const int layers = s.count("encoder.layers.", ".layer_norm1.weight", 1000);
-  return {{{"architectures", {"CLIPTextModel"}},
+  const std::string projection = "text_projection.weight";
+  const bool projects = s.has(projection);
+  return {{{"architectures", {projects ? "CLIPTextModelWithProjection" : "CLIPTextModel"}},
+           {"projection_dim", projects ? s.dim(projection, 0) : width},
            {"model_type", "clip_text_model"},
            {"hidden_size", width},
            {"intermediate_size", s.dim("encoder.layers.0.mlp.fc1.weight", 0)},
            {"vocab_size", s.dim(tokens, 0)},
            {"max_position_embeddings", s.dim("embeddings.position_embedding.weight", 0)},
            {"num_attention_heads", width / kHeadColumns},
-           {"num_hidden_layers", open_clip ? std::min(layers, kOpenClipLayers) : layers},
-           {"hidden_act", open_clip || width == kSecondWidth ? "gelu" : "quick_gelu"},
+           {"num_hidden_layers", open_clip && !projects ? std::min(layers, kOpenClipLayers) : layers},
+           {"hidden_act", open_clip || projects || width == kSecondWidth ? "gelu" : "quick_gelu"},
            {"layer_norm_eps", 1e-5}},
           s.where()};
 }

@@ -8,6 +8,7 @@ namespace impasto {
 const std::vector<ModelEntry>& supported_models() {
   static const std::vector<ModelEntry> models = {
       {"text_encoder", "CLIPTextModel", "model"},
+      {"text_encoder_2", "CLIPTextModelWithProjection", "model"},
       {"unet", "UNet2DConditionModel", "diffusion_pytorch_model"},
       {"vae", "AutoencoderKL", "diffusion_pytorch_model"},
       {"vae", "AutoencoderTiny", "diffusion_pytorch_model"},

@@ -1,5 +1,7 @@
 #include "models/unet.h"
 
+#include <algorithm>
+#include <optional>
 #include <string>
 
 #include "models/unet_blocks.h"
@@ -12,6 +14,7 @@ using nn::Transformer2d;
 
 struct UNet::Layers {
   TimeEmbedding time_embedding;
+  std::optional<AddedEmbedding> added_embedding;
   Conv2d conv_in;
   std::vector<UNetDownBlock> down_blocks;
   UNetMidBlock mid_block;
@@ -25,6 +28,7 @@ struct UNet::Layers {
         mid_block(w / "mid_block", c),
         conv_norm_out(w / "conv_norm_out", c.levels[0].channels, c.groups, c.norm_eps),
         conv_out(w / "conv_out", c.levels[0].channels, c.out_channels) {
+    if (c.added_channels > 0) added_embedding.emplace(w, c);
     const std::size_t n = c.levels.size();
     for (std::size_t i = 0; i < n; ++i) down_blocks.emplace_back(w / "down_blocks" / static_cast<std::int64_t>(i), c, i);
     for (std::size_t i = 0; i < n; ++i) up_blocks.emplace_back(w / "up_blocks" / static_cast<std::int64_t>(i), c, n - 1 - i);
@@ -37,13 +41,32 @@ UNet::UNet(UNet&&) noexcept = default;
 UNet::UNet(const UNetConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
     : config_(c), weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
 
-UNet::Conditioning UNet::condition(const Tensor& context) const {
+UNetContext UNetContext::slice(std::int64_t begin, std::int64_t count) const {
+  if (!pooled) return {states.slice(begin, count)};
+  return {states.slice(begin, count), pooled.slice(begin, count), ids.slice(begin, count)};
+}
+
+UNetContext concat_images(const UNetContext& a, const UNetContext& b) {
+  const Tensor states = ops::concat_images(a.states, b.states);
+  if (!a.pooled) return {states};
+  return {states, ops::concat_images(a.pooled, b.pooled), ops::concat_images(a.ids, b.ids)};
+}
+
+UNet::Conditioning UNet::Conditioning::slice(std::int64_t begin, std::int64_t count) const {
+  Conditioning some;
+  for (const KeyValue& kv : attentions) some.attentions.push_back({kv.key.slice(begin, count), kv.value.slice(begin, count)});
+  if (added) some.added = added.slice(begin, count);
+  return some;
+}
+
+UNet::Conditioning UNet::condition(const UNetContext& context) const {
   Conditioning out;
   for (const UNetDownBlock& block : layers_->down_blocks)
-    for (const Transformer2d& attention : block.attentions) attention.project(context, out);
-  layers_->mid_block.attention.project(context, out);
+    for (const Transformer2d& attention : block.attentions) attention.project(context.states, out.attentions);
+  layers_->mid_block.attention.project(context.states, out.attentions);
   for (const UNetUpBlock& block : layers_->up_blocks)
-    for (const Transformer2d& attention : block.attentions) attention.project(context, out);
+    for (const Transformer2d& attention : block.attentions) attention.project(context.states, out.attentions);
+  if (layers_->added_embedding) out.added = (*layers_->added_embedding)(context);
   return out;
 }
 
@@ -53,12 +76,12 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
     return t;
   };
   const Layers& net = *layers_;
-  const KeyValue* context = conditioning.data();
+  const KeyValue* context = conditioning.attentions.data();
 
-  const Tensor time = seen("time_embedding", net.time_embedding(timestep));  // [1, time_channels]
+  const Tensor time = seen("time_embedding", net.time_embedding(timestep, conditioning.added));  // [1 or m, time_channels]
   const Tensor silu_time = ops::activate(time, Activation::silu);
 
-  Tensor h = seen("conv_in", net.conv_in(sample));  // [n, h, w, c0]
+  Tensor h = seen("conv_in", ops::tile_images(net.conv_in(sample), std::max(sample.dim(0), time.dim(0))));  // [n or m, h, w, c0]
   std::vector<Tensor> skips{h};
   for (std::size_t i = 0; i < net.down_blocks.size(); ++i)
     h = seen("down_blocks." + std::to_string(i), net.down_blocks[i](h, silu_time, context, skips, i == 0 ? more.token_merging_ratio : 0));
@@ -84,15 +107,16 @@ Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Condit
                              float token_merging_ratio) const {
   const Layers& net = *layers_;
   const UNetUpBlock& last = net.up_blocks.back();
-  const Tensor silu_time = ops::activate(net.time_embedding(timestep), Activation::silu);
+  const Tensor silu_time = ops::activate(net.time_embedding(timestep, conditioning.added), Activation::silu);
 
-  std::vector<Tensor> skips{net.conv_in(sample)};  // [n, h, w, c0]
-  const KeyValue* context = conditioning.data();
+  std::vector<Tensor> skips{ops::tile_images(net.conv_in(sample), std::max(sample.dim(0), silu_time.dim(0)))};  // [n or m, h, w, c0]
+  const KeyValue* context = conditioning.attentions.data();
   skips.push_back(net.down_blocks.front().layer(0, skips.back(), silu_time, context, token_merging_ratio));
 
   Tensor h = deep;  // [m, h, w, c]
   const std::size_t layers = last.resnets.size();
-  context = conditioning.data() + conditioning.size() - (last.attentions.empty() ? 0 : 2 * config_.levels[0].transformer_layers);
+  context =
+      conditioning.attentions.data() + conditioning.attentions.size() - (last.attentions.empty() ? 0 : 2 * config_.levels[0].transformer_layers);
   for (std::size_t j = layers - 2; j < layers; ++j) h = last.layer(j, h, silu_time, context, skips, token_merging_ratio);
   return net.conv_out(h, net.conv_norm_out.then(h, Activation::silu));
 }

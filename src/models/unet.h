@@ -32,6 +32,9 @@ struct UNetConfig {
   float norm_eps = 1e-5f;
   bool flip_sin_to_cos = true;
   double freq_shift = 0;
+  /// Of models that are told more than a text (SDXL; Podell et al., 2023), else 0: columns of what is added to the timestep's embedding, and those of
+  /// each number in it (projection_class_embeddings_input_dim, addition_time_embed_dim).
+  std::int64_t added_channels = 0, added_id_channels = 0;
 
   /// Whether it sees the latents of a picture beside its own, and changes that (InstructPix2Pix; Brooks et al., 2023).
   bool edits_pictures() const { return in_channels == 2 * out_channels; }
@@ -41,11 +44,30 @@ struct UNetConfig {
   static UNetConfig parse(const JsonObject& config);
 };
 
+/// What leads a UNet: one entry for each image.
+struct UNetContext {
+  Tensor states;  ///< of texts, [n, tokens, context_channels]
+  // Where the config has added_channels, else empty:
+  Tensor pooled = {};  ///< what the texts come to as a whole, [n, c]
+  Tensor ids = {};     ///< numbers about the pictures ("time ids" to diffusers), [n, k], k being as many as fill added_channels
+
+  UNetContext slice(std::int64_t begin, std::int64_t count) const;
+};
+/// The images of both; REQUIRES: as many tokens.
+UNetContext concat_images(const UNetContext& a, const UNetContext& b);
+
 /// Ronneberger et al., 2015, with attention to the prompt as in Rombach et al., 2022. Immutable once built; safe for several threads.
 class UNet {
  public:
-  /// What a prompt contributes: keys and values of every cross-attention, the same at each step.
-  using Conditioning = std::vector<nn::KeyValue>;
+  /// What a context contributes, the same at each step.
+  struct Conditioning {
+    std::vector<nn::KeyValue> attentions;  ///< of every cross-attention
+    Tensor added;                          ///< to the timestep's embedding, [n, time_channels]; empty where the config has no added_channels
+
+    bool empty() const { return attentions.empty(); }
+    std::int64_t images() const { return attentions.front().key.dim(0); }
+    Conditioning slice(std::int64_t begin, std::int64_t count) const;
+  };
   /// Called with a stage's name in the checkpoint ("down_blocks.0") and its output [n, h, w, c].
   using Observer = std::function<void(std::string_view stage, const Tensor& output)>;
 
@@ -69,8 +91,8 @@ class UNet {
 
   const UNetConfig& config() const { return config_; }
 
-  /// context [n, tokens, context_channels]
-  Conditioning condition(const Tensor& context) const;
+  /// Throws invalid_argument when pooled and ids do not fill the config's added_channels.
+  Conditioning condition(const UNetContext& context) const;
   /// sample [n, h, w, in_channels] to [m, h, w, out_channels], for a conditioning of m images; any h and w. m is a multiple of n: guidance
   /// asks for the same latents under two prompts, whose images are one until the first cross-attention.
   Tensor forward(const Tensor& sample, double timestep, const Conditioning& context, const Forward& more) const;

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/fail.h"
+
 namespace impasto {
 
 using nn::Conv2d;
@@ -46,10 +48,36 @@ TimeEmbedding::TimeEmbedding(const WeightScope& w, const UNetConfig& c)
       linear_1_(w / "time_embedding.linear_1", channels_, c.time_channels()),
       linear_2_(w / "time_embedding.linear_2", c.time_channels(), c.time_channels()) {}
 
-Tensor TimeEmbedding::operator()(double timestep) const {
+Tensor TimeEmbedding::operator()(double timestep, const Tensor& added) const {
   const std::vector<float> sinusoids = timestep_sinusoids(timestep, channels_, flip_sin_to_cos_, freq_shift_);
   const Tensor t = Tensor::from_host(backend_, {1, channels_}, sinusoids.data());
-  return linear_2_(linear_1_(t, {.activation = Activation::silu}));
+  const Tensor time = linear_2_(linear_1_(t, {.activation = Activation::silu}));
+  return added ? ops::add(ops::tile_images(time, added.dim(0)), added) : time;
+}
+
+AddedEmbedding::AddedEmbedding(const WeightScope& w, const UNetConfig& c)
+    : backend_(w.backend()),
+      channels_(c.added_channels),
+      id_channels_(c.added_id_channels),
+      flip_sin_to_cos_(c.flip_sin_to_cos),
+      freq_shift_(c.freq_shift),
+      linear_1_(w / "add_embedding.linear_1", channels_, c.time_channels()),
+      linear_2_(w / "add_embedding.linear_2", c.time_channels(), c.time_channels()) {}
+
+Tensor AddedEmbedding::operator()(const UNetContext& context) const {
+  const bool complete = context.pooled && context.ids && context.pooled.dim(0) == context.ids.dim(0);
+  if (!complete || context.pooled.dim(1) + context.ids.dim(1) * id_channels_ != channels_)
+    fail(ErrorKind::invalid_argument, "the UNet takes ", channels_, " columns beside a text's states, ", id_channels_,
+         " of them for each number about the picture; there are ", complete ? context.pooled.dim(1) : 0, " of the text and ",
+         complete ? context.ids.dim(1) : 0, " numbers");
+  std::vector<float> sinusoids;
+  for (const float id : context.ids.to_host()) {
+    const std::vector<float> columns = timestep_sinusoids(static_cast<double>(id), id_channels_, flip_sin_to_cos_, freq_shift_);
+    sinusoids.insert(sinusoids.end(), columns.begin(), columns.end());
+  }
+  const std::int64_t n = context.ids.dim(0);
+  const Tensor ids = Tensor::from_host(backend_, {n, context.ids.dim(1) * id_channels_}, sinusoids.data());
+  return linear_2_(linear_1_(ops::concat_columns(context.pooled, ids), {.activation = Activation::silu}));
 }
 
 UNetDownBlock::UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::size_t i) {

@@ -16,11 +16,29 @@ class TimeEmbedding {
   /// `w` is the network's own scope.
   TimeEmbedding(const WeightScope& w, const UNetConfig& config);
 
-  Tensor operator()(double timestep) const;  ///< [1, time_channels]
+  /// [1, time_channels], or with what is added for each image, [n, time_channels] or empty, as many.
+  Tensor operator()(double timestep, const Tensor& added = {}) const;
 
  private:
   Backend& backend_;
   std::int64_t channels_;
+  bool flip_sin_to_cos_;
+  double freq_shift_;
+  nn::Linear linear_1_, linear_2_;
+};
+
+/// What a picture's texts come to as a whole, and sinusoids of the numbers about it, through two linear layers (Podell et al., 2023).
+class AddedEmbedding {
+ public:
+  /// `w` is the network's own scope.
+  AddedEmbedding(const WeightScope& w, const UNetConfig& config);
+
+  /// [n, time_channels]. Throws invalid_argument for another number of columns than the config has.
+  Tensor operator()(const UNetContext& context) const;
+
+ private:
+  Backend& backend_;
+  std::int64_t channels_, id_channels_;
   bool flip_sin_to_cos_;
   double freq_shift_;
   nn::Linear linear_1_, linear_2_;

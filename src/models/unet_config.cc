@@ -43,11 +43,12 @@ void require_number(const JsonObject& config, const char* key, double only) {
 /// Fields of UNet2DConditionModel that other families use and this class does not read.
 void refuse_other_families(const JsonObject& c) {
   for (const char* key :
-       {"addition_embed_type", "class_embed_type", "encoder_hid_dim", "encoder_hid_dim_type", "num_class_embeds", "time_cond_proj_dim",
-        "time_embedding_act_fn", "time_embedding_dim", "timestep_post_act", "cross_attention_norm", "reverse_transformer_layers_per_block"})
+       {"class_embed_type", "encoder_hid_dim", "encoder_hid_dim_type", "num_class_embeds", "time_cond_proj_dim", "time_embedding_act_fn",
+        "time_embedding_dim", "timestep_post_act", "cross_attention_norm", "reverse_transformer_layers_per_block"})
     require_absent(c, key);
   for (const char* key : {"center_input_sample", "dual_cross_attention", "resnet_skip_time_act"}) require_boolean(c, key, false);
   if (c.has("only_cross_attention") && c.value().at("only_cross_attention") != Json(false)) unsupported(c, "only_cross_attention");
+  require_text(c, "addition_embed_type", "text_time");
   require_text(c, "act_fn", "silu");
   require_text(c, "mid_block_type", "UNetMidBlock2DCrossAttn");
   require_text(c, "resnet_time_scale_shift", "default");
@@ -90,6 +91,10 @@ UNetConfig UNetConfig::parse(const JsonObject& c) {
   out.norm_eps = static_cast<float>(c.number("norm_eps", 1e-5));
   out.flip_sin_to_cos = c.boolean("flip_sin_to_cos", true);
   out.freq_shift = c.number("freq_shift", 0);
+  if (c.has("addition_embed_type")) {
+    out.added_channels = c.integer("projection_class_embeddings_input_dim", 2816, 1, kMostChannels);
+    out.added_id_channels = c.integer("addition_time_embed_dim", 256, 2, kMostChannels);
+  }
   for (std::size_t i = 0; i < n; ++i) {
     UNetLevel level{.channels = channels[i],
                     .resnets = static_cast<int>(resnets[i]),
@@ -103,6 +108,8 @@ UNetConfig UNetConfig::parse(const JsonObject& c) {
       fail(ErrorKind::bad_file, c.where(), ": ", level.channels, " channels do not divide into ", level.heads, " heads");
     out.levels.push_back(level);
   }
+  if (out.added_id_channels % 2 != 0)
+    fail(ErrorKind::bad_file, c.where(), ": \"addition_time_embed_dim\" is ", out.added_id_channels, ", which is not even");
   if (channels[0] % 2 != 0 || out.freq_shift >= static_cast<double>(channels[0] / 2))
     fail(ErrorKind::bad_file, c.where(), ": the first of \"block_out_channels\" must be even and more than twice \"freq_shift\"");
   return out;

@@ -81,7 +81,8 @@ void measure(const Networks& net, ProfilingBackend& backend, const BenchmarkOpti
   const Tensor latents = noise.draw(size), input = noise.draw({size[0], size[1], size[2], net.checkpoint.unet.in_channels});
   report.height = drawing.height, report.width = drawing.width;
 
-  const auto text_encoder = net.text_encoder.get();  // kept, so that no turn builds it
+  std::vector<std::shared_ptr<const ClipText>> text_encoders;  // kept, so that no turn builds them
+  for (const TextNetwork& reader : net.texts) text_encoders.push_back(reader.encoder.get());
   const auto unet = net.unet.get();
   const auto decoder = net.vae_decoder.get();
   StageTimer text("text_encode", backend), step("unet_step", backend), decode("vae_decode", backend);

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "impasto/hub.h"
 #include "pipelines/found_model.h"
+#include "pipelines/picture_ids.h"
 
 namespace impasto {
 namespace fs = std::filesystem;
@@ -47,9 +48,17 @@ std::int64_t inpainting_channels(const VaeConfig& vae) { return 2 * vae.latent_c
 
 void check_agreement(const Checkpoint& c) {
   const std::string& path = c.info.path;
-  if (c.text_encoder.hidden_size != c.unet.context_channels)
-    fail(ErrorKind::bad_file, path, ": text_encoder has \"hidden_size\" ", c.text_encoder.hidden_size, ", but unet expects \"cross_attention_dim\" ",
-         c.unet.context_channels);
+  std::int64_t columns = 0;
+  std::string names;
+  for (const TextPart& text : c.texts) columns += text.config.hidden_size, names += (names.empty() ? "" : " and ") + text.name;
+  if (columns != c.unet.context_channels)
+    fail(ErrorKind::bad_file, path, ": ", names, c.texts.size() > 1 ? " together have" : " has", " \"hidden_size\" ", columns,
+         ", but unet expects \"cross_attention_dim\" ", c.unet.context_channels);
+  const std::int64_t ids = c.num_picture_ids(), left = c.unet.added_channels - c.pooled_channels();
+  if (c.unet.added_channels > 0 && (c.pooled_channels() == 0 || left != ids * c.unet.added_id_channels || (ids != kSizeIds && ids != kScoreIds)))
+    fail(ErrorKind::bad_file, path, ": unet expects \"projection_class_embeddings_input_dim\" ", c.unet.added_channels, ", of which ",
+         c.texts.back().name, " gives ", c.pooled_channels(), " columns; what is left has to be ", kSizeIds, " or ", kScoreIds,
+         " numbers of \"addition_time_embed_dim\" ", c.unet.added_id_channels);
   if (c.unet.in_channels != c.vae.latent_channels && c.unet.in_channels != inpainting_channels(c.vae) && !c.unet.edits_pictures())
     fail(ErrorKind::bad_file, path, ": unet takes ", c.unet.in_channels, " channels, but the vae has ", c.vae.latent_channels,
          " latent channels (an inpainting model takes ", inpainting_channels(c.vae), ", one that edits pictures ", 2 * c.unet.out_channels, ")");
@@ -60,11 +69,22 @@ void check_agreement(const Checkpoint& c) {
 
 }  // namespace
 
+int Checkpoint::most_clip_skip() const {
+  int most = 1024;
+  for (const TextPart& text : texts) most = std::min(most, text.config.layers - 1 - (reads_penultimate_layer() ? 1 : 0));
+  return most;
+}
+
+std::int64_t Checkpoint::num_picture_ids() const {
+  return unet.added_channels > 0 ? std::max<std::int64_t>(0, unet.added_channels - pooled_channels()) / unet.added_id_channels : 0;
+}
+
 FoundModel find_model(const std::string& path, const ModelParts& parts) {
   if (!fs::exists(path)) fail(ErrorKind::not_found, path, ": no such folder or file");
   FoundModel model = fs::is_directory(path) ? find_in_folder(path, parts) : find_in_file(path, parts);
   replace_parts(model, parts);
-  if (model.tokenizer_folder.empty()) model.tokenizer_folder = cached_tokenizer().value_or("");
+  for (FoundText& text : model.texts)
+    if (text.tokenizer_folder.empty()) text.tokenizer_folder = cached_tokenizer().value_or("");
   return model;
 }
 
@@ -74,26 +94,28 @@ Checkpoint Checkpoint::open(const std::string& name, const ModelParts& parts) {
 }
 
 Checkpoint::Checkpoint(const FoundModel& model, const std::string& path, const ModelParts& parts)
-    : tokenizer_folder(model.tokenizer_folder),
-      tokenizer_pad(model.tokenizer_pad),
-      text_encoder(ClipTextConfig::parse(*model.text_encoder.config)),
-      unet(UNetConfig::parse(*model.unet.config)),
+    : unet(UNetConfig::parse(*model.unet.config)),
       vae(VaeConfig::parse(*model.vae.config)),
       scheduler(*model.scheduler),
-      text_encoder_weights(model.text_encoder.weights),
       unet_weights(model.unet.weights),
       vae_weights(model.vae.weights),
+      zeros_for_no_prompt(model.zeros_for_no_prompt),
       has_safety_checker(model.has_safety_checker),
       safety_checker_weights(model.safety_checker.weights),
       warnings(model.warnings) {
   info.path = path;
-  info.tokenizer = tokenizer_folder;
+  for (const FoundText& text : model.texts) {
+    texts.push_back({text.name, ClipTextConfig::parse(*text.network.config), text.network.weights, text.tokenizer_folder, text.tokenizer_pad});
+    info.components.push_back(describe(text.name, text.network));
+  }
+  info.tokenizer = texts.front().tokenizer_folder;
   info.parts = parts;
   info.format = model.format;
   info.pipeline_class = model.pipeline_class;
   info.notes = model.notes;
   info.notes.insert(info.notes.end(), model.warnings.begin(), model.warnings.end());
-  info.components = {describe("text_encoder", model.text_encoder), describe("unet", model.unet), describe("vae", model.vae)};
+  info.components.push_back(describe("unet", model.unet));
+  info.components.push_back(describe("vae", model.vae));
   check_agreement(*this);
   if (model.safety_checker) safety_checker = SafetyCheckerConfig::parse(*model.safety_checker.config);
   info.safety_checker = safety_checker.has_value();
@@ -124,12 +146,15 @@ void Checkpoint::copy_weights() {
   if (const std::int64_t there = available_memory(); needed > there)
     fail(ErrorKind::out_of_memory, info.path, ": the weights need ", in_gigabytes(needed), ", but ", in_gigabytes(there),
          " are available; free memory, or map the files (map_weights) if another process uses them too");
-  for (auto* weights : {&text_encoder_weights, &unet_weights, &vae_weights, &preview_vae_weights})
+  std::vector<std::shared_ptr<const WeightReader>*> all{&unet_weights, &vae_weights, &preview_vae_weights};
+  for (TextPart& text : texts) all.insert(all.begin(), &text.weights);
+  for (auto* weights : all)
     if (*weights) *weights = copied_weights(**weights);
 }
 
 void Checkpoint::require_unchanged() const {
-  for (const WeightReader* weights : {text_encoder_weights.get(), unet_weights.get(), vae_weights.get()}) weights->check_unchanged();
+  for (const TextPart& text : texts) text.weights->check_unchanged();
+  for (const WeightReader* weights : {unet_weights.get(), vae_weights.get()}) weights->check_unchanged();
 }
 
 ModelInfo inspect(const std::string& path, const ModelParts& parts) {

@@ -16,19 +16,26 @@
 
 namespace impasto {
 
+/// A text encoder of a checkpoint; see FoundText.
+struct TextPart {
+  std::string name;
+  ClipTextConfig config;
+  std::shared_ptr<const WeightReader> weights;
+  std::string tokenizer_folder, tokenizer_pad;
+};
+
 /// Configs parsed and checked against each other, headers of the weight files read; no weight has been touched until
 /// copy_weights() or a network asks.
 struct Checkpoint {
   ModelInfo info;
-  std::string tokenizer_folder;  ///< empty: none was found
-  std::string tokenizer_pad;     ///< see FoundModel
-  ClipTextConfig text_encoder;
+  std::vector<TextPart> texts;  ///< one at least
   UNetConfig unet;
   VaeConfig vae;
   std::optional<VaeConfig> preview_vae;  ///< a TAESD
   JsonObject scheduler;
-  std::shared_ptr<const WeightReader> text_encoder_weights, unet_weights, vae_weights, preview_vae_weights;
-  bool has_safety_checker = false;  ///< as the model says; it may not be there
+  std::shared_ptr<const WeightReader> unet_weights, vae_weights, preview_vae_weights;
+  bool zeros_for_no_prompt = false;  ///< see FoundModel
+  bool has_safety_checker = false;   ///< as the model says; it may not be there
   std::optional<SafetyCheckerConfig> safety_checker;
   std::shared_ptr<const WeightReader> safety_checker_weights;
   std::vector<std::string> warnings;  ///< for every result drawn with it
@@ -37,6 +44,14 @@ struct Checkpoint {
   static Checkpoint open(const std::string& name, const ModelParts& parts = {});
   /// Of a model that was found at `path`.
   Checkpoint(const FoundModel& model, const std::string& path, const ModelParts& parts);
+
+  /// Whether the UNet is led by states from before the text encoders' last layer, without their final norm; else from after it.
+  bool reads_penultimate_layer() const { return unet.added_channels > 0; }
+  /// How many layers clip_skip may leave out.
+  int most_clip_skip() const;
+  /// Columns of what a text comes to as a whole, and how many numbers about the picture the UNet takes; 0 and 0 for most.
+  std::int64_t pooled_channels() const { return unet.added_channels > 0 ? texts.back().config.projection_size : 0; }
+  std::int64_t num_picture_ids() const;
 
   /// Puts memory of their own in the place of the mapped files. Throws out_of_memory when it is not there, cancelled, bad_file, io.
   void copy_weights();

@@ -21,7 +21,7 @@ void require_context(const UNetConfig& c, const TensorRef& context, std::int64_t
 template <typename Network>
 std::shared_ptr<const UNet::Conditioning> conditioning(Remembered<UNet::Conditioning>& texts, const Network& net, Backend& backend,
                                                        const TensorRef& context) {
-  return texts.get(context, [&] { return net.condition(Tensor::from_host(backend, Shape(context.shape), context.values)); });
+  return texts.get(context, [&] { return net.condition({Tensor::from_host(backend, Shape(context.shape), context.values)}); });
 }
 
 /// What the UNet's way down leaves for a sample [n, c, h, w], and last what its middle does.

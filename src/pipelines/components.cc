@@ -45,6 +45,19 @@ std::shared_ptr<const WeightReader> given(const GivenWeights& weights) {
 
 JsonObject parsed(const std::string& config, const char* where) { return {parse_json(config, where, {.python_constants = true}), where}; }
 
+/// Models of the XL kind want more than a text's states, which callers of a UNet on its own do not give yet.
+const UNetConfig& without_additions(const UNetConfig& c, const std::string& where) {
+  if (c.added_channels > 0)
+    fail(ErrorKind::unsupported, where, ": \"addition_embed_type\" is text_time (Stable Diffusion XL): such networks are not run on their own yet");
+  return c;
+}
+
+/// Without the projection: only the states are asked for.
+ClipTextConfig states_only(ClipTextConfig c) {
+  c.projection_size = 0;
+  return c;
+}
+
 /// Runs a factory of a model from options, with the caller's wish to stop looked at.
 template <typename F>
 auto loading(const LoadOptions& options, const F& f) {
@@ -56,19 +69,22 @@ auto loading(const LoadOptions& options, const F& f) {
 
 UNetModel UNetModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return UNetModel(own<UNetModel::Impl>(b, UNet(UNetConfig::parse(config_in(folder)), weights_in(folder, "unet", options), b)));
+    return UNetModel(
+        own<UNetModel::Impl>(b, UNet(without_additions(UNetConfig::parse(config_in(folder)), folder), weights_in(folder, "unet", options), b)));
   });
 }
 
 UNetModel UNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return UNetModel(own<UNetModel::Impl>(b, UNet(UNetConfig::parse(parsed(config, "the UNet's config")), given(weights), b)));
+    return UNetModel(own<UNetModel::Impl>(
+        b, UNet(without_additions(UNetConfig::parse(parsed(config, "the UNet's config")), "the UNet's config"), given(weights), b)));
   });
 }
 
 ControlNetModel ControlNetModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
     const ControlNetConfig config = read_control_net_config(folder);
+    without_additions(config.unet, folder);
     const std::shared_ptr<const WeightReader> weights = open_weights(folder, "diffusion_pytorch_model");
     const auto kept = options.map_weights ? weights : copied_weights(*weights);
     return ControlNetModel(std::make_shared<const Impl>(b, std::make_shared<const ControlNet>(config, kept, b)));
@@ -78,6 +94,7 @@ ControlNetModel ControlNetModel::load(const std::string& folder, const LoadOptio
 ControlNetModel ControlNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
     const ControlNetConfig read = ControlNetConfig::parse(parsed(config, "the ControlNet's config"));
+    without_additions(read.unet, "the ControlNet's config");
     return ControlNetModel(std::make_shared<const Impl>(b, std::make_shared<const ControlNet>(read, given(weights), b)));
   });
 }
@@ -96,21 +113,26 @@ VaeModel VaeModel::from_weights(const std::string& config, const GivenWeights& w
 
 TextModel TextModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return TextModel(own<TextModel::Impl>(b, ClipText(ClipTextConfig::parse(config_in(folder)), weights_in(folder, "text_encoder", options), b)));
+    return TextModel(
+        own<TextModel::Impl>(b, ClipText(states_only(ClipTextConfig::parse(config_in(folder))), weights_in(folder, "text_encoder", options), b)));
   });
 }
 
 TextModel TextModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return TextModel(own<TextModel::Impl>(b, ClipText(ClipTextConfig::parse(parsed(config, "the text encoder's config")), given(weights), b)));
+    return TextModel(
+        own<TextModel::Impl>(b, ClipText(states_only(ClipTextConfig::parse(parsed(config, "the text encoder's config"))), given(weights), b)));
   });
 }
 
 Components components_of(const std::shared_ptr<const Networks>& net) {
+  if (net->texts.size() != 1 || net->checkpoint.unet.added_channels > 0)
+    fail(ErrorKind::unsupported, net->checkpoint.info.path,
+         ": the parts of a Stable Diffusion XL model are not handed out yet; Pipeline draws with it");
   Backend& b = net->backend;
   const std::shared_ptr<const Component<VaeEncoder>> encoder(net, &net->vae_encoder);
-  return {.tokenizer = Tokenizer(std::make_shared<const Tokenizer::Impl>(net->tokenizer)),
-          .text_encoder = TextModel(std::make_shared<const TextModel::Impl>(b, net->text_encoder.get())),
+  return {.tokenizer = Tokenizer(std::make_shared<const Tokenizer::Impl>(net->texts.front().tokenizer)),
+          .text_encoder = TextModel(std::make_shared<const TextModel::Impl>(b, net->texts.front().encoder.get())),
           .unet = UNetModel(std::make_shared<const UNetModel::Impl>(b, net->unet.get())),
           .vae = VaeModel(std::make_shared<const VaeModel::Impl>(b, net->checkpoint.vae, net->vae_decoder.get(), encoder))};
 }

@@ -24,7 +24,7 @@ bool ConditionedUNet::add_controls(const Tensor& sample, double timestep, const 
     const std::int64_t channels = control.net->config().unet.in_channels;
     const Tensor latents = sample.dim(3) == channels ? sample : copied_columns(sample, 0, channels);
     UNet::Control more = control.net->forward(latents, timestep, texts, *control.hint, control.scale, control.guess_mode);
-    const std::int64_t images = conditionings_.unet.front().key.dim(0);
+    const std::int64_t images = conditionings_.unet.images();
     for (Tensor& skip : more.skips) skip = behind_zeros(skip, images);
     more.mid = behind_zeros(more.mid, images);
     if (!sum.mid) {

@@ -41,7 +41,7 @@ constexpr const char* kNoTokenizer = "a single file holds no tokenizer; keep the
 /// The matrices of the UNet and the text encoder, where a model's size is; not the embeddings, whose error every token would carry, nor those of the
 /// timestep, nor the VAE.
 bool is_packed(const std::string& name) {
-  return name.ends_with("weight") && name.find("embed") == name.npos && name.find("emb_layers") == name.npos &&
+  return name.ends_with("weight") && name.find("embed") == name.npos && name.find("emb_layers") == name.npos && name.find("label_emb") == name.npos &&
          !name.starts_with("first_stage_model.");
 }
 
@@ -52,9 +52,10 @@ ModelToWrite model_to_write(const std::string& name, const ConvertOptions& optio
   Checkpoint checkpoint(model, path, options.parts);
   if (checkpoint.vae.tiny)
     fail(ErrorKind::unsupported, path, ": its VAE is a TAESD (AutoencoderTiny), which is not written; leave it out, or name another (vae: --vae)");
-  NetworkTensors text = tensors_of(model.text_encoder, "text_encoder", dtype), unet = tensors_of(model.unet, "unet", dtype),
-                 vae = tensors_of(model.vae, "vae", dtype);
-  return {std::move(model), std::move(checkpoint), std::move(text), std::move(unet), std::move(vae)};
+  std::vector<NetworkTensors> texts;
+  for (const FoundText& text : model.texts) texts.push_back(tensors_of(text.network, "text_encoder", dtype));
+  NetworkTensors unet = tensors_of(model.unet, "unet", dtype), vae = tensors_of(model.vae, "vae", dtype);
+  return {std::move(model), std::move(checkpoint), std::move(texts), std::move(unet), std::move(vae)};
 }
 
 ConvertResult write(const ModelToWrite& model, const std::string& output, const ConvertOptions& options) {
@@ -74,8 +75,8 @@ ConvertResult write(const ModelToWrite& model, const std::string& output, const 
   if (ending == ".gguf") {
     result.format = "GGUF";
     result.warnings.push_back(kNoTokenizer);
-    const bool second = model.checkpoint.unet.context_channels == 1024;
-    write_gguf(output, single_file_tensors(model), second ? "sd2" : "sd1", single_file_metadata(model), packing, is_packed, progress);
+    const char* family = model.checkpoint.unet.added_channels > 0 ? "sdxl" : model.checkpoint.unet.context_channels == 1024 ? "sd2" : "sd1";
+    write_gguf(output, single_file_tensors(model), family, single_file_metadata(model), packing, is_packed, progress);
   } else if (ending == ".safetensors") {
     result.format = "safetensors";
     result.warnings.push_back(kNoTokenizer);

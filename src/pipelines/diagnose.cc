@@ -36,8 +36,9 @@ std::string blame(const WeightReader& weights) {
 void require_finite(const Tensor& latents, int step, const Checkpoint& c) {
   if (ops::is_finite(latents)) return;
   std::string reason;
-  for (const WeightReader* weights : {c.text_encoder_weights.get(), c.unet_weights.get()})
-    if (reason.empty()) reason = blame(*weights);
+  for (const TextPart& text : c.texts)
+    if (reason.empty()) reason = blame(*text.weights);
+  if (reason.empty()) reason = blame(*c.unet_weights);
   if (reason.empty()) reason = "; all weights are finite: a smaller guidance_scale or another scheduler may help";
   fail(ErrorKind::non_finite, "the latents hold NaN or infinity after step ", step + 1, reason);
 }

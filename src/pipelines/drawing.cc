@@ -1,5 +1,7 @@
 #include "pipelines/drawing.h"
 
+#include <algorithm>
+
 #include "core/fail.h"
 #include "ops/ops.h"
 #include "pipelines/controllers.h"
@@ -53,11 +55,19 @@ Tensor Drawing::first_noise() {
   return ops::nchw_to_nhwc(Tensor::from_host(net_.backend, {shape[0], shape[3], shape[1], shape[2]}, options_.latents->values.data()));
 }
 
+int Drawing::end_step() const {
+  const std::vector<double>& timesteps = scheduler_->timesteps();
+  if (!options_.denoising_end) return static_cast<int>(timesteps.size());
+  const double cutoff = timestep_at(*options_.denoising_end, net_.checkpoint);
+  return static_cast<int>(std::count_if(timesteps.begin(), timesteps.end(), [&](double t) { return t >= cutoff; }));
+}
+
 Tensor Drawing::denoise(const Walk& walk) {
   Tensor latents = walk.latents;  // [n, h, w, 4]
   const auto num_steps = static_cast<int>(scheduler_->timesteps().size());
   const Tensor no_picture = walk.picture_guidance ? ops::combine({{0, walk.more_input}}) : Tensor();
-  for (int i = walk.first_step; i < num_steps; ++i) {
+  const int end = end_step();
+  for (int i = walk.first_step; i < end; ++i) {
     Tensor input = scheduler_->scale_model_input(latents, i);
     PictureGuidance picture;
     if (walk.picture_guidance) picture = {ops::concat_columns(input, no_picture), *walk.picture_guidance};
@@ -76,7 +86,7 @@ Tensor Drawing::denoise(const Walk& walk) {
 
 void Drawing::report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean) {
   if (!options_.on_step) return;
-  const int own_steps = static_cast<int>(scheduler_->timesteps().size()) - walk.first_step;
+  const int own_steps = end_step() - walk.first_step;
   const StepInfo info{.step = walk.steps_before + step - walk.first_step,
                       .num_steps = walk.steps_before + own_steps + walk.steps_after,
                       .timestep = scheduler_->timesteps()[static_cast<std::size_t>(step)],

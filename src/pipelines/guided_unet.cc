@@ -11,19 +11,14 @@ namespace impasto {
 namespace {
 
 /// The second half of the images.
-UNet::Conditioning second_half_of(const UNet::Conditioning& both) {
-  UNet::Conditioning half;
-  for (const nn::KeyValue& kv : both) {
-    const std::int64_t n = kv.key.dim(0) / 2;
-    half.push_back({kv.key.slice(n, n), kv.value.slice(n, n)});
-  }
-  return half;
-}
+UNet::Conditioning second_half_of(const UNet::Conditioning& both) { return both.empty() ? both : both.slice(both.images() / 2, both.images() / 2); }
 
 /// images in a row; one alone is not copied.
-Tensor joined(const std::vector<Tensor>& images) {
-  Tensor all = images.front();
-  for (std::size_t i = 1; i < images.size(); ++i) all = ops::concat_images(all, images[i]);
+template <typename Images>
+Images joined(const std::vector<Images>& images) {
+  using ops::concat_images;
+  Images all = images.front();
+  for (std::size_t i = 1; i < images.size(); ++i) all = concat_images(all, images[i]);
   return all;
 }
 
@@ -41,11 +36,12 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
       num_inference_steps_(options.num_inference_steps),
       controllers_(std::move(controllers)) {}
 
-Conditionings GuidedUNet::condition(const Tensor& context, std::int64_t prompts) const {
+Conditionings GuidedUNet::condition(const UNetContext& context, std::int64_t prompts) const {
+  const std::int64_t images = context.states.dim(0);
   Conditionings all{unet_->condition(context), {}};
   for (const Controller& controller : controllers_) {
-    const std::int64_t seen = controller.guess_mode ? prompts : context.dim(0);
-    all.control_nets.push_back(seen == 0 ? UNet::Conditioning() : controller.net->condition(context.slice(context.dim(0) - seen, seen)));
+    const std::int64_t seen = controller.guess_mode ? prompts : images;
+    all.control_nets.push_back(seen == 0 ? UNet::Conditioning() : controller.net->condition(context.slice(images - seen, seen)));
   }
   return all;
 }
@@ -74,19 +70,20 @@ void GuidedUNet::take_turns(int num_steps) {
 }
 
 GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const {
-  std::vector<Tensor> prompts, negatives;
+  std::vector<UNetContext> prompts, negatives;
   for (const std::int64_t i : images) {
     const auto image = static_cast<std::size_t>(i);
     prompts.push_back(prompt_of(image));
     if (texts_[image].negative_prompt) negatives.push_back(negative_of(image));
   }
-  const Tensor positive = joined(prompts);  // [m, tokens, c]
+  const UNetContext positive = joined(prompts);  // of m images
   const auto led_by = [&](Conditionings c) { return ConditionedUNet(unet_, std::move(c), shortcuts_); };
-  const std::int64_t m = positive.dim(0);
+  const std::int64_t m = positive.states.dim(0);
   if (negatives.empty()) return {std::move(images), led_by(condition(positive, m)), {}, {}};
-  const Tensor negative = joined(negatives);
-  if (negative.dim(1) != positive.dim(1)) return {std::move(images), led_by(condition(positive, m)), led_by(condition(negative, 0)), {}};
-  const Conditionings both = condition(ops::concat_images(negative, positive), m);
+  const UNetContext negative = joined(negatives);
+  if (negative.states.dim(1) != positive.states.dim(1))
+    return {std::move(images), led_by(condition(positive, m)), led_by(condition(negative, 0)), {}};
+  const Conditionings both = condition(concat_images(negative, positive), m);
   Group group{std::move(images), led_by(second_half(both)), {}, led_by(both)};
   if (unet_->config().edits_pictures()) group.negative = led_by(condition(negative, 0));
   return group;
@@ -95,8 +92,8 @@ GuidedUNet::Group GuidedUNet::make_group(std::vector<std::int64_t> images) const
 std::vector<GuidedUNet::Group> GuidedUNet::make_groups() const {
   std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::int64_t>> by_length;
   for (std::size_t i = 0; i < texts_.size(); ++i) {
-    const std::int64_t negative_length = texts_[i].negative_prompt ? negative_of(i).dim(1) : 0;
-    by_length[{prompt_of(i).dim(1), negative_length}].push_back(static_cast<std::int64_t>(i));
+    const std::int64_t negative_length = texts_[i].negative_prompt ? negative_of(i).states.dim(1) : 0;
+    by_length[{prompt_of(i).states.dim(1), negative_length}].push_back(static_cast<std::int64_t>(i));
   }
   std::vector<Group> groups;
   for (auto& [lengths, images] : by_length) groups.push_back(make_group(std::move(images)));

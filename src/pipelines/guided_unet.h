@@ -43,13 +43,13 @@ class GuidedUNet {
     bool operator==(const Turn&) const = default;
   };
 
-  const Tensor& prompt_of(std::size_t image) const { return texts_[image].prompt->contexts[turns_[image].prompt]; }
-  const Tensor& negative_of(std::size_t image) const { return texts_[image].negative_prompt->contexts[turns_[image].negative]; }
+  const UNetContext& prompt_of(std::size_t image) const { return texts_[image].prompt->contexts[turns_[image].prompt]; }
+  const UNetContext& negative_of(std::size_t image) const { return texts_[image].negative_prompt->contexts[turns_[image].negative]; }
   void take_turns(int num_steps);
   Group make_group(std::vector<std::int64_t> images) const;
   std::vector<Group> make_groups() const;
   /// The last `prompts` images are led by prompts, those before by negative prompts, which ControlNets in guess mode do not see.
-  Conditionings condition(const Tensor& context, std::int64_t prompts) const;
+  Conditionings condition(const UNetContext& context, std::int64_t prompts) const;
   Conditionings second_half(const Conditionings& both) const;
   /// Of the ControlNets; they count from the first step that is run.
   std::vector<ControlAtStep> controls_at(int step, int num_steps) const;

@@ -19,6 +19,11 @@ TextToImageOptions settled(const ImageToImageOptions& options, const Checkpoint&
   ImageToImageOptions looked_at = options;
   if (checkpoint.info.editing) looked_at.strength = 1;  // it means nothing there
   require_picture(looked_at);
+  if (options.image_latents) {
+    require_image_latents(options, checkpoint);
+    require_ordinary_model(checkpoint);
+    return sized_like(*options.image_latents, options, checkpoint);
+  }
   TextToImageOptions sized = sized_like(options.image, options, checkpoint);
   if (!checkpoint.info.editing) {
     require_ordinary_model(checkpoint);
@@ -42,16 +47,23 @@ TextToImageResult edit(const Networks& net, const ImageToImageOptions& options) 
   return drawing.finish(drawing.denoise({.latents = latents, .more_input = seen, .picture_guidance = options.image_guidance_scale}));
 }
 
+/// Those that were given, or the picture's.
+Tensor starting_latents(Drawing& drawing, const ImageToImageOptions& options) {
+  if (options.image_latents) return given_latents(drawing, *options.image_latents);
+  const Image picture = resize(options.image, drawing.options().width, drawing.options().height);
+  return sample_latents(drawing, to_tensor(picture, drawing.networks().backend));
+}
+
 }  // namespace
 
 TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions& options) {
   if (net.checkpoint.info.editing) return edit(net, options);
   Drawing drawing(net, settled(options, net.checkpoint));
-  const int first = first_step(drawing.scheduler(), drawing.options().num_inference_steps, options.strength);
-  const Image picture = resize(options.image, drawing.options().width, drawing.options().height);
-  const Tensor clean = sample_latents(drawing, to_tensor(picture, net.backend));  // [n, h, w, 4]
+  const int first = options.denoising_start ? first_step_from(drawing.scheduler(), *options.denoising_start, net.checkpoint)
+                                            : first_step(drawing.scheduler(), drawing.options().num_inference_steps, options.strength);
+  const Tensor clean = starting_latents(drawing, options);  // [n, h, w, 4]
   drawing.result().timings.vae_encoder = drawing.watch().lap();
-  const Tensor latents = drawing.scheduler().add_noise(clean, drawing.first_noise(), first);
+  const Tensor latents = options.denoising_start ? clean : drawing.scheduler().add_noise(clean, drawing.first_noise(), first);
   return drawing.finish(drawing.denoise({.latents = latents, .first_step = first}));
 }
 

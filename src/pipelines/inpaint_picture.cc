@@ -30,6 +30,8 @@ void require_room(const InpaintOptions& o) {
 }
 
 void require_options(const InpaintOptions& o) {
+  if (o.image_latents || o.denoising_start)
+    fail(ErrorKind::unsupported, "image_latents and denoising_start are of picture to picture; inpainting begins from a picture, by its strength");
   require_picture(o);
   if (!(o.mask_blur >= 0 && o.mask_blur <= kMostBlur))
     fail(ErrorKind::invalid_argument, "mask_blur is ", o.mask_blur, ", allowed is 0 to ", kMostBlur);

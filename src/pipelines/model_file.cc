@@ -47,7 +47,7 @@ class Surroundings {
   std::string tokenizer_folder() const {
     const fs::path beside = fs::path(file_.where()).parent_path().empty() ? "." : fs::path(file_.where()).parent_path();
     std::vector<fs::path> places{beside / "tokenizer", beside};
-    if (!folder_.empty()) places.insert(places.begin(), fs::path(folder_) / "tokenizer");
+    if (!folder_.empty()) places.insert(places.begin(), {fs::path(folder_) / "tokenizer", fs::path(folder_) / "tokenizer_2"});  // a refiner's
     const auto found = std::find_if(places.begin(), places.end(), [](const fs::path& p) { return has_entry((p / "vocab.json").string()); });
     return found == places.end() ? "" : found->string();
   }
@@ -75,14 +75,15 @@ Prediction prediction_of(const WeightReader& file, const UNetConfig& unet, bool 
   }
   const auto names = file.names();
   if (std::binary_search(names.begin(), names.end(), "v_pred")) return {"v_prediction"};  // an empty tensor, by convention
-  if ((!open_clip && unet.context_channels != kSecondContext) || unet.in_channels != unet.out_channels) return {"epsilon"};
+  if (unet.added_channels > 0 || (!open_clip && unet.context_channels != kSecondContext) || unet.in_channels != unet.out_channels) return {"epsilon"};
   if (const auto step = metadata.find("global_step"); step != metadata.end() && step->second == "875000") return {"epsilon"};
   return {"v_prediction", /*said=*/false};
 }
 
-/// The published models': PNDM where the noise is predicted, DDIM where v is.
-JsonObject default_scheduler(const std::string& prediction, const std::string& where) {
-  Json config = {{"_class_name", prediction == "v_prediction" ? "DDIMScheduler" : "PNDMScheduler"},
+/// The published models': PNDM where the noise is predicted, DDIM where v is, Euler for SDXL.
+JsonObject default_scheduler(const std::string& prediction, bool xl, const std::string& where) {
+  const char* name = xl ? "EulerDiscreteScheduler" : prediction == "v_prediction" ? "DDIMScheduler" : "PNDMScheduler";
+  Json config = {{"_class_name", name},
                  {"beta_start", 0.00085},
                  {"beta_end", 0.012},
                  {"beta_schedule", "scaled_linear"},
@@ -91,6 +92,7 @@ JsonObject default_scheduler(const std::string& prediction, const std::string& w
                  {"set_alpha_to_one", false},
                  {"skip_prk_steps", true},
                  {"steps_offset", 1},
+                 {"timestep_spacing", "leading"},
                  {"prediction_type", prediction}};
   return {std::move(config), where};
 }
@@ -100,7 +102,7 @@ void add_scheduler(FoundModel& model, const WeightReader& file, Surroundings& ar
                    const ModelParts& parts) {
   model.scheduler = around.config("scheduler", "scheduler_config.json");
   if (model.scheduler) {
-    model.scheduler = amended_scheduler(*model.scheduler, "");
+    model.scheduler = amended_scheduler(*model.scheduler, "", is_xl(model.unet));
     return;
   }
   const UNetConfig unet = UNetConfig::parse(*model.unet.config);
@@ -110,7 +112,7 @@ void add_scheduler(FoundModel& model, const WeightReader& file, Surroundings& ar
     model.warnings.push_back(
         "whether this model of the SD 2.x family predicts v or the noise stands nowhere in the file; v_prediction is assumed, as in most of them; "
         "if pictures come out as noise or blotches, say prediction_type epsilon (--prediction-type epsilon)");
-  model.scheduler = default_scheduler(prediction.type, file.where());
+  model.scheduler = default_scheduler(prediction.type, unet.added_channels > 0, file.where());
   const bool large = derived_unet && prediction.type == "v_prediction" && unet.context_channels == kSecondContext;
   if (large) model.unet.config = model.unet.config->with("sample_size", kLargeSide);
 }
@@ -131,17 +133,50 @@ void require_networks(const WeightReader& file, const FileNetworks& networks, co
          " FILE)");
   if (networks.vae.empty() && parts.vae.empty())
     fail(ErrorKind::bad_file, file.where(), ": holds a UNet but no VAE; name one (vae: --vae FILE_OR_DIR)");
-  if (networks.text_encoder.empty() && parts.text_encoder.empty())
+  if (networks.text_encoder.empty() && networks.text_encoder_2.empty() && parts.text_encoder.empty())
     fail(ErrorKind::bad_file, file.where(), ": holds a UNet but no text encoder; name one (text_encoder: --text-encoder FILE_OR_DIR)");
 }
 
 }  // namespace
 
-FoundNetwork text_encoder_in(const std::shared_ptr<const WeightReader>& file, FileNetworks networks, std::optional<JsonObject> config) {
-  if (!config) config = derived_text_encoder_config(*renamed_weights(file, networks.text_encoder), networks.open_clip);
-  keep_layers(networks.text_encoder, ClipTextConfig::parse(*config).layers);
-  return {"CLIPTextModel", std::move(config), renamed_weights(file, std::move(networks.text_encoder))};
+FoundNetwork text_encoder_in(const std::shared_ptr<const WeightReader>& file, NameMap names, bool open_clip, std::optional<JsonObject> config) {
+  if (!config) config = derived_text_encoder_config(*renamed_weights(file, names), open_clip);
+  const ClipTextConfig parsed = ClipTextConfig::parse(*config);
+  keep_layers(names, parsed.layers);
+  return {parsed.projection_size > 0 ? "CLIPTextModelWithProjection" : "CLIPTextModel", std::move(config), renamed_weights(file, std::move(names))};
 }
+
+namespace {
+
+/// SDXL has two text encoders, its refiner the second alone. OpenCLIP pads with its first token.
+void add_texts(FoundModel& model, const std::shared_ptr<const WeightReader>& file, const FileNetworks& networks, Surroundings& around,
+               const ModelParts& parts) {
+  const bool xl = is_xl(model.unet), second = !networks.text_encoder_2.empty() || (xl && !parts.text_encoder_2.empty());
+  if (!networks.text_encoder.empty() || !second || !parts.text_encoder.empty()) {
+    model.texts.push_back({"text_encoder", {}, around.tokenizer_folder(), networks.open_clip ? "!" : ""});
+    if (parts.text_encoder.empty())
+      model.texts.back().network = text_encoder_in(file, networks.text_encoder, networks.open_clip, around.config("text_encoder"));
+  }
+  if (xl && !second)
+    fail(ErrorKind::bad_file, file->where(),
+         ": holds a UNet of Stable Diffusion XL but not its second text encoder; name one (text_encoder_2: ", "--text-encoder-2 FILE_OR_DIR)");
+  if (xl) {
+    model.texts.push_back({kSecondTextEncoder, {}, around.tokenizer_folder(), "!"});
+    if (parts.text_encoder_2.empty())
+      model.texts.back().network = text_encoder_in(file, networks.text_encoder_2, /*open_clip=*/true, around.config(kSecondTextEncoder));
+  }
+  model.zeros_for_no_prompt = model.texts.size() > 1;
+}
+
+std::string pipeline_class_of(const UNetConfig& unet, const FoundModel& model) {
+  const bool inpaints = unet.in_channels > unet.out_channels;
+  if (unet.added_channels > 0)
+    return inpaints ? "StableDiffusionXLInpaintPipeline" : model.texts.size() == 1 ? "StableDiffusionXLImg2ImgPipeline" : "StableDiffusionXLPipeline";
+  if (unet.edits_pictures()) return "StableDiffusionInstructPix2PixPipeline";
+  return inpaints ? "StableDiffusionInpaintPipeline" : "StableDiffusionPipeline";
+}
+
+}  // namespace
 
 FoundModel find_in_file(const std::string& path, const ModelParts& parts) {
   const std::shared_ptr<const WeightReader> file = open_weights_file(path);
@@ -155,19 +190,14 @@ FoundModel find_in_file(const std::string& path, const ModelParts& parts) {
   if (derived_unet) model.unet.config = derived_unet_config(*model.unet.weights);
   if (parts.vae.empty()) {
     model.vae = {"AutoencoderKL", around.config("vae"), renamed_weights(file, networks.vae)};
-    if (!model.vae.config) model.vae.config = derived_vae_config(*model.vae.weights);
+    model.vae.derived = !model.vae.config;
+    if (model.vae.derived) model.vae.config = derived_vae_config(*model.vae.weights);
   }
-  if (parts.text_encoder.empty()) {
-    model.text_encoder = text_encoder_in(file, networks, around.config("text_encoder"));
-  }
+  add_texts(model, file, networks, around, parts);
   add_scheduler(model, *file, around, networks, derived_unet, parts);
-  if (networks.open_clip) model.tokenizer_pad = "!";  // OpenCLIP pads with its first token
-  model.tokenizer_folder = around.tokenizer_folder();
   if (!around.used_folder().empty()) model.notes.push_back("the configs are those of " + around.used_folder());
   const UNetConfig unet = UNetConfig::parse(*model.unet.config);
-  model.pipeline_class = unet.in_channels == 2 * unet.out_channels ? "StableDiffusionInstructPix2PixPipeline"
-                         : unet.in_channels > unet.out_channels    ? "StableDiffusionInpaintPipeline"
-                                                                   : "StableDiffusionPipeline";
+  model.pipeline_class = pipeline_class_of(unet, model);
   return model;
 }
 

@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "core/quote.h"
 #include "models/registry.h"
+#include "models/unet.h"
 #include "pipelines/found_model.h"
 
 namespace impasto {
@@ -13,8 +14,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
-                                            "StableDiffusionInstructPix2PixPipeline"};
+constexpr const char* kPipelineClasses[] = {
+    "StableDiffusionPipeline",   "StableDiffusionImg2ImgPipeline",   "StableDiffusionInpaintPipeline",  "StableDiffusionInstructPix2PixPipeline",
+    "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline"};
 
 /// The class of the same task without its ControlNets, which are not part of a pipeline that is loaded (Pipeline::with_controlnets).
 std::string without_control_nets(std::string name) {
@@ -47,7 +49,7 @@ JsonObject read_index(const std::string& path) {
   const std::string name = index.text("_class_name", "StableDiffusionPipeline");
   if (std::find(std::begin(kPipelineClasses), std::end(kPipelineClasses), without_control_nets(name)) == std::end(kPipelineClasses))
     fail(ErrorKind::unsupported, index.where(), ": pipeline class ", printable(name),
-         " is not supported; supported is Stable Diffusion 1.x and 2.x (", kPipelineClasses[0], ")");
+         " is not supported; supported are Stable Diffusion 1.x and 2.x, and XL (", kPipelineClasses[0], ", StableDiffusionXLPipeline)");
   return index;
 }
 
@@ -59,6 +61,9 @@ std::string class_of(const JsonObject& index, const char* component) {
     fail(ErrorKind::bad_file, index.where(), ": \"", component, "\" should be [library, class], found ", printable(entry.dump()));
   return entry[1].is_null() ? std::string() : entry[1].get<std::string>();
 }
+
+/// Whether the model has the component, or its place in the index is empty.
+bool has_component(const JsonObject& index, const char* component) { return !class_of(index, component).empty(); }
 
 FoundNetwork find_network(const std::string& path, const JsonObject& index, const char* component, bool replaced) {
   const std::string class_name = class_of(index, component);
@@ -74,20 +79,40 @@ bool is_safety_checker(const std::string& class_name) {
                      [&](const ModelEntry& m) { return m.component == "safety_checker" && m.class_name == class_name; });
 }
 
+/// SDXL has two of them, its refiner the second alone.
+std::vector<FoundText> find_texts(const std::string& path, const JsonObject& index, const ModelParts& parts) {
+  std::vector<FoundText> texts;
+  const bool second = has_component(index, kSecondTextEncoder);
+  const auto add = [&](const char* component, const char* tokenizer, bool replaced) {
+    texts.push_back({component, find_network(path, index, component, replaced), (fs::path(path) / tokenizer).string(), ""});
+  };
+  if (!second || has_component(index, "text_encoder")) add("text_encoder", "tokenizer", !parts.text_encoder.empty());
+  if (second) add(kSecondTextEncoder, "tokenizer_2", !parts.text_encoder_2.empty());
+  return texts;
+}
+
 }  // namespace
 
 FoundNetwork open_component(const std::string& folder, const std::string& component, const std::string& class_name) {
   FoundNetwork network{class_name, read_object(fs::path(folder) / "config.json"), nullptr};
-  if (network.class_name.empty())
-    network.class_name = network.config->text("_class_name", component == "text_encoder"     ? "CLIPTextModel"
-                                                             : component == "safety_checker" ? "StableDiffusionSafetyChecker"
-                                                                                             : "");
+  if (network.class_name.empty()) {
+    const auto architectures = network.config->texts("architectures", {});
+    const std::string usual = component == "text_encoder"       ? "CLIPTextModel"
+                              : component == kSecondTextEncoder ? "CLIPTextModelWithProjection"
+                              : component == "safety_checker"   ? "StableDiffusionSafetyChecker"
+                                                                : "";
+    network.class_name = network.config->text("_class_name", architectures.empty() ? usual : architectures.front());
+  }
+  if (component.starts_with("text_encoder")) network.config = network.config->with("architectures", Json::array({network.class_name}));
   network.weights = open_weights(folder, model_entry(component, network.class_name).weights_stem);
   return network;
 }
 
-JsonObject amended_scheduler(const JsonObject& stored, const std::string& class_name) {
+bool is_xl(const FoundNetwork& unet) { return UNetConfig::parse(*unet.config).added_channels > 0; }
+
+JsonObject amended_scheduler(const JsonObject& stored, const std::string& class_name, bool xl) {
   const std::string name = stored.text("_class_name", class_name);
+  if (xl) return stored.with("_class_name", name);
   const bool clips = stored.boolean("clip_sample", name == "DDIMScheduler" || name == "DDPMScheduler");
   const JsonObject config = stored.with("_class_name", name).with("steps_offset", 1);
   return clips ? config.with("clip_sample", false) : config;
@@ -98,11 +123,12 @@ FoundModel find_in_folder(const std::string& path, const ModelParts& parts) {
   FoundModel model;
   model.format = "diffusers folder";
   model.pipeline_class = without_control_nets(index.text("_class_name", kPipelineClasses[0]));
-  model.text_encoder = find_network(path, index, "text_encoder", !parts.text_encoder.empty());
+  model.texts = find_texts(path, index, parts);
   model.unet = find_network(path, index, "unet", /*replaced=*/false);
   model.vae = find_network(path, index, "vae", !parts.vae.empty());
-  model.scheduler = amended_scheduler(read_object(fs::path(path) / "scheduler" / "scheduler_config.json"), class_of(index, "scheduler"));
-  model.tokenizer_folder = (fs::path(path) / "tokenizer").string();
+  model.scheduler =
+      amended_scheduler(read_object(fs::path(path) / "scheduler" / "scheduler_config.json"), class_of(index, "scheduler"), is_xl(model.unet));
+  model.zeros_for_no_prompt = index.boolean("force_zeros_for_empty_prompt", model.texts.size() > 1);
   model.has_safety_checker = !class_of(index, "safety_checker").empty();
   const std::string checker = (fs::path(path) / "safety_checker").string();
   if (model.has_safety_checker && parts.safety_checker.empty() && has_entry(checker + "/config.json") &&

@@ -1,4 +1,5 @@
 // Parts of a model that come from elsewhere.
+#include <algorithm>
 #include <filesystem>
 
 #include "core/fail.h"
@@ -44,16 +45,28 @@ FoundNetwork open_part(const std::string& path, const char* component, const cha
   if (!tiny.empty()) return tiny_vae_in(file, std::move(tiny));
   const FileNetworks networks = find_networks(*file);
   if ((networks.*network).empty()) fail(ErrorKind::bad_file, path, ": holds no ", component, " of Stable Diffusion");
-  if (network == &FileNetworks::text_encoder) return text_encoder_in(file, networks, config_beside(path, class_name));
+  const bool text = network != &FileNetworks::vae, open_clip = network == &FileNetworks::text_encoder && networks.open_clip;
+  if (text) return text_encoder_in(file, networks.*network, open_clip, config_beside(path, class_name));
   FoundNetwork found{class_name, config_beside(path, class_name), renamed_weights(file, networks.*network)};
-  if (!found.config) found.config = derived_vae_config(*found.weights);
+  found.derived = !found.config;
+  if (found.derived) found.config = derived_vae_config(*found.weights);
   return found;
 }
 
-std::string tokenizer_in(const std::string& folder) {
-  const fs::path inside = fs::path(folder) / "tokenizer";
-  const bool is_model = !has_entry((fs::path(folder) / "vocab.json").string()) && has_entry((inside / "vocab.json").string());
-  return is_model ? inside.string() : folder;
+/// The text encoder that a model has to have for `part` to make sense.
+FoundText& text_of(FoundModel& model, const std::string& name, const std::string& part) {
+  const auto found = std::find_if(model.texts.begin(), model.texts.end(), [&](const FoundText& text) { return text.name == name; });
+  if (found == model.texts.end()) fail(ErrorKind::unsupported, part, ": the model has no ", name, " that it could be instead of");
+  return *found;
+}
+
+/// A folder with a tokenizer's files, or the one of a whole model that goes with the text encoder.
+void replace_tokenizer(FoundText& text, const std::string& folder) {
+  const bool second = text.name == kSecondTextEncoder;
+  const fs::path own = fs::path(folder) / (second ? "tokenizer_2" : "tokenizer"), first = fs::path(folder) / "tokenizer";
+  const auto holds_one = [](const fs::path& place) { return has_entry((place / "vocab.json").string()); };
+  text.tokenizer_folder = holds_one(own) ? own.string() : holds_one(folder) || !holds_one(first) ? folder : first.string();
+  if (second && !holds_one(own)) text.tokenizer_pad = std::string("!");  // OpenCLIP's; all else is the same in both
 }
 
 }  // namespace
@@ -65,8 +78,15 @@ FoundNetwork find_safety_checker(const std::string& path) { return open_folder_p
 void replace_parts(FoundModel& model, const ModelParts& parts) {
   if (!parts.safety_checker.empty()) model.safety_checker = find_safety_checker(parts.safety_checker);
   if (!parts.vae.empty()) model.vae = find_vae(parts.vae);
-  if (!parts.text_encoder.empty()) model.text_encoder = open_part(parts.text_encoder, "text_encoder", "CLIPTextModel", &FileNetworks::text_encoder);
-  if (!parts.tokenizer.empty()) model.tokenizer_folder = tokenizer_in(parts.tokenizer);
+  if (model.vae.derived && is_xl(model.unet)) model.vae.config = derived_vae_config(*model.vae.weights, /*xl=*/true);
+  if (!parts.text_encoder.empty())
+    text_of(model, "text_encoder", parts.text_encoder).network =
+        open_part(parts.text_encoder, "text_encoder", "CLIPTextModel", &FileNetworks::text_encoder);
+  if (!parts.text_encoder_2.empty())
+    text_of(model, kSecondTextEncoder, parts.text_encoder_2).network =
+        open_part(parts.text_encoder_2, kSecondTextEncoder, "CLIPTextModelWithProjection", &FileNetworks::text_encoder_2);
+  if (!parts.tokenizer.empty())
+    for (FoundText& text : model.texts) replace_tokenizer(text, parts.tokenizer);
   if (parts.prediction_type.empty()) return;
   if (parts.prediction_type != "epsilon" && parts.prediction_type != "v_prediction" && parts.prediction_type != "sample")
     fail(ErrorKind::invalid_argument, "prediction_type is \"", parts.prediction_type, "\", allowed are epsilon, v_prediction and sample");

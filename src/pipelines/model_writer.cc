@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "models/registry.h"
+#include "pipelines/picture_ids.h"
 #include "weights/original_writer.h"
 
 namespace impasto {
@@ -33,6 +34,15 @@ std::vector<std::string> names_of(const NetworkTensors& tensors) {
 void add(std::vector<TensorToWrite>& all, const NetworkTensors& tensors, const std::vector<OriginalTensor>& table) {
   for (const OriginalTensor& row : table) {
     TensorToWrite joined;
+    if (row.transposed) {
+      const TensorToWrite& t = tensors.at(row.parts.front());
+      all.push_back({row.name,
+                     renamed_weights(t.source, {{row.name, {t.parts.front(), 0, 1, /*transposed=*/true}}}),
+                     {row.name},
+                     Shape{t.shape[1], t.shape[0]},
+                     t.dtype});
+      continue;
+    }
     for (const std::string& part : row.parts) {
       const auto entry = tensors.find(part);
       if (entry == tensors.end()) fail(ErrorKind::bad_file, "tensor ", part, " is missing; ", row.name, " consists of it");
@@ -90,7 +100,7 @@ void write_json(const fs::path& path, const ObjectText& object) { write_text(pat
 ObjectText config_to_write(const FoundNetwork& network, const char* class_name) {
   ObjectText config(*network.config);
   for (const char* key : {"torch_dtype", "dtype", "_name_or_path"}) config.erase(key);
-  if (std::string_view(class_name) != "CLIPTextModel") config.set("_class_name", class_name);
+  if (!std::string_view(class_name).starts_with("CLIPTextModel")) config.set("_class_name", class_name);
   return config;
 }
 
@@ -101,15 +111,15 @@ void write_component(const fs::path& folder, const FoundNetwork& network, const 
   std::vector<TensorToWrite> all;
   for (auto [name, tensor] : tensors) {
     if (was_convolution(name)) tensor.shape = as_linear(tensor.shape);
-    tensor.name = entry.component == "text_encoder" ? "text_model." + name : name;
+    tensor.name = entry.component.starts_with("text_encoder") && name != "text_projection.weight" ? "text_model." + name : name;
     all.push_back(std::move(tensor));
   }
   write_safetensors((folder / (entry.weights_stem + ".safetensors")).string(), std::move(all), {{"format", "pt"}}, progress);
 }
 
-void write_tokenizer(const fs::path& folder, const ModelToWrite& m) {
-  const fs::path from = m.model.tokenizer_folder;
-  if (m.model.tokenizer_folder.empty())
+void write_tokenizer(const fs::path& folder, const ModelToWrite& m, const FoundText& text) {
+  const fs::path from = text.tokenizer_folder;
+  if (text.tokenizer_folder.empty())
     fail(ErrorKind::not_found, m.checkpoint.info.path,
          ": a folder in the diffusers layout has a tokenizer, and none was found; name its folder (tokenizer: --tokenizer DIR)");
   fs::create_directory(folder);
@@ -117,25 +127,35 @@ void write_tokenizer(const fs::path& folder, const ModelToWrite& m) {
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) {
     const std::string path = (from / name).string();
     const bool names_tokens = std::string_view(name) != "added_tokens.json";
-    if (!has_entry(path) && (m.model.tokenizer_pad.empty() || !names_tokens)) continue;
+    if (!has_entry(path) && (text.tokenizer_pad.empty() || !names_tokens)) continue;
     ObjectText object = has_entry(path) ? ObjectText(JsonObject(read_json(path), path)) : ObjectText();
-    if (!m.model.tokenizer_pad.empty() && names_tokens) object.set("pad_token", m.model.tokenizer_pad);
+    if (!text.tokenizer_pad.empty() && names_tokens) object.set("pad_token", text.tokenizer_pad);
     write_json(folder / name, object);
   }
 }
+
+/// "tokenizer", "tokenizer_2"
+std::string tokenizer_name(const FoundText& text) { return "tokenizer" + text.name.substr(std::string_view("text_encoder").size()); }
 
 ObjectText index_of(const ModelToWrite& m) {
   ObjectText index;
   index.set("_class_name", m.model.pipeline_class);
   index.set("_diffusers_version", "0.21.0");  // the first that writes these tensors' names
-  index.set_json("requires_safety_checker", "false");
+  if (m.checkpoint.unet.added_channels == 0) index.set_json("requires_safety_checker", "false");
+  if (m.checkpoint.unet.added_channels > 0) index.set_json("force_zeros_for_empty_prompt", m.checkpoint.zeros_for_no_prompt ? "true" : "false");
+  if (m.checkpoint.num_picture_ids() == kScoreIds) {  // a refiner
+    index.set_json("requires_aesthetics_score", "true");
+    for (const char* absent : {"text_encoder", "tokenizer"}) index.set_json(absent, "[null, null]");
+  }
   for (const char* absent : {"feature_extractor", "safety_checker"}) index.set_json(absent, "[null, null]");
   const auto set = [&](const char* component, const char* library, const std::string& name) {
     index.set_json(component, concat("[\"", library, "\", ", Json(name).dump(), "]"));
   };
   set("scheduler", "diffusers", m.checkpoint.info.scheduler);
-  set("text_encoder", "transformers", "CLIPTextModel");
-  set("tokenizer", "transformers", "CLIPTokenizer");
+  for (const FoundText& text : m.model.texts) {
+    set(text.name.c_str(), "transformers", text.network.class_name);
+    set(tokenizer_name(text).c_str(), "transformers", "CLIPTokenizer");
+  }
   set("unet", "diffusers", "UNet2DConditionModel");
   set("vae", "diffusers", "AutoencoderKL");
   return index;
@@ -163,35 +183,55 @@ class Sum {
 
 std::uint64_t ModelToWrite::bytes() const {
   std::uint64_t sum = 0;
-  for (const NetworkTensors* network : {&text_encoder, &unet, &vae})
+  std::vector<const NetworkTensors*> all{&unet, &vae};
+  for (const NetworkTensors& text : texts) all.push_back(&text);
+  for (const NetworkTensors* network : all)
     for (const auto& [name, tensor] : *network) sum += tensor.bytes();
   return sum;
 }
+
+namespace {
+
+std::vector<OriginalTensor> original_text_encoder(const ModelToWrite& m, std::size_t i) {
+  const std::vector<std::string> names = names_of(m.texts[i]);
+  const bool open_clip = m.checkpoint.texts[i].config.activation == Activation::gelu;
+  if (m.checkpoint.unet.added_channels == 0) return open_clip ? original_open_clip(names) : original_clip(names);
+  const std::string prefix = concat("conditioner.embedders.", i, open_clip ? ".model." : ".transformer.");
+  return open_clip ? original_open_clip(names, prefix) : original_clip(names, prefix);
+}
+
+}  // namespace
 
 std::vector<TensorToWrite> single_file_tensors(const ModelToWrite& m) {
   std::vector<TensorToWrite> all;
   add(all, m.unet, original_unet(names_of(m.unet)));
   add(all, m.vae, original_vae(names_of(m.vae)));
-  const bool open_clip = m.checkpoint.text_encoder.activation == Activation::gelu;
-  add(all, m.text_encoder, open_clip ? original_open_clip(names_of(m.text_encoder)) : original_clip(names_of(m.text_encoder)));
+  for (std::size_t i = 0; i < m.texts.size(); ++i) add(all, m.texts[i], original_text_encoder(m, i));
   return all;
 }
 
 std::map<std::string, std::string> single_file_metadata(const ModelToWrite& m) {
-  return {{"format", "pt"},
-          {"impasto.unet", config_to_write(m.model.unet, "UNet2DConditionModel").in_one_line()},
-          {"impasto.vae", config_to_write(m.model.vae, "AutoencoderKL").in_one_line()},
-          {"impasto.text_encoder", config_to_write(m.model.text_encoder, "CLIPTextModel").in_one_line()},
-          {"impasto.scheduler", m.checkpoint.scheduler.value().dump()},
-          {"modelspec.prediction_type", m.checkpoint.info.prediction_type == "v_prediction" ? "v" : m.checkpoint.info.prediction_type}};
+  std::map<std::string, std::string> texts;
+  for (const FoundText& text : m.model.texts) texts["impasto." + text.name] = config_to_write(text.network, "CLIPTextModel").in_one_line();
+  std::map<std::string, std::string> all{
+      {"format", "pt"},
+      {"impasto.unet", config_to_write(m.model.unet, "UNet2DConditionModel").in_one_line()},
+      {"impasto.vae", config_to_write(m.model.vae, "AutoencoderKL").in_one_line()},
+      {"impasto.scheduler", m.checkpoint.scheduler.value().dump()},
+      {"modelspec.prediction_type", m.checkpoint.info.prediction_type == "v_prediction" ? "v" : m.checkpoint.info.prediction_type}};
+  all.merge(texts);
+  return all;
 }
 
 void write_model_folder(const std::string& path, const ModelToWrite& m, const WriteProgress& progress) {
   AtomicFolder folder(path);
   const fs::path root = folder.path();
   Sum sum(progress);
-  write_tokenizer(root / "tokenizer", m);
-  write_component(root / "text_encoder", m.model.text_encoder, m.text_encoder, model_entry("text_encoder", "CLIPTextModel"), sum.next_file());
+  for (std::size_t i = 0; i < m.texts.size(); ++i) {
+    const FoundText& text = m.model.texts[i];
+    write_tokenizer(root / tokenizer_name(text), m, text);
+    write_component(root / text.name, text.network, m.texts[i], model_entry(text.name, text.network.class_name), sum.next_file());
+  }
   write_component(root / "unet", m.model.unet, m.unet, model_entry("unet", "UNet2DConditionModel"), sum.next_file());
   write_component(root / "vae", m.model.vae, m.vae, model_entry("vae", "AutoencoderKL"), sum.next_file());
   fs::create_directory(root / "scheduler");

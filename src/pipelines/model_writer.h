@@ -13,9 +13,10 @@ namespace impasto {
 using NetworkTensors = std::map<std::string, TensorToWrite>;
 
 struct ModelToWrite {
-  FoundModel model;       ///< configs, scheduler, tokenizer
-  Checkpoint checkpoint;  ///< the same, parsed
-  NetworkTensors text_encoder, unet, vae;
+  FoundModel model;                   ///< configs, scheduler, tokenizer
+  Checkpoint checkpoint;              ///< the same, parsed
+  std::vector<NetworkTensors> texts;  ///< of the model's texts
+  NetworkTensors unet, vae;
 
   std::uint64_t bytes() const;
 };

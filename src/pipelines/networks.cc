@@ -21,18 +21,22 @@ typename Component<T>::Build built(const Config& config, const std::shared_ptr<c
   return [=, &backend] { return std::make_shared<const T>(config, copy ? copied_weights(*weights) : weights, backend); };
 }
 
-ClipTokenizer load_tokenizer(const Checkpoint& c) {
-  if (c.tokenizer_folder.empty())
+ClipTokenizer load_tokenizer(const Checkpoint& c, const TextPart& text) {
+  if (text.tokenizer_folder.empty())
     fail(ErrorKind::not_found, c.info.path,
          ": a single file holds no tokenizer; put vocab.json and merges.txt, those of openai/clip-vit-large-patch14, "
          "into a folder \"tokenizer\" beside it, or name the folder that has them (tokenizer: --tokenizer DIR)");
-  return ClipTokenizer::load(c.tokenizer_folder, c.tokenizer_pad);
+  ClipTokenizer tokenizer = ClipTokenizer::load(text.tokenizer_folder, text.tokenizer_pad);
+  if (tokenizer.vocabulary_size() > text.config.vocabulary_size || tokenizer.max_length() > text.config.max_positions)
+    fail(ErrorKind::bad_file, c.info.path, ": the tokenizer has ", tokenizer.vocabulary_size(), " ids and ", tokenizer.max_length(), " positions, ",
+         text.name, " only ", text.config.vocabulary_size, " and ", text.config.max_positions);
+  return tokenizer;
 }
 
 /// Builds each network once over the mapped files, which touches hardly any of their pages: what is missing or of a wrong shape is told at
 /// load.
 void require_tensors(const Checkpoint& c, Backend& backend) {
-  ClipText(c.text_encoder, c.text_encoder_weights, backend);
+  for (const TextPart& text : c.texts) ClipText(text.config, text.weights, backend);
   UNet(c.unet, c.unet_weights, backend);
   VaeDecoder(c.vae, c.vae_weights, backend);
 }
@@ -51,18 +55,18 @@ Backend& chosen_backend(const LoadOptions& options) {
 Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend) {
   const CancellationScope scope(options.should_stop);
   Checkpoint c = Checkpoint::open(path, options.parts);
-  ClipTokenizer tokenizer = load_tokenizer(c);
-  if (tokenizer.vocabulary_size() > c.text_encoder.vocabulary_size || tokenizer.max_length() > c.text_encoder.max_positions)
-    fail(ErrorKind::bad_file, path, ": the tokenizer has ", tokenizer.vocabulary_size(), " ids and ", tokenizer.max_length(),
-         " positions, the text encoder only ", c.text_encoder.vocabulary_size, " and ", c.text_encoder.max_positions);
+  std::vector<ClipTokenizer> tokenizers;
+  for (const TextPart& text : c.texts) tokenizers.push_back(load_tokenizer(c, text));
   const bool low_memory = options.low_memory;
   if (!options.map_weights && !low_memory) c.copy_weights();
   const bool copy_late = !options.map_weights && low_memory;
   const Keep keep = low_memory ? Keep::in_use : Keep::always;
+  std::vector<TextNetwork> texts;
+  for (std::size_t i = 0; i < c.texts.size(); ++i)
+    texts.push_back({tokenizers[i], {keep, built<ClipText>(c.texts[i].config, c.texts[i].weights, backend, copy_late)}});
   Networks net{c,
                backend,
-               std::move(tokenizer),
-               {keep, built<ClipText>(c.text_encoder, c.text_encoder_weights, backend, copy_late)},
+               std::move(texts),
                {keep, built<UNet>(c.unet, c.unet_weights, backend, copy_late)},
                {keep, built<VaeDecoder>(c.vae, c.vae_weights, backend, copy_late)},
                {keep, built<VaeEncoder>(c.vae, c.vae_weights, backend, copy_late)},
@@ -79,7 +83,8 @@ Networks load_networks(const std::string& path, const LoadOptions& options, Back
   if (low_memory) {
     require_tensors(c, backend);
   } else {
-    net.text_encoder.get(), net.unet.get(), net.vae_decoder.get();
+    for (const TextNetwork& text : net.texts) text.encoder.get();
+    net.unet.get(), net.vae_decoder.get();
   }
   return net;
 }

@@ -12,12 +12,17 @@
 
 namespace impasto {
 
+/// What reads a text.
+struct TextNetwork {
+  ClipTokenizer tokenizer;
+  Component<ClipText> encoder;
+};
+
 /// A checkpoint's networks on their backend. The VAE's encoder, which drawing from text does not need, is built when a picture comes in.
 struct Networks {
   Checkpoint checkpoint;
   Backend& backend;
-  ClipTokenizer tokenizer;
-  Component<ClipText> text_encoder;
+  std::vector<TextNetwork> texts;  ///< of the checkpoint's texts
   Component<UNet> unet;
   Component<VaeDecoder> vae_decoder;
   Component<VaeEncoder> vae_encoder;

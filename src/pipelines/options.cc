@@ -12,6 +12,7 @@
 #include "pipelines/memory_estimate.h"
 #include "pipelines/new_words.h"
 #include "pipelines/noise.h"
+#include "pipelines/picture_ids.h"
 #include "pipelines/safety.h"
 #include "schedulers/schedule.h"
 
@@ -48,6 +49,19 @@ void require_embeds(const char* name, const HostTensor& embeds, std::int64_t ima
          embeds.values.size(), " values, expected [1 or ", images, ", 1 to ", kMostTokens, " tokens, ", channels, "]");
 }
 
+/// What prompts come to as a whole, which models with added channels want beside their embeddings.
+void require_pooled(const char* name, const std::optional<HostTensor>& embeds, const std::optional<HostTensor>& pooled, std::int64_t images,
+                    std::int64_t channels) {
+  if (embeds.has_value() != pooled.has_value() && (channels > 0 || pooled))
+    fail(ErrorKind::invalid_argument, name, " and pooled_", name, " go together: this model takes ",
+         channels > 0 ? "both or none" : "none of the latter");
+  if (!pooled) return;
+  const auto& s = pooled->shape;
+  if (s.size() != 2 || (s[0] != 1 && s[0] != images) || s[1] != channels || static_cast<std::int64_t>(pooled->values.size()) != s[0] * s[1])
+    fail(ErrorKind::invalid_argument, "pooled_", name, " have shape ", s.size() <= Shape::kMaxRank ? Shape(s).to_string() : "of many dimensions",
+         " and ", pooled->values.size(), " values, expected [1 or ", images, ", ", channels, "]");
+}
+
 /// A prompt, several, or embeddings; of several, one for each image from here on.
 void settle_prompts(TextToImageOptions& o, const Checkpoint& c) {
   const auto conflict = [](bool both, const char* a, const char* b) {
@@ -72,6 +86,10 @@ void settle_prompts(TextToImageOptions& o, const Checkpoint& c) {
     for (const std::string& prompt : *prompts) all.insert(all.end(), each, prompt);
     *prompts = std::move(all);
   }
+  if (c.texts.size() < 2 && !(o.prompt_2.empty() && o.negative_prompt_2.empty()))
+    fail(ErrorKind::unsupported, "prompt_2 and negative_prompt_2 are what a second text encoder reads; ", c.info.path, " has one text encoder");
+  require_pooled("prompt_embeds", o.prompt_embeds, o.pooled_prompt_embeds, o.num_images, c.pooled_channels());
+  require_pooled("negative_prompt_embeds", o.negative_prompt_embeds, o.negative_pooled_prompt_embeds, o.num_images, c.pooled_channels());
   if (o.prompt_embeds) require_embeds("prompt_embeds", *o.prompt_embeds, o.num_images, c.unet.context_channels);
   if (o.negative_prompt_embeds) require_embeds("negative_prompt_embeds", *o.negative_prompt_embeds, o.num_images, c.unet.context_channels);
 }
@@ -128,9 +146,13 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   require_range("token_merging_ratio", o.token_merging_ratio, 0, nn::TokenMerging::kMostMerged);
   require_range("eta", o.eta, 0, 1);
   require_range("variation_strength", o.variation_strength, 0, 1);
-  require_range("clip_skip", o.clip_skip, 0, c.text_encoder.layers - 1);
+  require_range("clip_skip", o.clip_skip, 0, c.most_clip_skip());
+  check_micro_conditions(o);
+  if (o.denoising_end && !(*o.denoising_end > 0 && *o.denoising_end < 1))
+    fail(ErrorKind::invalid_argument, "denoising_end is ", *o.denoising_end, ", allowed is between 0 and 1");
+  if (o.denoising_end && o.hires) fail(ErrorKind::invalid_argument, "denoising_end and hires are both set: a second pass wants the first one whole");
   settle_prompts(o, c);
-  new_vocabulary(o.embeddings, o.prompt_syntax, c.text_encoder.hidden_size, c.text_encoder.vocabulary_size);  // throws
+  for (const TextPart& text : c.texts) new_vocabulary(o.embeddings, o.prompt_syntax, text.config.hidden_size, text.config.vocabulary_size);  // throws
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
   check_controls(o);
@@ -175,6 +197,11 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
   if (!asked.empty() && asked != "uniform" && asked != result.schedule)
     result.warnings.push_back(concat(result.scheduler, " has no ", asked, " schedule: it was ignored"));
   return scheduler;
+}
+
+double timestep_at(double share, const Checkpoint& c) {
+  const auto trained = static_cast<double>(c.scheduler.integer("num_train_timesteps", 1000, 1, 1 << 20));
+  return std::nearbyint(trained - share * trained);
 }
 
 void require_ordinary_model(const Checkpoint& c) {

@@ -20,6 +20,9 @@ void require_ordinary_model(const Checkpoint& checkpoint);
 /// Throws what checked() and scheduler_for() throw.
 void require_drawable(const TextToImageOptions& options, const Checkpoint& checkpoint);
 
+/// The timestep where a share of the walk from noise to a picture is done, of those that the model was trained at.
+double timestep_at(double share, const Checkpoint& checkpoint);
+
 /// The scheduler asked for, its timesteps set; its name goes to the result.
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& checkpoint, TextToImageResult& result);
 

@@ -1,10 +1,13 @@
 #include "pipelines/prompts.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "core/fail.h"
 #include "pipelines/encode_text.h"
 #include "pipelines/new_words.h"
+#include "pipelines/picture_ids.h"
 #include "prompts/edited_prompt.h"
 
 namespace impasto {
@@ -13,92 +16,143 @@ namespace {
 /// What the texts of one prompt may take together: 120 MB for SD 1.5.
 constexpr std::int64_t kMostTokens = 77 * 512;
 
+Tensor zeros(Backend& backend, const Shape& shape) {
+  return Tensor::from_host(backend, shape, std::vector<float>(static_cast<std::size_t>(shape.count())).data());
+}
+
+/// One of the two sides of guidance.
+struct Side {
+  const char* field;
+  int clip_skip;
+  Tensor ids;  // [1, k], or empty
+};
+
 /// Encodes the prompts of a call.
 class Encoder {
  public:
   Encoder(const Networks& net, const TextToImageOptions& options, std::vector<std::string>& warnings)
-      : net_(net),
-        options_(options),
-        warnings_(warnings),
-        new_(new_vocabulary(options.embeddings, options.prompt_syntax, net.checkpoint.text_encoder.hidden_size,
-                            net.checkpoint.text_encoder.vocabulary_size)),
-        tokenizer_(net.tokenizer, new_.words) {}
+      : net_(net), options_(options), warnings_(warnings) {
+    for (std::size_t i = 0; i < net.texts.size(); ++i) {
+      const ClipTextConfig& config = net.checkpoint.texts[i].config;
+      new_.push_back(new_vocabulary(options.embeddings, options.prompt_syntax, config.hidden_size, config.vocabulary_size));
+      tokenizers_.emplace_back(net.texts[i].tokenizer, new_.back().words);
+    }
+  }
 
-  /// What is known of the prompt already, where it is.
-  std::shared_ptr<const EncodedPrompt> encode(const char* field, const std::string& prompt, int clip_skip) {
-    std::shared_ptr<const EncodedPrompt>& known = known_[{prompt, clip_skip}];
-    if (!known) known = std::make_shared<const EncodedPrompt>(encode_anew(field, prompt, clip_skip));
+  /// `texts`: one for each text encoder. What is known of them already, where it is.
+  std::shared_ptr<const EncodedPrompt> encode(const Side& side, const std::vector<std::string>& texts) {
+    std::shared_ptr<const EncodedPrompt>& known = known_[{side.field, texts}];
+    if (!known) known = std::make_shared<const EncodedPrompt>(encode_anew(side, texts));
     return known;
   }
 
+  /// What stands for no negative prompt in models that were trained so.
+  std::shared_ptr<const EncodedPrompt> nothing(const Side& side) const {
+    const Shape states{1, net_.texts.front().tokenizer.max_length(), net_.checkpoint.unet.context_channels};
+    UNetContext context{zeros(net_.backend, states), {}, side.ids};
+    if (side.ids) context.pooled = zeros(net_.backend, {1, net_.checkpoint.pooled_channels()});
+    return std::make_shared<const EncodedPrompt>(EncodedPrompt{{context}, {}});
+  }
+
  private:
-  EncodedPrompt encode_anew(const char* field, const std::string& prompt, int clip_skip) {
-    if (!text_encoder_) text_encoder_ = net_.text_encoder.get();
+  EncodedPrompt encode_anew(const Side& side, const std::vector<std::string>& texts) {
+    if (text_encoders_.empty())
+      for (const TextNetwork& text : net_.texts) text_encoders_.push_back(text.encoder.get());
     EncodedPrompt encoded;
     if (options_.prompt_syntax == PromptSyntax::a1111) {
-      encode_edited(field, EditedPrompt(prompt, options_.num_inference_steps), clip_skip, encoded);
+      std::vector<EditedPrompt> prompts;
+      for (const std::string& text : texts) prompts.emplace_back(text, options_.num_inference_steps);
+      encode_edited(side, prompts, encoded);
     } else {
-      encoded.contexts.push_back(encode_text(field, prompt, clip_skip));
+      encoded.contexts.push_back(encode_texts(side, texts));
     }
     return encoded;
   }
 
-  void encode_edited(const char* field, const EditedPrompt& prompt, int clip_skip, EncodedPrompt& out) {
-    std::map<std::string, std::uint32_t> known;
+  void encode_edited(const Side& side, const std::vector<EditedPrompt>& prompts, EncodedPrompt& out) {
+    std::set<int> last_steps;
+    for (const EditedPrompt& prompt : prompts) last_steps.insert(prompt.last_steps().begin(), prompt.last_steps().end());
+    std::map<std::vector<std::string>, std::uint32_t> known;
     std::int64_t tokens = 0;
-    for (const int last : prompt.last_steps()) {
-      const auto [text, is_new] = known.try_emplace(prompt.at(last), static_cast<std::uint32_t>(out.contexts.size()));
+    for (const int last : last_steps) {
+      std::vector<std::string> now;
+      for (const EditedPrompt& prompt : prompts) now.push_back(prompt.at(last));
+      const auto [texts, is_new] = known.try_emplace(std::move(now), static_cast<std::uint32_t>(out.contexts.size()));
       if (is_new) {
-        out.contexts.push_back(encode_text(field, text->first, clip_skip));
-        tokens += out.contexts.back().dim(1);
+        out.contexts.push_back(encode_texts(side, texts->first));
+        tokens += out.contexts.back().states.dim(1);
       }
       if (tokens > kMostTokens)
-        fail(ErrorKind::invalid_argument, field, " changes into texts of more than ", kMostTokens, " tokens together; let it change less often");
-      out.turns.resize(static_cast<std::size_t>(last), text->second);
+        fail(ErrorKind::invalid_argument, side.field, " changes into texts of more than ", kMostTokens, " tokens together; let it change less often");
+      out.turns.resize(static_cast<std::size_t>(last), texts->second);
     }
     if (out.contexts.size() == 1) out.turns.clear();
   }
 
-  Tensor encode_text(const char* field, const std::string& text, int clip_skip) {
-    EncodedText encoded = impasto::encode_text({tokenizer_, *text_encoder_, new_.vectors}, text, options_.prompt_syntax, clip_skip);
+  UNetContext encode_texts(const Side& side, const std::vector<std::string>& texts) {
+    std::vector<TextReader> readers;
+    for (std::size_t i = 0; i < texts.size(); ++i) readers.push_back({tokenizers_[i], *text_encoders_[i], new_[i].vectors});
+    EncodedText encoded = encode_text(
+        readers, texts, {.syntax = options_.prompt_syntax, .clip_skip = side.clip_skip, .penultimate = net_.checkpoint.reads_penultimate_layer()});
     if (!encoded.cut.empty())
-      warnings_.push_back(concat(field, " is longer than ", net_.tokenizer.max_length(), " tokens: this part was cut: \"", encoded.cut,
-                                 "\"; prompt_syntax a1111 or comfyui reads all of it"));
-    return std::move(encoded.context);
+      warnings_.push_back(concat(side.field, " is longer than ", net_.texts.front().tokenizer.max_length(), " tokens: this part was cut: \"",
+                                 encoded.cut, "\"; prompt_syntax a1111 or comfyui reads all of it"));
+    return {std::move(encoded.context), std::move(encoded.pooled), side.ids};
   }
 
   const Networks& net_;
   const TextToImageOptions& options_;
   std::vector<std::string>& warnings_;
-  const NewVocabulary new_;
-  const PromptTokenizer tokenizer_;
-  std::shared_ptr<const ClipText> text_encoder_;  // once it is needed
-  std::map<std::pair<std::string, int>, std::shared_ptr<const EncodedPrompt>> known_;
+  std::vector<NewVocabulary> new_;  // of each text encoder
+  std::vector<PromptTokenizer> tokenizers_;
+  std::vector<std::shared_ptr<const ClipText>> text_encoders_;  // once they are needed
+  std::map<std::pair<std::string, std::vector<std::string>>, std::shared_ptr<const EncodedPrompt>> known_;
 };
 
-/// Image i of embeddings, or the one that is there.
-std::shared_ptr<const EncodedPrompt> given(const HostTensor& embeds, std::size_t image, Backend& backend) {
-  const auto& shape = embeds.shape;
-  const auto offset = shape[0] == 1 ? 0 : image * static_cast<std::size_t>(shape[1] * shape[2]);
-  return std::make_shared<const EncodedPrompt>(
-      EncodedPrompt{{Tensor::from_host(backend, {1, shape[1], shape[2]}, embeds.values.data() + offset)}, {}});
+/// Image i of embeddings [1 or n, ...], or the one that is there, [1, ...].
+Tensor image_of(const HostTensor& embeds, std::size_t image, Backend& backend) {
+  Shape shape(embeds.shape);
+  shape[0] = 1;
+  const auto offset = embeds.shape[0] == 1 ? 0 : image * static_cast<std::size_t>(shape.count());
+  return Tensor::from_host(backend, shape, embeds.values.data() + offset);
+}
+
+std::shared_ptr<const EncodedPrompt> given(const HostTensor& embeds, const std::optional<HostTensor>& pooled, const Side& side, std::size_t image,
+                                           Backend& backend) {
+  UNetContext context{image_of(embeds, image, backend), pooled ? image_of(*pooled, image, backend) : Tensor(), side.ids};
+  return std::make_shared<const EncodedPrompt>(EncodedPrompt{{std::move(context)}, {}});
+}
+
+/// What each text encoder reads.
+std::vector<std::string> for_each_encoder(const Networks& net, const std::string& prompt, const std::string& second) {
+  std::vector<std::string> texts;
+  for (const TextPart& text : net.checkpoint.texts) texts.push_back(text.name == kSecondTextEncoder && !second.empty() ? second : prompt);
+  return texts;
 }
 
 }  // namespace
 
 std::vector<ImageTexts> encode_prompts(const Networks& net, const TextToImageOptions& o, std::vector<std::string>& warnings) {
-  const int negative_skip = o.prompt_syntax == PromptSyntax::plain ? 0 : o.clip_skip;
+  const PictureIds ids = picture_ids(o, net.checkpoint.num_picture_ids());
+  const auto as_tensor = [&](const std::vector<float>& values) {
+    return values.empty() ? Tensor() : Tensor::from_host(net.backend, {1, static_cast<std::int64_t>(values.size())}, values.data());
+  };
+  const Side prompt{"prompt", o.clip_skip, as_tensor(ids.prompt)};
+  const Side negative{"negative_prompt", o.prompt_syntax == PromptSyntax::plain ? 0 : o.clip_skip, as_tensor(ids.negative_prompt)};
   Encoder encoder(net, o, warnings);
+  const auto negative_of = [&](const std::string& text) {
+    const std::vector<std::string> texts = for_each_encoder(net, text, o.negative_prompt_2);
+    const bool empty = std::all_of(texts.begin(), texts.end(), [](const std::string& t) { return t.empty(); });
+    return empty && net.checkpoint.zeros_for_no_prompt ? encoder.nothing(negative) : encoder.encode(negative, texts);
+  };
   std::vector<ImageTexts> texts;
   for (std::size_t i = 0; i < static_cast<std::size_t>(o.num_images); ++i) {
     ImageTexts image;
-    image.prompt = o.prompt_embeds ? given(*o.prompt_embeds, i, net.backend)
-                                   : encoder.encode("prompt", o.prompts.empty() ? o.prompt : o.prompts[i], o.clip_skip);
+    image.prompt = o.prompt_embeds ? given(*o.prompt_embeds, o.pooled_prompt_embeds, prompt, i, net.backend)
+                                   : encoder.encode(prompt, for_each_encoder(net, o.prompts.empty() ? o.prompt : o.prompts[i], o.prompt_2));
     if (o.guidance_scale > 1)
-      image.negative_prompt =
-          o.negative_prompt_embeds
-              ? given(*o.negative_prompt_embeds, i, net.backend)
-              : encoder.encode("negative_prompt", o.negative_prompts.empty() ? o.negative_prompt : o.negative_prompts[i], negative_skip);
+      image.negative_prompt = o.negative_prompt_embeds ? given(*o.negative_prompt_embeds, o.negative_pooled_prompt_embeds, negative, i, net.backend)
+                                                       : negative_of(o.negative_prompts.empty() ? o.negative_prompt : o.negative_prompts[i]);
     texts.push_back(std::move(image));
   }
   return texts;

@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "impasto/pipeline.h"
-#include "ops/tensor.h"
+#include "models/unet.h"
 #include "pipelines/networks.h"
 
 namespace impasto {
 
 /// A prompt as the UNet is led by it: one context, or several that take turns.
 struct EncodedPrompt {
-  std::vector<Tensor> contexts;      ///< each [1, tokens, c]; tokens may differ
-  std::vector<std::uint32_t> turns;  ///< the context of each step; empty where there is but one
+  std::vector<UNetContext> contexts;  ///< each of one image; tokens may differ
+  std::vector<std::uint32_t> turns;   ///< the context of each step; empty where there is but one
 
   std::uint32_t turn(int step) const { return turns.empty() ? 0 : turns[static_cast<std::size_t>(step)]; }
 };

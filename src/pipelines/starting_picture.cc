@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "ops/ops.h"
 #include "pipelines/columns.h"
+#include "pipelines/options.h"
 #include "pipelines/tiled_vae.h"
 
 namespace impasto {
@@ -20,20 +21,30 @@ int in_proportion(int side, int other, int picture_side, int picture_other, int 
   return scale * std::max(1, static_cast<int>(std::lround(std::min(exact, 1e6) / scale)));
 }
 
+void require_strength(const ImageToImageOptions& o) {
+  if (o.denoising_start) return;
+  if (!(o.strength > 0 && o.strength <= 1)) fail(ErrorKind::invalid_argument, "strength is ", o.strength, ", allowed is above 0 and up to 1");
+  const int steps = inference_steps(o);
+  if (steps >= 1 && steps_to_run(steps, o.strength) < 1)
+    fail(ErrorKind::invalid_argument, "strength ", o.strength, " of num_inference_steps ", steps, " is less than one step; take more of either");
+}
+
 }  // namespace
 
 void require_picture(const ImageToImageOptions& o) {
   const Image& image = o.image;
+  if (o.denoising_start && !(*o.denoising_start > 0 && *o.denoising_start < o.denoising_end.value_or(1)))
+    fail(ErrorKind::invalid_argument, "denoising_start is ", *o.denoising_start, ", allowed is between 0 and ",
+         o.denoising_end ? "denoising_end, " : "", o.denoising_end.value_or(1));
+  if (o.image_latents && image.width > 0) fail(ErrorKind::invalid_argument, "image and image_latents are both set: give one of the two");
+  if (o.hires) fail(ErrorKind::invalid_argument, "hires is of text to picture only; name a larger width and height instead");
+  require_strength(o);
+  if (o.image_latents) return;
   if (image.width < 1 || image.height < 1)
     fail(ErrorKind::invalid_argument, "image is ", image.width, " x ", image.height, " pixels; a picture to start from is needed");
   if (image.pixels.size() != 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height))
     fail(ErrorKind::invalid_argument, "image has ", image.pixels.size(), " bytes of pixels, which do not make ", image.width, " x ", image.height,
          " (3 bytes each)");
-  if (o.hires) fail(ErrorKind::invalid_argument, "hires is of text to picture only; name a larger width and height instead");
-  if (!(o.strength > 0 && o.strength <= 1)) fail(ErrorKind::invalid_argument, "strength is ", o.strength, ", allowed is above 0 and up to 1");
-  const int steps = inference_steps(o);
-  if (steps >= 1 && steps_to_run(steps, o.strength) < 1)
-    fail(ErrorKind::invalid_argument, "strength ", o.strength, " of num_inference_steps ", steps, " is less than one step; take more of either");
 }
 
 TextToImageOptions sized_like(const Image& image, TextToImageOptions o, const Checkpoint& c) {
@@ -51,8 +62,43 @@ TextToImageOptions sized_like(const Image& image, TextToImageOptions o, const Ch
   return o;
 }
 
+TextToImageOptions sized_like(const HostTensor& latents, TextToImageOptions o, const Checkpoint& c) {
+  const auto height = static_cast<int>(latents.shape[2] * c.vae.scale()), width = static_cast<int>(latents.shape[3] * c.vae.scale());
+  if ((o.width != 0 && o.width != width) || (o.height != 0 && o.height != height))
+    fail(ErrorKind::invalid_argument, "width and height are ", o.width, " x ", o.height, ", but image_latents are those of ", width, " x ", height);
+  o.width = width, o.height = height;
+  return o;
+}
+
 int first_step(const Scheduler& scheduler, int num_inference_steps, double strength) {
   return (num_inference_steps - steps_to_run(num_inference_steps, strength)) * scheduler.order();
+}
+
+int first_step_from(const Scheduler& scheduler, double denoising_start, const Checkpoint& c) {
+  const std::vector<double>& timesteps = scheduler.timesteps();
+  const double cutoff = timestep_at(denoising_start, c);
+  auto left = std::count_if(timesteps.begin(), timesteps.end(), [&](double t) { return t < cutoff; });
+  if (scheduler.order() == 2 && left % 2 == 0) ++left;
+  if (left < 1)
+    fail(ErrorKind::invalid_argument, "denoising_start ", denoising_start, " leaves no step of num_inference_steps; take more, or begin earlier");
+  return static_cast<int>(timesteps.size()) - static_cast<int>(std::min<std::ptrdiff_t>(left, std::ssize(timesteps)));
+}
+
+void require_image_latents(const ImageToImageOptions& o, const Checkpoint& c) {
+  const auto& shape = o.image_latents->shape;
+  const std::int64_t images = o.num_images * static_cast<std::int64_t>(std::max<std::size_t>(o.prompts.size(), 1)), channels = c.vae.latent_channels;
+  const bool fits = shape.size() == 4 && (shape[0] == 1 || shape[0] == images) && shape[1] == channels && shape[2] >= 1 && shape[3] >= 1 &&
+                    shape[2] <= 4096 && shape[3] <= 4096 &&
+                    static_cast<std::int64_t>(o.image_latents->values.size()) == shape[0] * shape[1] * shape[2] * shape[3];
+  if (!fits)
+    fail(ErrorKind::invalid_argument, "image_latents have shape ", shape.size() <= Shape::kMaxRank ? Shape(shape).to_string() : "of many dimensions",
+         " and ", o.image_latents->values.size(), " values, expected [1 or ", images, ", ", channels, ", height / ", c.vae.scale(), ", width / ",
+         c.vae.scale(), "]");
+}
+
+Tensor given_latents(const Drawing& drawing, const HostTensor& latents) {
+  return ops::tile_images(ops::nchw_to_nhwc(Tensor::from_host(drawing.networks().backend, Shape(latents.shape), latents.values.data())),
+                          drawing.options().num_images);
 }
 
 Tensor mean_latents(Drawing& drawing, const Tensor& pixels) {

@@ -10,8 +10,22 @@ namespace impasto {
 namespace {
 
 struct Adapters {
-  std::vector<AppliedLora> unet, text_encoder;
+  std::vector<AppliedLora> unet, texts;
 };
+
+AdaptedNetwork network_of(const TextPart& text) {
+  return text.name == kSecondTextEncoder ? AdaptedNetwork::text_encoder_2 : AdaptedNetwork::text_encoder;
+}
+
+/// Modules that an adapter changes in networks which the checkpoint does not have.
+std::vector<std::string> modules_of_others(const LoraFile& file, const Checkpoint& c) {
+  std::vector<std::string> names;
+  for (const AdaptedNetwork network : {AdaptedNetwork::text_encoder, AdaptedNetwork::text_encoder_2}) {
+    if (std::any_of(c.texts.begin(), c.texts.end(), [&](const TextPart& text) { return network_of(text) == network; })) continue;
+    for (const auto& [name, module] : file.modules(network)) names.push_back(std::string(to_string(network)) + ": " + name);
+  }
+  return names;
+}
 
 void require_scale(const std::string& path, float scale) {
   if (!std::isfinite(scale)) fail(ErrorKind::invalid_argument, path, ": scale is ", scale, ", which is not a number");
@@ -27,9 +41,12 @@ Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vect
     opened.rename_original_modules(c.unet_weights->names());
     const auto file = std::make_shared<const LoraFile>(std::move(opened));
     std::vector<std::string> strange = unmatched_modules(*file, *c.unet_weights, AdaptedNetwork::unet);
-    const auto strange_words = unmatched_modules(*file, *c.text_encoder_weights, AdaptedNetwork::text_encoder);
-    strange.insert(strange.end(), strange_words.begin(), strange_words.end());
-    const std::size_t all = file->modules(AdaptedNetwork::unet).size() + file->modules(AdaptedNetwork::text_encoder).size();
+    const auto add = [&](const std::vector<std::string>& more) { strange.insert(strange.end(), more.begin(), more.end()); };
+    for (const TextPart& text : c.texts) add(unmatched_modules(*file, *text.weights, network_of(text)));
+    add(modules_of_others(*file, c));
+    std::size_t all = 0;
+    for (const auto network : {AdaptedNetwork::unet, AdaptedNetwork::text_encoder, AdaptedNetwork::text_encoder_2})
+      all += file->modules(network).size();
     if (strange.size() == all)
       fail(ErrorKind::bad_file, lora.path, ": made for another model: none of the ", all, " layers that it changes is in ", c.info.path,
            ", for example ", strange.front());
@@ -40,7 +57,7 @@ Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vect
       warnings.push_back(concat(lora.path, ": ", file->unknown().size(), " tensors were left out, since their names say nothing, for example ",
                                 file->unknown().front()));
     adapters.unet.push_back({file, lora.scale});
-    adapters.text_encoder.push_back({file, text_scale});
+    adapters.texts.push_back({file, text_scale});
   }
   return adapters;
 }
@@ -63,7 +80,8 @@ Networks with_loras(const Networks& net, const std::vector<Lora>& loras) {
   Networks changed = net;
   changed.warnings.clear();
   const Adapters adapters = open_all(loras, c, changed.warnings);
-  changed.text_encoder = adapted<ClipText>(net, c.text_encoder, c.text_encoder_weights, AdaptedNetwork::text_encoder, adapters.text_encoder);
+  for (std::size_t i = 0; i < c.texts.size(); ++i)
+    changed.texts[i].encoder = adapted<ClipText>(net, c.texts[i].config, c.texts[i].weights, network_of(c.texts[i]), adapters.texts);
   changed.unet = adapted<UNet>(net, c.unet, c.unet_weights, AdaptedNetwork::unet, adapters.unet);
   return changed;
 }

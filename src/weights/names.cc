@@ -58,7 +58,8 @@ std::optional<std::string> our_name(std::string_view component, std::string_view
   if (component == "vae")
     return has_root(name, {"encoder.", "decoder.", "quant_conv.", "post_quant_conv."}) ? std::optional(our_vae_name(name)) : std::nullopt;
   if (name.starts_with("text_model.")) name.remove_prefix(std::string_view("text_model.").size());
-  return has_root(name, {kTextRoots[0], kTextRoots[1], kTextRoots[2]}) ? std::optional(std::string(name)) : std::nullopt;
+  return has_root(name, {kTextRoots[0], kTextRoots[1], kTextRoots[2]}) || name == "text_projection.weight" ? std::optional(std::string(name))
+                                                                                                           : std::nullopt;
 }
 
 std::vector<std::string> published_names(std::string_view name) {

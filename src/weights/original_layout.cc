@@ -164,6 +164,19 @@ void add_open_clip(const Names& names, std::string_view prefix, MapBuilder& map)
   });
 }
 
+/// SDXL's second text encoder, which has a projection.
+void add_open_clip_2(const Names& names, std::string_view prefix, MapBuilder& map) {
+  add_open_clip(names, prefix, map);
+  std::string projection = std::string(prefix) + std::string(kOpenClipProjection);
+  if (has(names, projection)) map.add(std::string(kProjection), {std::move(projection), 0, 1, /*transposed=*/true});
+}
+
+/// The same under transformers' names.
+void add_clip_2(const Names& names, std::string_view prefix, MapBuilder& map) {
+  add_clip(names, prefix, map);
+  map.add(std::string(kProjection), {std::string(prefix) + std::string(kProjection)});
+}
+
 void add_as_it_is(const Names& names, std::string_view prefix, MapBuilder& map) {
   for_each_with(names, prefix, [&](const std::string& full, std::string_view name) { map.add(std::string(name), {full}); });
 }
@@ -183,6 +196,11 @@ constexpr Place kPlaces[] = {
     {&FileNetworks::vae, "first_stage_model.", "decoder.conv_in.weight", add_vae},
     {&FileNetworks::vae, "vae.", "decoder.conv_in.weight", add_vae},
     {&FileNetworks::vae, "", "decoder.conv_in.weight", add_vae},
+    {&FileNetworks::text_encoder, "conditioner.embedders.0.transformer.", "text_model.embeddings.token_embedding.weight", add_clip},
+    {&FileNetworks::text_encoder_2, "conditioner.embedders.1.model.", "token_embedding.weight", add_open_clip_2},
+    {&FileNetworks::text_encoder_2, "conditioner.embedders.0.model.", "token_embedding.weight", add_open_clip_2},  // the refiner's
+    {&FileNetworks::text_encoder_2, "", "text_projection.weight", add_clip_2},
+    {&FileNetworks::text_encoder_2, "", "text_projection", add_open_clip_2},
     {&FileNetworks::text_encoder, "cond_stage_model.transformer.", "text_model.embeddings.token_embedding.weight", add_clip},
     {&FileNetworks::text_encoder, "cond_stage_model.transformer.", "embeddings.token_embedding.weight", add_clip},
     {&FileNetworks::text_encoder, "cond_stage_model.model.", "token_embedding.weight", add_open_clip},
@@ -197,8 +215,6 @@ struct OtherKind {
 };
 
 constexpr OtherKind kOtherKinds[] = {
-    {"conditioner.embedders.", "a Stable Diffusion XL model"},
-    {"model.diffusion_model.label_emb.", "a Stable Diffusion XL model"},
     {"model.diffusion_model.joint_blocks.", "a Stable Diffusion 3 model"},
     {"joint_blocks.", "a Stable Diffusion 3 model"},
     {"model.diffusion_model.double_blocks.", "a Flux model"},
@@ -248,14 +264,14 @@ FileNetworks find_networks(const WeightReader& file) {
   for (const OtherKind& kind : kOtherKinds)
     if (has_beginning(names, kind.beginning))
       fail(ErrorKind::unsupported, where, ": is ", kind.what, " (it holds ", in_quotes(kind.beginning),
-           "); as a model, Stable Diffusion 1.x and 2.x are supported");
+           "); as a model, Stable Diffusion 1.x, 2.x and XL are supported");
   FileNetworks found;
   for (const Place& place : kPlaces) {
     NameMap& network = found.*place.network;
     if (!network.empty() || !has(names, std::string(place.prefix) + std::string(place.tensor))) continue;
     MapBuilder map(network, where);
     place.add(names, place.prefix, map);
-    if (place.add == add_open_clip) found.open_clip = true;
+    if (place.add == add_open_clip && place.network == &FileNetworks::text_encoder) found.open_clip = true;
   }
   return found;
 }

@@ -17,6 +17,8 @@ struct Renaming {
 inline constexpr Renaming kUnetNames[] = {
     {"time_embed.0.", "time_embedding.linear_1."},
     {"time_embed.2.", "time_embedding.linear_2."},
+    {"label_emb.0.0.", "add_embedding.linear_1."},
+    {"label_emb.0.2.", "add_embedding.linear_2."},
     {"input_blocks.0.0.", "conv_in."},
     {"out.0.", "conv_norm_out."},
     {"out.2.", "conv_out."},
@@ -71,6 +73,8 @@ inline constexpr Renaming kOpenClipLayerNames[] = {
     {"mlp.c_proj.", "mlp.fc2."},
     {"attn.out_proj.", "self_attn.out_proj."},
 };
+/// Of a text encoder with a projection: a matrix that OpenCLIP multiplies by from the right, ours from the left, so that it is transposed.
+inline constexpr std::string_view kOpenClipProjection = "text_projection", kProjection = "text_projection.weight";
 inline constexpr std::string_view kOpenClipFused = "attn.in_proj_";
 inline constexpr std::string_view kAttentionInputs[] = {"self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj."};
 

@@ -129,20 +129,21 @@ std::vector<OriginalTensor> original_vae(const Names& ours) {
   return all;
 }
 
-std::vector<OriginalTensor> original_clip(const Names& ours) {
+std::vector<OriginalTensor> original_clip(const Names& ours, const std::string& prefix) {
   std::vector<OriginalTensor> all;
-  for (const std::string& name : ours) add(all, "cond_stage_model.transformer.text_model.", name, name);
+  for (const std::string& name : ours) add(all, (prefix + "text_model.").c_str(), name, name);
   return all;
 }
 
-std::vector<OriginalTensor> original_open_clip(const Names& ours) {
-  const std::string prefix = "cond_stage_model.model.";
+std::vector<OriginalTensor> original_open_clip(const Names& ours, const std::string& prefix) {
   std::vector<OriginalTensor> all;
   for (const std::string& name : ours) {
     NameReader reader(name);
     int layer = 0;
     if (reader.take("encoder.layers.") && reader.take_number(layer))
       add_open_clip_layer(all, dotted(prefix + "transformer.resblocks.", layer, ""), dotted("encoder.layers.", layer, ""), reader.rest());
+    else if (name == kProjection)
+      all.push_back({prefix + std::string(kOpenClipProjection), {name}, /*transposed=*/true});
     else
       add(all, prefix.c_str(), to_original(kOpenClipNames, name), name);
   }

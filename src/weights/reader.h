@@ -78,14 +78,17 @@ std::shared_ptr<const WeightReader> open_weights(const std::string& folder, cons
 /// out_of_memory, cancelled (core/cancellation.h), and as read().
 std::shared_ptr<const WeightReader> copied_weights(const WeightReader& source);
 
-/// Where a tensor lies in a file that calls it otherwise: all of tensor `name`, or part `part` of `parts` equal ranges of its rows.
+/// Where a tensor lies in a file that calls it otherwise: all of tensor `name`, or part `part` of `parts` equal ranges of its rows, or all of a
+/// matrix with rows and columns exchanged.
 struct SourceTensor {
   std::string name;
   int part = 0, parts = 1;
+  bool transposed = false;
 };
 using NameMap = std::map<std::string, SourceTensor, std::less<>>;  ///< by the new name
 
-/// The tensors of `file` that the map names, under their new names. Throws bad_file when a tensor does not divide into its parts.
+/// The tensors of `file` that the map names, under their new names. Throws bad_file when a tensor does not divide into its parts, or is no
+/// matrix that could be transposed.
 std::shared_ptr<const WeightReader> renamed_weights(std::shared_ptr<const WeightReader> file, NameMap names);
 
 /// Tensors in memory, for tests.

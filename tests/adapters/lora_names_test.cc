@@ -20,6 +20,7 @@ TEST(LoraNames, ReadsKohyasNames) {
   expect_name(std::string("lora_unet_") + kLayer + ".alpha", AdaptedNetwork::unet, kLayer, "alpha");
   expect_name(std::string("lora_unet_") + kLayer + ".dora_scale", AdaptedNetwork::unet, kLayer, "dora_scale");
   expect_name("lora_te_text_model_encoder_layers_3_mlp_fc1.lora_up.weight", AdaptedNetwork::text_encoder, "encoder_layers_3_mlp_fc1", "up");
+  expect_name("lora_te2_text_model_encoder_layers_31_mlp_fc1.alpha", AdaptedNetwork::text_encoder_2, "encoder_layers_31_mlp_fc1", "alpha");
   expect_name("lora_te1_text_model_encoder_layers_3_mlp_fc1.lora_mid.weight", AdaptedNetwork::text_encoder, "encoder_layers_3_mlp_fc1", "mid");
 }
 
@@ -36,6 +37,8 @@ TEST(LoraNames, ReadsPeftsNames) {
     expect_name(before + layer + ".lora_B.weight", AdaptedNetwork::unet, kLayer, "up");
     expect_name(before + layer + ".lora_magnitude_vector", AdaptedNetwork::unet, kLayer, "magnitude");
   }
+  expect_name("text_encoder_2.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight", AdaptedNetwork::text_encoder_2,
+              "encoder_layers_0_self_attn_q_proj", "down");
   expect_name("text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight", AdaptedNetwork::text_encoder,
               "encoder_layers_0_self_attn_q_proj", "down");
 }
@@ -51,8 +54,8 @@ TEST(LoraNames, ReadsDiffusersFormerNames) {
 }
 
 TEST(LoraNames, LeavesOtherNamesAlone) {
-  for (const char* name : {"", "lora_unet_", "weight", "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha", "unet.conv_in.weight",
-                           "lora_unet_conv_in.other", "model.diffusion_model.input_blocks.0.0.weight"})
+  for (const char* name :
+       {"", "lora_unet_", "weight", "unet.conv_in.weight", "lora_unet_conv_in.other", "model.diffusion_model.input_blocks.0.0.weight"})
     EXPECT_FALSE(parse_lora_name(name)) << name;
 }
 

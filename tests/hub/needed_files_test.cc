@@ -120,9 +120,23 @@ TEST(NeededFiles, EachThatIsMissingIsNamed) {
 }
 
 TEST(NeededFiles, OtherModelsAreRefusedBeforeTheyAreFetched) {
-  EXPECT_ERROR(chosen(with(published(), {"text_encoder_2/config.json"})), unsupported, "text_encoder_2");
+  EXPECT_ERROR(chosen(with(published(), {"text_encoder_3/config.json"})), unsupported, "text_encoder_3");
+  EXPECT_ERROR(chosen(with(published(), {"text_encoder_2/config.json", "transformer/config.json"})), unsupported, "transformer");
   EXPECT_ERROR(chosen({"README.md"}), unsupported, "model_index.json");
   EXPECT_ERROR(chosen({}), unsupported, "model_index.json");
+}
+
+TEST(NeededFiles, OfTwoTextEncodersAreBothWithTheirTokenizers) {
+  const Files second{"text_encoder_2/config.json", "text_encoder_2/model.safetensors", "tokenizer_2/vocab.json", "tokenizer_2/merges.txt"};
+  const std::set<std::string> one = chosen(published());
+  EXPECT_EQ(chosen(with(published(), second)), with({one.begin(), one.end()}, second));
+  Files without = with(published(), second);
+  without.erase("tokenizer_2/merges.txt");
+  EXPECT_ERROR(chosen(without), not_found, "tokenizer_2/merges.txt");
+  Files refiner = second;
+  for (const std::string& path : one)
+    if (!path.starts_with("text_encoder/") && !path.starts_with("tokenizer/")) refiner.insert(path);
+  EXPECT_EQ(chosen(refiner), std::set<std::string>(refiner.begin(), refiner.end()));
 }
 
 TEST(NeededFiles, OfSingleFilesTheUserChooses) {

@@ -1,5 +1,7 @@
 #include "models/clip_text.h"
 
+#include <algorithm>
+
 #include "support/expect_error.h"
 #include "support/networks.h"
 #include "weights/widened.h"
@@ -28,6 +30,24 @@ TEST_P(ClipTextGolden, EqualsTransformersAtEveryClipSkip) {
   }
 }
 
+TEST_P(ClipTextGolden, PenultimateStatesAndPooledOutputEqualTransformers) {
+  Backend& backend = backend_for(GetParam());
+  const auto cases = golden_cases("xl_text");
+  EXPECT_GE(cases.size(), 2u);
+  for (const GoldenCase& golden : cases) {
+    const std::string part = golden.settings().at("part");
+    const ClipText encoder(ClipTextConfig::parse(component_config(golden.checkpoint(), part)), component_weights(golden.checkpoint(), part), backend);
+    const std::vector<std::int32_t> ids = golden.ints("input_ids");
+    const std::int64_t n = golden.shape("input_ids")[0];
+    const std::int32_t end = *std::max_element(ids.begin(), ids.end());
+    const ClipText::Output last = encoder.read(ids, n, {.skipped_layers = 1, .final_norm = false, .pooled_at = end});
+    EXPECT_TRUE(tensor_matches(golden, "penultimate", last.states));
+    EXPECT_TRUE(tensor_matches(golden, "before", encoder.read(ids, n, {.skipped_layers = 2, .final_norm = false}).states));
+    EXPECT_EQ(static_cast<bool>(last.pooled), golden.has("pooled"));
+    EXPECT_TRUE(!last.pooled || tensor_matches(golden, "pooled", last.pooled));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, ClipTextGolden, ::testing::Values("reference", "cpu"), [](const auto& test) { return std::string(test.param); });
 
 TEST(ClipText, RefusesMoreSkippedLayersThanThereAre) {
@@ -53,6 +73,14 @@ TEST(ClipText, NewVectorsStandForIdsBehindTheVocabulary) {
   const std::vector<std::int32_t> known{1, 7, 9, 3, 2, 9, 7, 5}, replaced{1, vocabulary, vocabulary + 1, 3, 2, vocabulary + 1, vocabulary, 5};
   EXPECT_EQ(encoder.forward(replaced, 2, 1, vectors).to_host(), encoder.forward(known, 2, 1).to_host());
   EXPECT_ERROR(encoder.forward(std::vector<std::int32_t>{vocabulary + 2}, 1, 0, vectors), invalid_argument, "vocabulary");
+}
+
+TEST(ClipText, RefusesATextWithoutTheIdThatEndsIt) {
+  const GoldenCase golden = golden_cases("xl_text").back();
+  const std::string part = "text_encoder_2";
+  const ClipText encoder(ClipTextConfig::parse(component_config(golden.checkpoint(), part)), component_weights(golden.checkpoint(), part),
+                         backend_for("cpu"));
+  EXPECT_ERROR(encoder.read(std::vector<std::int32_t>{1, 2, 3}, 1, {.pooled_at = 7}), invalid_argument, "7");
 }
 
 TEST(ClipText, RefusesTokensBeyondItsPositionsAndVocabulary) {

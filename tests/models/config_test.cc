@@ -46,12 +46,22 @@ TEST(UNetConfig, NamesTheFieldThatIsOff) {
 }
 
 TEST(UNetConfig, RefusesOtherArchitecturesByName) {
-  EXPECT_ERROR(UNetConfig::parse(object(R"({"addition_embed_type": "text_time"})")), unsupported, "addition_embed_type", "text_time");
+  EXPECT_ERROR(UNetConfig::parse(object(R"({"addition_embed_type": "image"})")), unsupported, "addition_embed_type", "image");
   EXPECT_ERROR(UNetConfig::parse(object(R"({"down_block_types": ["AttnDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]})")), unsupported,
                "AttnDownBlock2D");
   EXPECT_ERROR(UNetConfig::parse(object(R"({"act_fn": "gelu"})")), unsupported, "act_fn");
   EXPECT_ERROR(UNetConfig::parse(object(R"({"only_cross_attention": true})")), unsupported, "only_cross_attention");
   EXPECT_ERROR(UNetConfig::parse(object(R"({"time_cond_proj_dim": 256})")), unsupported, "time_cond_proj_dim");
+}
+
+TEST(UNetConfig, ReadsWhatIsAddedToTheTimestep) {
+  EXPECT_EQ(UNetConfig::parse(object("{}")).added_channels, 0);
+  const UNetConfig c = UNetConfig::parse(
+      object(R"({"addition_embed_type": "text_time", "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816})"));
+  EXPECT_EQ(c.added_channels, 2816);
+  EXPECT_EQ(c.added_id_channels, 256);
+  EXPECT_ERROR(UNetConfig::parse(object(R"({"addition_embed_type": "text_time", "addition_time_embed_dim": 5})")), bad_file,
+               "addition_time_embed_dim");
 }
 
 TEST(VaeConfig, NamesTheFieldThatIsOff) {

@@ -89,6 +89,47 @@ TEST(DerivedConfig, RefusesChannelsThatNoPublishedModelHas) {
   EXPECT_ERROR(derived_unet_config(ShapesOnly()), bad_file, "conv_in.weight", "missing");
 }
 
+/// SDXL's UNets: transformer layers of each level, 0 for none.
+ShapesOnly xl_unet(const std::vector<std::int64_t>& channels, const std::vector<std::size_t>& layers, std::size_t middle, std::int64_t context,
+                   std::int64_t added) {
+  ShapesOnly s;
+  s.add("conv_in.weight", {channels[0], 4, 3, 3});
+  s.add("conv_out.weight", {4, channels[0], 3, 3});
+  s.add("add_embedding.linear_1.weight", {4 * channels[0], added});
+  const auto attend = [&](const std::string& attention, std::size_t count, std::int64_t c) {
+    s.add(attention + "norm.weight", {c});
+    s.add(attention + "proj_in.weight", {c, c});
+    for (std::size_t k = 0; k < count; ++k) {
+      s.add(dotted(attention + "transformer_blocks.", k, ".norm1.weight"), {c});
+      s.add(dotted(attention + "transformer_blocks.", k, ".attn2.to_k.weight"), {c, context});
+    }
+  };
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    for (std::size_t j = 0; j < 2; ++j) s.add(dotted(dotted("down_blocks.", i, ".resnets."), j, ".conv1.weight"), {channels[i], channels[i], 3, 3});
+    if (layers[i] == 0) continue;
+    attend(dotted("down_blocks.", i, ".attentions.0."), layers[i], channels[i]);
+    attend(dotted("up_blocks.", channels.size() - 1 - i, ".attentions.0."), layers[i], channels[i]);
+  }
+  attend("mid_block.attentions.0.", middle, channels.back());
+  return s;
+}
+
+TEST(DerivedConfig, UnetsOfTheXlKindAreThePublishedOnes) {
+  const UNetConfig base = UNetConfig::parse(derived_unet_config(xl_unet({320, 640, 1280}, {0, 2, 10}, 10, 2048, 2816)));
+  EXPECT_EQ(heads(base), (std::vector<int>{5, 10, 20}));
+  EXPECT_EQ(base.context_channels, 2048);
+  EXPECT_EQ(base.added_channels, 2816);
+  EXPECT_EQ(base.added_id_channels, 256);
+  EXPECT_EQ(base.sample_size, 128);
+  EXPECT_FALSE(base.levels[0].down_attention || base.levels[0].up_attention);
+  EXPECT_EQ(base.levels[1].transformer_layers, 2);
+  EXPECT_EQ(base.levels[2].transformer_layers, 10);
+  const UNetConfig refiner = UNetConfig::parse(derived_unet_config(xl_unet({384, 768, 1536, 1536}, {0, 4, 4, 0}, 4, 1280, 2560)));
+  EXPECT_EQ(heads(refiner), (std::vector<int>{6, 12, 24, 24}));
+  EXPECT_FALSE(refiner.levels[3].down_attention || refiner.levels[3].up_attention);
+  EXPECT_EQ(refiner.levels[3].transformer_layers, 4) << "of the middle";
+}
+
 ShapesOnly vae() {
   ShapesOnly s;
   const std::vector<std::int64_t> channels{128, 256, 512, 512};
@@ -110,6 +151,7 @@ TEST(DerivedConfig, VaeIsThePublishedOne) {
   EXPECT_EQ(parsed.scaling_factor, 0.18215);
   EXPECT_TRUE(parsed.post_quant_conv);
   EXPECT_FALSE(parsed.quant_conv);
+  EXPECT_EQ(VaeConfig::parse(derived_vae_config(vae(), /*xl=*/true)).scaling_factor, 0.13025);
 }
 
 ShapesOnly text(std::int64_t width, int layers) {
@@ -135,6 +177,13 @@ TEST(DerivedConfig, TextEncodersAreThePublishedOnes) {
     EXPECT_EQ(second.layers, 23);
     EXPECT_EQ(second.activation, Activation::gelu);
   }
+  ShapesOnly projecting = text(1280, 32);  // SDXL's second
+  projecting.add("text_projection.weight", {1280, 1280});
+  const ClipTextConfig last = ClipTextConfig::parse(derived_text_encoder_config(projecting, /*open_clip=*/true));
+  EXPECT_EQ(last.heads, 20);
+  EXPECT_EQ(last.layers, 32);
+  EXPECT_EQ(last.projection_size, 1280);
+  EXPECT_EQ(last.activation, Activation::gelu);
   // Published files have one more; diffusers' own script writes files without it.
   EXPECT_EQ(ClipTextConfig::parse(derived_text_encoder_config(text(1024, 24), /*open_clip=*/true)).layers, 23);
 }

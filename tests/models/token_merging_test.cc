@@ -18,7 +18,7 @@ TEST_P(TokenMergingGolden, EqualsTomesd) {
   int cases = 0;
   for (const GoldenCase& golden : golden_cases("token_merging")) {
     const UNet unet = unet_of(golden, backend);
-    const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
+    const UNet::Conditioning context = unet.condition({tensor_of(golden, "context", backend)});
     const float ratio = golden.settings().at("ratio");
     const auto run = [&](float r) {
       return unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), context, {.token_merging_ratio = r});
@@ -40,9 +40,9 @@ TEST(TokenMerging, ImageOfABatchEqualsTheImageAloneBitForBit) {
     const UNet unet = unet_of(golden, backend);
     const Tensor sample = map_of(golden, "sample", backend), context = tensor_of(golden, "context", backend);
     const UNet::Forward merging{.token_merging_ratio = 0.5f};
-    const Tensor all = unet.forward(sample, 500, unet.condition(context), merging);
+    const Tensor all = unet.forward(sample, 500, unet.condition({context}), merging);
     for (std::int64_t i = 0; i < sample.dim(0); ++i)
-      EXPECT_EQ(all.slice(i, 1).to_host(), unet.forward(sample.slice(i, 1), 500, unet.condition(context.slice(i, 1)), merging).to_host());
+      EXPECT_EQ(all.slice(i, 1).to_host(), unet.forward(sample.slice(i, 1), 500, unet.condition({context.slice(i, 1)}), merging).to_host());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "support/expect_error.h"
 #include "support/networks.h"
 
 namespace impasto::test {
@@ -29,13 +30,52 @@ double rounding_sensitivity(const UNet& unet, const GoldenCase& golden, Backend&
   return 8 * change;
 }
 
+UNetContext xl_context(const GoldenCase& golden, Backend& backend) {
+  return {tensor_of(golden, "context", backend), tensor_of(golden, "pooled", backend), tensor_of(golden, "time_ids", backend)};
+}
+
+TEST_P(UNetGolden, OfTheXlKindEqualsDiffusers) {
+  Backend& backend = backend_for(GetParam());
+  const auto cases = golden_cases("xl_unet");
+  EXPECT_GE(cases.size(), 6u);
+  for (const GoldenCase& golden : cases) {
+    const UNet unet = unet_of(golden, backend);
+    const Tensor out = ops::nhwc_to_nchw(
+        unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), unet.condition(xl_context(golden, backend))));
+    EXPECT_TRUE(golden.matches("out", out.to_host().data(), out.view().count()));
+  }
+}
+
+TEST(UNet, OfTheXlKindTakesOneSampleUnderSeveralContexts) {
+  Backend& backend = backend_for("cpu");
+  const GoldenCase golden = golden_cases("xl_unet").at(2);
+  const UNet unet = unet_of(golden, backend);
+  const Tensor sample = map_of(golden, "sample", backend).slice(1, 1);
+  const UNet::Conditioning all = unet.condition(xl_context(golden, backend));
+  const Tensor together = unet.forward(sample, 300, all);
+  ASSERT_EQ(together.dim(0), 3);
+  for (std::int64_t i = 0; i < 3; ++i)
+    EXPECT_EQ(together.slice(i, 1).to_host(), unet.forward(sample, 300, all.slice(i, 1)).to_host()) << "context " << i;
+}
+
+TEST(UNet, OfTheXlKindRefusesAnotherNumberOfPictureIds) {
+  Backend& backend = backend_for("cpu");
+  const GoldenCase golden = golden_cases("xl_unet").front();
+  const UNet unet = unet_of(golden, backend);
+  UNetContext context = xl_context(golden, backend);
+  context.ids = Tensor::from_host(backend, {1, 5}, std::vector<float>(5).data());
+  EXPECT_ERROR(unet.condition(context), invalid_argument, "5 numbers");
+  context.pooled = {};
+  EXPECT_ERROR(unet.condition(context), invalid_argument, "columns");
+}
+
 TEST_P(UNetGolden, EqualsDiffusersAtEverySizeAndTimestep) {
   Backend& backend = backend_for(GetParam());
   int cases = 0;
   for (const GoldenCase& golden : golden_cases("unet")) {
     if (!golden.has("out") || golden.has("conv_in")) continue;
     const UNet unet = unet_of(golden, backend);
-    const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
+    const UNet::Conditioning context = unet.condition({tensor_of(golden, "context", backend)});
     const Tensor out = ops::nhwc_to_nchw(unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), context));
     const bool few_pixels = golden.shape("sample")[2] * golden.shape("sample")[3] < 16;
     const double more = few_pixels ? rounding_sensitivity(unet, golden, backend, context) : 0;
@@ -56,7 +96,7 @@ TEST_P(UNetGolden, EqualsDiffusersAfterEveryStage) {
       stages.insert(name);
       EXPECT_TRUE(output.shape().rank() == 4 ? map_matches(golden, name, output) : tensor_matches(golden, name, output));
     };
-    unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), unet.condition(tensor_of(golden, "context", backend)),
+    unet.forward(map_of(golden, "sample", backend), golden.settings().at("timestep"), unet.condition({tensor_of(golden, "context", backend)}),
                  {.observe = observe});
   }
   EXPECT_EQ(stages, (std::set<std::string>{"time_embedding", "conv_in", "down_blocks.0", "down_blocks.1", "down_blocks.2", "down_blocks.3",
@@ -72,9 +112,9 @@ TEST(UNet, ImageOfABatchEqualsTheImageAloneBitForBit) {
     const UNet unet = unet_of(golden, backend);
     const Tensor sample = map_of(golden, "sample", backend), context = tensor_of(golden, "context", backend);
     const double timestep = golden.settings().at("timestep");
-    const Tensor all = unet.forward(sample, timestep, unet.condition(context));
+    const Tensor all = unet.forward(sample, timestep, unet.condition({context}));
     for (std::int64_t i = 0; i < sample.dim(0); ++i)
-      EXPECT_EQ(all.slice(i, 1).to_host(), unet.forward(sample.slice(i, 1), timestep, unet.condition(context.slice(i, 1))).to_host())
+      EXPECT_EQ(all.slice(i, 1).to_host(), unet.forward(sample.slice(i, 1), timestep, unet.condition({context.slice(i, 1)})).to_host())
           << golden.name();
   }
 }
@@ -85,7 +125,7 @@ TEST(UNet, TwoPromptsOnOneSampleEqualTheSampleGivenTwiceBitForBit) {
     if (!golden.has("out") || golden.shape("sample")[0] != 2) continue;
     const UNet unet = unet_of(golden, backend);
     const Tensor sample = map_of(golden, "sample", backend).slice(0, 1);
-    const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
+    const UNet::Conditioning context = unet.condition({tensor_of(golden, "context", backend)});
     EXPECT_EQ(unet.forward(sample, 500, context).to_host(), unet.forward(ops::concat_images(sample, sample), 500, context).to_host())
         << golden.name();
   }
@@ -98,7 +138,7 @@ TEST(UNet, ShallowPassEqualsTheWholeOneThatItsDepthsAreFrom) {
     if (!golden.has("out") || golden.shape("sample")[0] != 2) continue;
     const UNet unet = unet_of(golden, backend);
     const Tensor sample = map_of(golden, "sample", backend);
-    const UNet::Conditioning context = unet.condition(tensor_of(golden, "context", backend));
+    const UNet::Conditioning context = unet.condition({tensor_of(golden, "context", backend)});
     for (const Tensor& x : {sample, sample.slice(0, 1)}) {  // the latter under two prompts, as guidance asks
       Tensor deep;
       const std::vector<float> whole = unet.forward(x, 500, context, {.deep = &deep}).to_host();

@@ -15,11 +15,11 @@ class Guided : public ::testing::Test {
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::sin(seed + 0.37f * static_cast<float>(i * i % 1009));
     return Tensor::from_host(backend_, shape, values.data());
   }
-  Tensor context(int chunks, float seed) const { return noise({1, 77 * chunks, unet_->config().context_channels}, seed); }
+  UNetContext context(int chunks, float seed) const { return {noise({1, 77 * chunks, unet_->config().context_channels}, seed)}; }
   std::shared_ptr<const EncodedPrompt> text(int chunks, float seed) const {
     return std::make_shared<EncodedPrompt>(EncodedPrompt{{context(chunks, seed)}, {}});
   }
-  Tensor unguided(const Tensor& sample, const Tensor& context) const { return unet_->forward(sample, kTimestep, unet_->condition(context)); }
+  Tensor unguided(const Tensor& sample, const UNetContext& context) const { return unet_->forward(sample, kTimestep, unet_->condition(context)); }
   /// Each image by itself, each of its texts by itself.
   std::vector<float> one_by_one(const Tensor& samples, const std::vector<ImageTexts>& texts, float scale) const {
     std::vector<float> all;
@@ -65,7 +65,7 @@ TEST_F(Guided, TextsTakeTurnsByStep) {
       options.deep_cache_interval = interval;
       GuidedUNet unet(unet_, {texts}, options);
       for (int call = 0; call < 3 * calls_of_a_step; ++call) {
-        const Tensor& context = changing.contexts[changing.turns[static_cast<std::size_t>(call / calls_of_a_step)]];
+        const UNetContext& context = changing.contexts[changing.turns[static_cast<std::size_t>(call / calls_of_a_step)]];
         const ImageTexts now{std::make_shared<EncodedPrompt>(EncodedPrompt{{context}, {}}), texts.negative_prompt};
         EXPECT_EQ(unet.predict(sample, kTimestep, call, 3 * calls_of_a_step).to_host(), together(sample, {now}, options.guidance_scale))
             << call << " of " << 3 * calls_of_a_step << ", DeepCache " << interval;

@@ -18,7 +18,7 @@ inline JsonObject component_config(const std::string& checkpoint, const std::str
 }
 
 inline std::shared_ptr<const WeightReader> component_weights(const std::string& checkpoint, const std::string& component) {
-  return open_weights(checkpoint + "/" + component, component == "text_encoder" ? "model" : "diffusion_pytorch_model");
+  return open_weights(checkpoint + "/" + component, component.starts_with("text_encoder") ? "model" : "diffusion_pytorch_model");
 }
 
 /// A case's tensor as it is.

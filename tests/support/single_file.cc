@@ -1,6 +1,7 @@
 #include "support/single_file.h"
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -29,6 +30,15 @@ std::string type_name(DType type) {
   }
 }
 
+/// Of a matrix; its shape is exchanged, too.
+std::string transposed(const std::string& bytes, Shape& shape, std::size_t size) {
+  std::string out;
+  for (std::int64_t column = 0; column < shape[1]; ++column)
+    for (std::int64_t row = 0; row < shape[0]; ++row) out += bytes.substr(static_cast<std::size_t>(row * shape[1] + column) * size, size);
+  shape = {shape[1], shape[0]};
+  return out;
+}
+
 /// The named tensors one after the other, as the published files have them: attention in the VAE was a 1x1 convolution.
 void add_tensor(Writer& writer, const std::string& name, const WeightReader& weights, std::istream& parts) {
   std::string bytes;
@@ -43,6 +53,7 @@ void add_tensor(Writer& writer, const std::string& name, const WeightReader& wei
     shape = view.shape;
     shape[0] += rows;
   }
+  if (name.ends_with(".text_projection")) bytes = transposed(bytes, shape, size_of(type));
   std::string written = shape.to_string();
   if (name.find(".mid.attn_1.") != name.npos && shape.rank() == 2) written.insert(written.size() - 1, ", 1, 1");
   writer.add(name, type_name(type), written, bytes);
@@ -60,8 +71,9 @@ void add_foreign_tensors(Writer& writer) {
 void write_single_file(const std::string& checkpoint, const std::string& path, const SingleFile& changes) {
   const std::string folder = test_checkpoint(checkpoint);
   std::map<std::string, std::shared_ptr<const WeightReader>> weights;
-  for (const std::string part : {"text_encoder", "unet", "vae"})
-    weights[part] = open_weights(folder + "/" + part, part == "text_encoder" ? "model" : "diffusion_pytorch_model");
+  for (const std::string part : {"text_encoder", "text_encoder_2", "unet", "vae"})
+    if (std::filesystem::exists(folder + "/" + part))
+      weights[part] = open_weights(folder + "/" + part, part.starts_with("text_encoder") ? "model" : "diffusion_pytorch_model");
   Writer writer;
   if (!changes.metadata.empty()) writer.header += "\"__metadata__\":" + changes.metadata;
   if (changes.foreign_tensors) add_foreign_tensors(writer);

@@ -147,4 +147,4 @@ def run(p, call, generators=None):
         if "padding_mask_crop" not in call:
             assert torch.equal(latents, made)
             made = p.image_processor.postprocess(p.vae.decode(latents / p.vae.config.scaling_factor).sample)
-    return latents, drawn[0], config_of(p.scheduler), torch.from_numpy(np.stack([np.asarray(image) for image in made]))
+    return latents, drawn[0] if drawn else None, config_of(p.scheduler), torch.from_numpy(np.stack([np.asarray(image) for image in made]))

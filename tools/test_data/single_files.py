@@ -6,12 +6,14 @@ take what the table makes back to the folder's tensors: check() compares.
 """
 import json
 import re
+import types
 
 import torch
 from diffusers.loaders import single_file_utils as diffusers_reader
 from safetensors.torch import load_file
 
-UNET = [(r"time_embedding\.linear_1", "time_embed.0"), (r"time_embedding\.linear_2", "time_embed.2"), (r"conv_in", "input_blocks.0.0"),
+UNET = [(r"time_embedding\.linear_1", "time_embed.0"), (r"time_embedding\.linear_2", "time_embed.2"), (r"add_embedding\.linear_1", "label_emb.0.0"),
+        (r"add_embedding\.linear_2", "label_emb.0.2"), (r"conv_in", "input_blocks.0.0"),
         (r"conv_norm_out", "out.0"), (r"conv_out", "out.2"), (r"mid_block\.resnets\.0", "middle_block.0"), (r"mid_block\.attentions\.0", "middle_block.1"),
         (r"mid_block\.resnets\.1", "middle_block.2")]
 RESNET = [(r"\bnorm1\b", "in_layers.0"), (r"\bconv1\b", "in_layers.2"), (r"time_emb_proj", "emb_layers.1"), (r"\bnorm2\b", "out_layers.0"),
@@ -33,7 +35,35 @@ def make(folder, out):
         rows = unet_rows(tensors["unet"]) + vae_rows(tensors["vae"])
         rows += open_clip_rows(tensors["text_encoder"]) if name == "tiny-sd21" else [(f"cond_stage_model.transformer.{n}", "text_encoder", [n]) for n in tensors["text_encoder"]]
         check(folder / name, tensors, rows)
-        (out / f"{name}.tsv").write_text("".join(f"{original}\t{part}\t{' '.join(names)}\n" for original, part, names in sorted(rows)))
+        write(out / f"{name}.tsv", rows)
+
+
+def make_xl(folder, out):
+    """Of SDXL's base model. The projection is stored transposed."""
+    name, prefix = "tiny-sdxl", "conditioner.embedders.1.model."
+    tensors = {part: load(folder / name / part) for part in ("unet", "vae", "text_encoder", "text_encoder_2")}
+    rows = unet_rows(tensors["unet"]) + vae_rows(tensors["vae"])
+    rows += [(f"conditioner.embedders.0.transformer.{with_prefix(n)}", "text_encoder", [n]) for n in tensors["text_encoder"]]
+    for original, part, names in open_clip_rows(tensors["text_encoder_2"], "text_encoder_2", prefix, more_layers=False):
+        rows.append((prefix + "text_projection" if names == ["text_projection.weight"] else original, part, [with_prefix(n) for n in names]))
+    check(folder / name, tensors, rows)
+    check_open_clip(tensors["text_encoder_2"], rows, prefix)
+    write(out / f"{name}.tsv", rows)
+
+
+def write(path, rows):
+    path.write_text("".join(f"{original}\t{part}\t{' '.join(names)}\n" for original, part, names in sorted(rows)))
+
+
+def check_open_clip(tensors, rows, prefix):
+    file = {original: torch.cat([tensors[name] for name in names]) for original, part, names in rows if part == "text_encoder_2"}
+    file[prefix + "text_projection"] = file[prefix + "text_projection"].T.contiguous()
+    model = types.SimpleNamespace(config=types.SimpleNamespace(hidden_size=tensors["text_projection.weight"].shape[1]))
+    same(diffusers_reader.convert_open_clip_checkpoint(model, dict(file), prefix), {with_prefix(name): tensor for name, tensor in tensors.items()})
+
+
+def with_prefix(name):
+    return name if name.startswith("text_") else "text_model." + name
 
 
 def load(folder):
@@ -47,10 +77,11 @@ def replaced(name, table):
 
 
 def unet_rows(tensors):
-    return [("model.diffusion_model." + unet_name(name), "unet", [name]) for name in tensors]
+    attending = {int(name.split(".")[1]) for name in tensors if re.match(r"up_blocks\.\d\.attentions", name)}
+    return [("model.diffusion_model." + unet_name(name, attending), "unet", [name]) for name in tensors]
 
 
-def unet_name(name):
+def unet_name(name, attending=(1, 2, 3)):
     match = re.match(r"(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.*)", name)
     if not match:
         return replaced(replaced(name, UNET), RESNET if ".resnets." in name else [])
@@ -59,7 +90,7 @@ def unet_name(name):
     if kind == "downsamplers":
         return f"input_blocks.{3 * block + 3}.0.op.{rest.removeprefix('conv.')}"
     if kind == "upsamplers":
-        return f"output_blocks.{3 * block + 2}.{2 if block > 0 else 1}.{rest}"
+        return f"output_blocks.{3 * block + 2}.{2 if block in attending else 1}.{rest}"
     where = "input_blocks" if side == "down" else "output_blocks"
     return f"{where}.{number}.1.{rest}" if kind == "attentions" else f"{where}.{number}.0.{replaced(rest, RESNET)}"
 
@@ -68,14 +99,17 @@ def vae_rows(tensors):
     return [("first_stage_model." + replaced(name, VAE), "vae", [name]) for name in tensors]
 
 
-def open_clip_rows(tensors):
+def open_clip_rows(tensors, part="text_encoder", prefix="cond_stage_model.model.", more_layers=True):
     rows = []
     for name in tensors:
+        name = name.removeprefix("text_model.")
         if match := re.match(r"(.*)self_attn\.q_proj\.(.*)", name):
             parts = [f"{match[1]}self_attn.{x}_proj.{match[2]}" for x in "qkv"]
-            rows.append((f"cond_stage_model.model.{replaced(match[1], CLIP)}attn.in_proj_{match[2]}", "text_encoder", parts))
+            rows.append((f"{prefix}{replaced(match[1], CLIP)}attn.in_proj_{match[2]}", part, parts))
         elif not re.search(r"self_attn\.[kv]_proj", name):
-            rows.append(("cond_stage_model.model." + replaced(name, CLIP), "text_encoder", [name]))
+            rows.append((prefix + replaced(name, CLIP), part, [name]))
+    if not more_layers:
+        return rows
     layers = 1 + max(int(n.split(".")[2]) for n in tensors if n.startswith("encoder.layers."))
     last = f".resblocks.{layers - 1}."  # the published files have a layer more, which nobody runs; here a copy of the one before
     return rows + [(original.replace(last, f".resblocks.{layers}."), part, names) for original, part, names in rows if last in original]

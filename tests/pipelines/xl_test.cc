@@ -1,0 +1,213 @@
+// What a model with two text encoders, and its refiner, do beside what diffusers' numbers hold.
+#include <gtest/gtest.h>
+
+#include "adapters/lora_maker.h"
+#include "impasto/components.h"
+#include "impasto/pipeline.h"
+#include "support/checkpoint_copy.h"
+#include "support/expect_error.h"
+#include "support/golden.h"
+
+namespace impasto::test {
+namespace {
+
+TextToImageOptions two_steps(const std::string& prompt) {
+  TextToImageOptions o;
+  o.prompt = prompt, o.negative_prompt = "blurry";
+  o.num_inference_steps = 2, o.seed = 3, o.width = o.height = 64;
+  return o;
+}
+
+class Xl : public ::testing::Test {
+ protected:
+  const Pipeline base_ = Pipeline::load(test_checkpoint("tiny-sdxl")), refiner_ = Pipeline::load(test_checkpoint("tiny-sdxl-refiner"));
+
+  std::vector<float> latents(const TextToImageOptions& options) const { return base_.text_to_image(options).latents.values; }
+};
+
+TEST_F(Xl, IsDescribed) {
+  const ModelInfo info = base_.info();
+  EXPECT_EQ(info.pipeline_class, "StableDiffusionXLPipeline");
+  std::vector<std::string> names;
+  for (const ComponentInfo& component : info.components) names.push_back(component.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"text_encoder", "text_encoder_2", "unet", "vae"}));
+  EXPECT_EQ(info.components[1].class_name, "CLIPTextModelWithProjection");
+  EXPECT_EQ(info.width, 96);
+  EXPECT_EQ(refiner_.info().components.front().name, "text_encoder_2");
+}
+
+TEST_F(Xl, DrawsTheSameWithOneNetworkAtATime) {
+  LoadOptions load;
+  load.low_memory = true;
+  EXPECT_EQ(Pipeline::load(test_checkpoint("tiny-sdxl"), load).text_to_image(two_steps("a red boat")).latents.values,
+            latents(two_steps("a red boat")));
+}
+
+TEST_F(Xl, EachImageOfABatchIsTheImageDrawnAlone) {
+  TextToImageOptions o = two_steps("");
+  o.prompts = {"a red boat", "a house"};
+  o.decode = false;
+  const std::vector<float> both = latents(o);
+  for (std::size_t i = 0; i < 2; ++i) {
+    TextToImageOptions one = two_steps(i == 0 ? "a red boat" : "a house");
+    one.seed = 3 + i;
+    const std::vector<float> alone = latents(one);
+    const auto begin = both.begin() + static_cast<std::ptrdiff_t>(i * alone.size());
+    EXPECT_EQ(std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(alone.size())), alone) << "image " << i;
+  }
+}
+
+TEST_F(Xl, SecondPromptIsTheFirstWhereNoneIsGiven) {
+  TextToImageOptions o = two_steps("a red boat");
+  const std::vector<float> expected = latents(o);
+  o.prompt_2 = "a red boat", o.negative_prompt_2 = "blurry";
+  EXPECT_EQ(latents(o), expected);
+  o.prompt_2 = "a house";
+  EXPECT_NE(latents(o), expected);
+}
+
+TEST_F(Xl, SizesAreThoseDrawnWhereNoneAreGiven) {
+  TextToImageOptions o = two_steps("a red boat");
+  const std::vector<float> expected = latents(o);
+  o.micro_conditions = {PictureSize{64, 64}, PicturePoint{0, 0}, PictureSize{64, 64}};
+  EXPECT_EQ(latents(o), expected);
+  o.negative_micro_conditions.original_size = PictureSize{64, 32};
+  EXPECT_NE(latents(o), expected);
+}
+
+TEST_F(Xl, LongPromptsAndWeightsReachBothEncoders) {
+  for (const PromptSyntax syntax : {PromptSyntax::a1111, PromptSyntax::comfyui}) {
+    TextToImageOptions o = two_steps("a red boat");
+    const std::vector<float> plain = latents(o);
+    o.prompt_syntax = syntax;
+    EXPECT_EQ(latents(o), plain) << "without weights in one chunk it is the plain prompt";
+    o.prompt = "a (red:1.4) boat";
+    EXPECT_NE(latents(o), plain);
+    o.prompt.clear();
+    for (int i = 0; i < 50; ++i) o.prompt += "a red boat ";
+    const std::vector<float> whole = latents(o);
+    o.prompt_2 = "a red boat";  // of one chunk beside those
+    EXPECT_NE(latents(o), whole);
+  }
+}
+
+TEST_F(Xl, PromptsThatChangeOnTheWayChangeForBothEncoders) {
+  TextToImageOptions o = two_steps("a red boat");
+  o.prompt_syntax = PromptSyntax::a1111;
+  const std::vector<float> expected = latents(o);
+  o.prompt = "a [red:blue:2] boat";  // blue after the last step
+  EXPECT_EQ(latents(o), expected);
+  o.prompt = "a [red:blue:1] boat";
+  EXPECT_NE(latents(o), expected);
+  o.prompt = "a red boat", o.prompt_2 = "a [red:blue:1] boat";
+  EXPECT_NE(latents(o), expected);
+}
+
+TEST_F(Xl, AdaptersReachEachNetworkByTheNamesOfItsParts) {
+  const TextToImageOptions o = two_steps("a red boat");
+  const std::vector<float> plain = latents(o);
+  const auto with = [&](const std::string& module, std::int64_t in, std::int64_t out) {
+    const TemporaryFolder folder;
+    const std::string path = write_lora(folder, {{module + ".lora_down.weight", {{1, in}, std::vector<float>(static_cast<std::size_t>(in), 0.5f)}},
+                                                 {module + ".lora_up.weight", {{out, 1}, std::vector<float>(static_cast<std::size_t>(out), 0.5f)}}});
+    const Pipeline adapted = base_.with_loras({{path, 1.0f}});
+    EXPECT_TRUE(adapted.warnings().empty()) << module;
+    return adapted.text_to_image(o).latents.values;
+  };
+  const auto first = with("lora_te1_text_model_encoder_layers_0_mlp_fc1", 32, 64);
+  const auto second = with("lora_te2_text_model_encoder_layers_0_mlp_fc1", 40, 80);
+  const auto pooled_alone = with("lora_te2_text_model_encoder_layers_3_mlp_fc1", 40, 80);  // the last layer, which the context does not see
+  const auto unet = with("lora_unet_input_blocks_4_1_proj_in", 16, 16);
+  EXPECT_NE(first, plain);
+  EXPECT_NE(second, plain);
+  EXPECT_NE(pooled_alone, plain);
+  EXPECT_NE(unet, plain);
+  EXPECT_EQ(unet, with("lora_unet_down_blocks_1_attentions_0_proj_in", 16, 16));
+  EXPECT_EQ(second, with("text_encoder_2.text_model.encoder.layers.0.mlp.fc1", 40, 80));
+}
+
+TEST_F(Xl, RefinerGoesOnWhereTheBaseStops) {
+  TextToImageOptions first = two_steps("a red boat");
+  first.num_inference_steps = 5, first.denoising_end = 0.6, first.decode = false;
+  ImageToImageOptions second;
+  static_cast<TextToImageOptions&>(second) = first;
+  second.denoising_end.reset();
+  second.width = second.height = 0, second.decode = true;
+  second.denoising_start = 0.6;
+  const TextToImageResult stopped = base_.text_to_image(first);
+  EXPECT_EQ(stopped.timings.steps.size(), 3u);
+  second.image_latents = stopped.latents;
+  const TextToImageResult refined = refiner_.image_to_image(second);
+  EXPECT_EQ(refined.timings.steps.size(), 2u);
+  ASSERT_EQ(refined.images.size(), 1u);
+  EXPECT_EQ(refined.images[0].width, 64);
+}
+
+TEST_F(Xl, StoppingAndGoingOnWithOneModelIsTheWholeWalk) {
+  TextToImageOptions whole = two_steps("a red boat");
+  whole.num_inference_steps = 5;
+  TextToImageOptions first = whole;
+  first.denoising_end = 0.6;
+  ImageToImageOptions second;
+  static_cast<TextToImageOptions&>(second) = whole;
+  second.denoising_start = 0.6;
+  second.image_latents = base_.text_to_image(first).latents;
+  EXPECT_EQ(base_.image_to_image(second).latents.values, latents(whole));
+}
+
+TEST_F(Xl, RefusesWhatDoesNotFit) {
+  TextToImageOptions o = two_steps("a red boat");
+  o.denoising_end = 1.5;
+  EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "denoising_end");
+  o = two_steps("a red boat");
+  o.micro_conditions.original_size = PictureSize{0, 64};
+  EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "original_size.height is 0");
+  o = two_steps("a red boat");
+  o.aesthetic_score = -1;
+  EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "aesthetic");
+  o = two_steps("a red boat");
+  o.clip_skip = 2;  // of three layers the last is left out already
+  EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "clip_skip");
+  o = two_steps("");
+  o.prompt_embeds = HostTensor{{1, 77, 72}, std::vector<float>(77 * 72)};
+  EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "pooled_prompt_embeds");
+  o.pooled_prompt_embeds = HostTensor{{1, 23}, std::vector<float>(23)};
+  EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "[1, 23]");
+  EXPECT_ERROR(components(base_), unsupported, "XL");
+  EXPECT_ERROR(UNetModel::load(test_checkpoint("tiny-sdxl") + "/unet"), unsupported, "addition_embed_type");
+}
+
+TEST_F(Xl, RefusesLatentsToGoOnFromThatDoNotFit) {
+  ImageToImageOptions o;
+  o.prompt = "a red boat", o.denoising_start = 0.5;
+  EXPECT_ERROR(base_.image_to_image(o), invalid_argument, "picture to start from");
+  o.image_latents = HostTensor{{1, 3, 8, 8}, std::vector<float>(3 * 64)};
+  EXPECT_ERROR(base_.image_to_image(o), invalid_argument, "image_latents");
+  o.image_latents = HostTensor{{1, 4, 8, 8}, std::vector<float>(4 * 64)};
+  o.width = 72;
+  EXPECT_ERROR(base_.image_to_image(o), invalid_argument, "64 x 64");
+  o.width = 0, o.denoising_start = 1;
+  EXPECT_ERROR(base_.image_to_image(o), invalid_argument, "denoising_start");
+  o.denoising_start = 0.9999;
+  EXPECT_ERROR(base_.image_to_image(o), invalid_argument, "leaves no step");
+}
+
+TEST(XlOptions, OfAModelWithOneTextEncoderAreRefused) {
+  const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"));
+  TextToImageOptions o = two_steps("a red boat");
+  o.prompt_2 = "a house";
+  EXPECT_ERROR(pipeline.text_to_image(o), unsupported, "one text encoder");
+  o = two_steps("");
+  o.prompt_embeds = HostTensor{{1, 77, 32}, std::vector<float>(77 * 32)};
+  o.pooled_prompt_embeds = HostTensor{{1, 24}, std::vector<float>(24)};
+  EXPECT_ERROR(pipeline.text_to_image(o), invalid_argument, "pooled");
+}
+
+TEST(XlCheckpoint, RefusesNetworksThatDoNotFitTogether) {
+  const CheckpointCopy copy("tiny-sdxl");
+  copy.edit("unet/config.json", {{"projection_class_embeddings_input_dim", 64}});
+  EXPECT_ERROR(inspect(copy.path()), bad_file, "projection_class_embeddings_input_dim");
+}
+
+}  // namespace
+}  // namespace impasto::test
