@@ -13,6 +13,8 @@ JsonObject derived_unet_config(const WeightReader& weights);
 /// Of a ControlNet, which is made of half a UNet: what shapes cannot tell is as in the config of that one. Throws bad_file for another number of
 /// levels, too.
 JsonObject derived_control_net_config(const WeightReader& weights, const JsonObject& unet);
+/// The same for a UNet as published.
+JsonObject derived_control_net_config(const WeightReader& weights);
 JsonObject derived_vae_config(const WeightReader& weights);
 /// `open_clip`: OpenCLIP's activation (GELU) instead of CLIP's, and without the last of its 24 layers, where it is there: SD 2.x takes what comes
 /// before that one.
