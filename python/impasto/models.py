@@ -161,7 +161,7 @@ class UNet2DConditionModel(Model):
     __call__ = forward
 
     def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
-        raise NotImplementedError("enable_freeu: Impasto does not have FreeU")
+        raise NotImplementedError("enable_freeu: Impasto does not have FreeU yet; draw with diffusers' own UNet where you need it, or leave it out")
 
     disable_freeu = accepted("disable_freeu")
     set_default_attn_processor = accepted("set_default_attn_processor")
