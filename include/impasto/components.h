@@ -84,6 +84,11 @@ class IMPASTO_API UNetModel {
   std::shared_ptr<const Impl> impl_;
 };
 
+/// What the config.json of a network in a single file would say; `component` is "vae" or "controlnet". `folder`: the config of such a network, or of
+/// the model that it is for, in the diffusers layout; empty: a config.json beside the file, or else what the tensors' shapes tell and, for the rest,
+/// what is so in the published models of SD 1.x and 2.x. Throws as Pipeline::load.
+IMPASTO_API std::string config_of_file(const std::string& component, const std::string& path, const std::string& folder = {});
+
 /// A ControlNet's answer: what UNetResiduals refer to.
 struct ControlNetOutput {
   std::vector<HostTensor> down;
@@ -94,6 +99,8 @@ struct ControlNetOutput {
 class IMPASTO_API ControlNetModel {
  public:
   static ControlNetModel load(const std::string& folder, const LoadOptions& options = {});
+  /// A single file in diffusers' or the first releases' layout; `config` is config_of_file()'s.
+  static ControlNetModel load_file(const std::string& path, const std::string& config, const LoadOptions& options = {});
   static ControlNetModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
 
   /// sample [n, in_channels, h, w] and encoder_hidden_states [n, tokens, c] as the UNet gets them, and the picture that is followed,
@@ -112,6 +119,8 @@ class IMPASTO_API ControlNetModel {
 class IMPASTO_API VaeModel {
  public:
   static VaeModel load(const std::string& folder, const LoadOptions& options = {});
+  /// A single file, of it alone or of a whole model; `config` is config_of_file()'s.
+  static VaeModel load_file(const std::string& path, const std::string& config, const LoadOptions& options = {});
   static VaeModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
 
   /// latents [n, latent_channels, h, w], already divided by scaling_factor, to pixels [n, 3, 8h, 8w], about -1..1. One image at a time.

@@ -128,6 +128,8 @@ class AcceleratedUNet(_Accelerated):
 
     def __init__(self, unet: torch.nn.Module):
         super().__init__(unet)
+        if any(getattr(block, "s1", None) is not None for block in getattr(unet, "up_blocks", ())):
+            raise NotImplementedError("FreeU is on, which Impasto does not have: disable_freeu() before accelerate()")
         self.impasto = UNet2DConditionModel(_core_of(_core.UNetModel, unet), _config_dict(unet))
         self._adapted = any(hasattr(layer, "get_delta_weight") for layer in unet.modules())
 

@@ -19,6 +19,14 @@ class ControlNetModel(Model):
     _core_class = _core.ControlNetModel
     _defaults = {"in_channels": 4, "conditioning_channels": 3, "cross_attention_dim": 1280, "global_pool_conditions": False, "controlnet_conditioning_channel_order": "rgb"}
 
+    @classmethod
+    def from_single_file(cls, pretrained_model_link_or_path_or_dict: Any, *, config: Any = None, torch_dtype: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        """The ControlNet in a single file, in diffusers' or the first releases' layout: safetensors, `.pth` or `.ckpt`. A link to the Hub is fetched.
+
+        `config`: a folder with its config.json, or with that of the checkpoint that it was made for (or its name on the Hub); without, what shapes do not
+        tell is as in the published models. Raises OSError for files that are missing, damaged or hold none."""
+        return cls._from_single_file("controlnet", pretrained_model_link_or_path_or_dict, config, dtype if dtype is not None else torch_dtype, kwargs)
+
     def forward(
         self,
         sample: Any,

@@ -124,6 +124,11 @@ def config_folder(name: str, kwargs: dict[str, Any]) -> str:
     return name if os.path.isdir(name) else _from_hub(name, ["*.json", "*/*.json", "tokenizer/*.txt"], _hub_options({**kwargs, "revision": None}))
 
 
+def component_config_folder(name: str, kwargs: dict[str, Any]) -> str:
+    """The same for one network: the subfolder that is named, if any."""
+    return os.path.join(config_folder(name, kwargs), kwargs.get("subfolder") or "")
+
+
 def adapter_file(name: str, kwargs: dict[str, Any]) -> str:
     """An adapter's file: `name` itself, or the one in a folder or a repository of the Hub. Raises OSError, also where several would do."""
     return _one_file(name, kwargs, "adapter", ("pytorch_lora_weights.safetensors",), (".safetensors",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -63,6 +64,15 @@ class Model:
         folder = component_folder(str(pretrained_model_name_or_path), subfolder, kwargs)
         core = cls._core_class.load(folder, dtype=core_dtype(dtype if dtype is not None else torch_dtype))  # type: ignore[attr-defined]
         return cls(core, read_config(folder, cls.config_name), folder)
+
+    @classmethod
+    def _from_single_file(cls, component: str, link_or_path: Any, config: Any, dtype: Any, kwargs: dict[str, Any]) -> Any:
+        from .loading import component_config_folder, core_dtype, single_file
+
+        path = single_file(os.fspath(link_or_path), kwargs)
+        folder = "" if config is None else component_config_folder(os.fspath(config), kwargs)
+        said = _core.config_of_file(component, path, folder)
+        return cls(cls._core_class.load_file(path, said, dtype=core_dtype(dtype)), json.loads(said))  # type: ignore[attr-defined]
 
     enable_xformers_memory_efficient_attention = accepted("enable_xformers_memory_efficient_attention")
     disable_xformers_memory_efficient_attention = accepted("disable_xformers_memory_efficient_attention")
@@ -151,7 +161,7 @@ class UNet2DConditionModel(Model):
     __call__ = forward
 
     def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
-        raise NotImplementedError("enable_freeu: Impasto does not have FreeU")
+        raise NotImplementedError("enable_freeu: Impasto does not have FreeU yet; draw with diffusers' own UNet where you need it, or leave it out")
 
     disable_freeu = accepted("disable_freeu")
     set_default_attn_processor = accepted("set_default_attn_processor")
@@ -181,6 +191,14 @@ class AutoencoderKL(Model):
     _defaults = {"scaling_factor": 0.18215, "latent_channels": 4, "in_channels": 3, "out_channels": 3, "block_out_channels": (64,), "shift_factor": None}
 
     use_tiling = False
+
+    @classmethod
+    def from_single_file(cls, pretrained_model_link_or_path_or_dict: Any, *, config: Any = None, torch_dtype: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        """The VAE in a single file, of it alone or of a whole checkpoint, in diffusers' or the first releases' layout. A link to the Hub is fetched.
+
+        `config`: a folder with its config.json, or a checkpoint's in the diffusers layout (or its name on the Hub); without, what shapes do not tell is as
+        in the published models. Raises OSError for files that are missing, damaged or hold none."""
+        return cls._from_single_file("vae", pretrained_model_link_or_path_or_dict, config, dtype if dtype is not None else torch_dtype, kwargs)
 
     def decode(self, z: Any, return_dict: bool = True, generator: Any = None, *, stop: Any = None) -> Any:
         """Latents [n, c, h, w], divided by `config.scaling_factor`, to pixels [n, 3, 8h, 8w], about -1..1, as `.sample`."""

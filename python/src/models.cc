@@ -49,6 +49,13 @@ Model from_weights(const std::string& config, const nb::list& tensors, nb::objec
   return Model::from_weights(config, weights, load_options(device, dtype, num_threads, map_weights));
 }
 
+template <typename Model>
+Model load_file(const std::string& path, const std::string& config, const std::string& device, const std::string& dtype, int num_threads,
+                bool map_weights) {
+  const nb::gil_scoped_release released;
+  return Model::load_file(path, config, load_options(device, dtype, num_threads, map_weights));
+}
+
 nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop,
                    const std::vector<Floats>& down, const std::optional<Floats>& mid, UNetWalk* walk) {
   UNetResiduals residuals;
@@ -108,10 +115,14 @@ void bind_models(nb::module_& m) {
       .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(), "down"_a = std::vector<Floats>{},
            "mid"_a = nb::none(), "walk"_a.none() = nb::none(),
            "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add. walk: what is kept from step to step.");
+  m.def("config_of_file", &config_of_file, "component"_a, "path"_a, "folder"_a = "", nb::call_guard<nb::gil_scoped_release>(),
+        "What the config.json of a network (vae or controlnet) in a single file would say.");
   bind_model<ControlNetModel>(m, "ControlNetModel", "A ControlNet. Several threads may use it at once.")
+      .def_static("load_file", &load_file<ControlNetModel>, "path"_a, "config"_a, IMPASTO_LOAD_ARGUMENTS)
       .def("forward", &control, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "controlnet_cond"_a, "scale"_a = 1.0F,
            "stop"_a.none() = nb::none(), "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");
   bind_model<VaeModel>(m, "VaeModel", "The autoencoder. Several threads may use it at once.")
+      .def_static("load_file", &load_file<VaeModel>, "path"_a, "config"_a, IMPASTO_LOAD_ARGUMENTS)
       .def(
           "decode",
           [](const VaeModel& v, const Floats& x, const StopFlag* stop, bool tiled) {

@@ -172,3 +172,44 @@ def test_shapes_that_do_not_fit(led, net):
         led.unet(x, 5, context, down_block_additional_residuals=down)
     with pytest.raises(ValueError, match="3 values for 2"):
         net(x, [1, 2, 3], context, picture)
+
+
+def test_single_file_is_the_same_as_the_folder(tiny, net, tmp_path):
+    shutil.copy(DATA / "adapters" / "controlnet" / "diffusion_pytorch_model.safetensors", tmp_path / "net.safetensors")
+    rng = np.random.default_rng(0)
+    numbers = [rng.standard_normal(shape, dtype=np.float32) for shape in ((1, 4, 8, 8), (1, 77, 32))]
+    seen = numbers[0], 500, numbers[1], rng.random((1, 3, 64, 64), dtype=np.float32)
+    for config in (NET, tiny):  # its own config, or that of the model that it is for
+        one = ControlNetModel.from_single_file(tmp_path / "net.safetensors", config=config)
+        np.testing.assert_array_equal(one(*seen).mid_block_res_sample, net(*seen).mid_block_res_sample)
+    beside = ControlNetModel.from_single_file(DATA / "adapters" / "controlnet" / "diffusion_pytorch_model.safetensors")
+    assert beside.config == net.config
+    pipe = StableDiffusionControlNetPipeline.from_pretrained(tiny, controlnet=one)
+    assert draw(pipe, "a boat", EDGES).shape == (1, 4, 6, 8)
+
+
+@pytest.mark.parametrize(
+    "kind, name, config, error, words",
+    [
+        (ControlNetModel, "net", None, NotImplementedError, "config"),  # no published network is so small
+        (ControlNetModel, "vae", None, OSError, "holds no ControlNet"),
+        (ControlNetModel, "none", None, OSError, "no such file"),
+        (ControlNetModel, "net", "here", OSError, "unet/config.json"),
+        (impasto.AutoencoderKL, "unet", None, OSError, "holds no VAE"),
+        (impasto.AutoencoderKL, "vae", "here", OSError, "vae/config.json"),
+    ],
+)
+def test_single_files_that_do_not_do_are_refused(tiny, tmp_path, kind, name, config, error, words):
+    shutil.copy(DATA / "adapters" / "controlnet" / "diffusion_pytorch_model.safetensors", tmp_path / "net.safetensors")
+    for network in ("unet", "vae"):
+        shutil.copy(f"{tiny}/{network}/diffusion_pytorch_model.safetensors", tmp_path / f"{network}.safetensors")
+    with pytest.raises(error, match=words):
+        kind.from_single_file(tmp_path / f"{name}.safetensors", config=config and tmp_path)
+
+
+def test_vae_in_a_single_file_is_the_same_as_the_folder(pipe, tiny, tmp_path):
+    shutil.copy(f"{tiny}/vae/diffusion_pytorch_model.safetensors", tmp_path / "vae.safetensors")
+    one = impasto.AutoencoderKL.from_single_file(tmp_path / "vae.safetensors", config=tiny)
+    z = np.random.default_rng(0).standard_normal((1, 4, 8, 8), dtype=np.float32)
+    np.testing.assert_array_equal(one.decode(z).sample, pipe.vae.decode(z).sample)
+    assert one.config.scaling_factor == pipe.vae.config.scaling_factor

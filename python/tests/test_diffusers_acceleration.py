@@ -100,6 +100,14 @@ class TestAccelerate:
         with pytest.raises(AttributeError, match="before accelerate"):
             pipe.enable_freeu(1.0, 1.0, 1.0, 1.0)
 
+    def test_freeu_is_refused_and_may_be_taken_off(self):
+        pipe = self.load()
+        pipe.enable_freeu(0.9, 0.2, 1.2, 1.4)
+        with pytest.raises(NotImplementedError, match="disable_freeu"):
+            impasto.accelerate(pipe)
+        pipe.disable_freeu()
+        assert impasto.accelerate(pipe) is pipe
+
     def test_refuses_what_is_no_pipeline(self):
         with pytest.raises(TypeError, match="pipeline"):
             impasto.accelerate(3)

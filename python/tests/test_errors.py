@@ -162,6 +162,8 @@ def test_bad_scheduler_settings():
 
 
 def test_what_is_not_there_says_so(pipe):
-    for name in ("load_ip_adapter",):
-        with pytest.raises(NotImplementedError, match=name):
-            getattr(pipe, name)("x")
+    for name, arguments in (("load_ip_adapter", ["x"]), ("set_ip_adapter_scale", [0.5]), ("enable_freeu", [0.9, 0.2, 1.2, 1.4])):
+        with pytest.raises(NotImplementedError, match=f"{name}.*diffusers' own pipeline"):
+            getattr(pipe, name)(*arguments)
+    with pytest.raises(NotImplementedError, match="enable_freeu.*diffusers' own"):
+        pipe.unet.enable_freeu(0.9, 0.2, 1.2, 1.4)

@@ -24,10 +24,10 @@ def command():
     return str(found[0])
 
 
-def by_command(folder, model, *options):
+def by_command(folder, model, *options, steps=6):
     """Pictures that `impasto generate` draws, [n, h, w, 3]."""
     PICTURE.save(folder / "in.png")
-    size = ["--steps", "6", "-W", "64", "-H", "64", "-s", "5"]
+    size = ["--steps", str(steps), "-W", "64", "-H", "64", "-s", "5"]
     subprocess.run([command(), "generate", "--model", model, *size, *options, "-q", "-o", "out-%d.png"], cwd=folder, check=True)
     return np.stack([np.asarray(Image.open(folder / name)) for name in sorted(os.listdir(folder)) if name.startswith("out-")]).astype(int)
 
@@ -55,6 +55,13 @@ def test_draws_what_the_command_draws(pipe, tiny, tmp_path, arguments, options):
     assert np.abs(found - expected).max() <= 2
     usual = drawn(pipe, "a boat")
     assert np.abs(found[:1] - usual).max() > 2, "it changes nothing"
+
+
+@pytest.mark.parametrize("stop, steps", [(0.7, 10), (0.29, 100)])  # as float32 they are a little less and a little more
+def test_shares_of_the_steps_are_counted_alike(pipe, tiny, tmp_path, stop, steps):
+    pipe.scheduler = impasto.DDIMScheduler.from_config(pipe.scheduler.config)
+    expected = by_command(tmp_path, tiny, "-p", "a boat", "--scheduler", "ddim", "--guidance-stop", str(stop), steps=steps)
+    assert np.abs(drawn(pipe, "a boat", guidance_stop=stop, num_inference_steps=steps) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("prompt", ["a [boat:house:0.5]", "a [boat|house|tree]", "a [red::2] boat", "a [[boat:ship:2]:house:.5] at (sea:1.3)"])

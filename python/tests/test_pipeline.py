@@ -284,6 +284,15 @@ def test_agenerate_equals_a_call_and_stops_when_cancelled(pipe):
     assert not pipe._calls.running
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as a terminal has it: what a shell starts in the background ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_keyboard_interrupt_stops_within_a_step(pipe):
     expected = latents(pipe, "a boat")
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
@@ -297,6 +306,7 @@ def test_keyboard_interrupt_stops_within_a_step(pipe):
     np.testing.assert_array_equal(expected, latents(pipe, "a boat"))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_keyboard_interrupt_ends_a_call_and_leaves_the_pipeline_usable(pipe):
     expected = latents(pipe, "a boat")
 

@@ -147,6 +147,18 @@ JsonObject derived_control_net_config(const WeightReader& weights, const JsonObj
   return {std::move(config), s.where()};
 }
 
+JsonObject derived_control_net_config(const WeightReader& weights) {
+  const Shapes s(weights);
+  const auto channels = channels_of(s, "down_blocks.", ".resnets.0.conv1.weight");
+  require_groups(s, "ControlNet", channels);
+  const auto projection = weights.describe("mid_block.attentions.0.proj_in.weight");
+  const Json unet = {{"block_out_channels", channels},
+                     {"attention_head_dim", heads_of(s, channels, context_channels(s, channels.size()))},
+                     {"use_linear_projection", projection && projection->shape.rank() == 2},
+                     {"norm_num_groups", kGroups}};
+  return derived_control_net_config(weights, {unet, s.where()});
+}
+
 JsonObject derived_vae_config(const WeightReader& weights, bool xl) {
   const Shapes s(weights);
   const auto channels = channels_of(s, "encoder.down_blocks.", ".resnets.0.conv1.weight");

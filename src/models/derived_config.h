@@ -14,6 +14,8 @@ JsonObject derived_unet_config(const WeightReader& weights);
 /// Of a ControlNet, which is made of half a UNet: what shapes cannot tell is as in the config of that one. Throws bad_file for another number of
 /// levels, too.
 JsonObject derived_control_net_config(const WeightReader& weights, const JsonObject& unet);
+/// The same for a UNet as published.
+JsonObject derived_control_net_config(const WeightReader& weights);
 /// `xl`: of SDXL, whose VAE differs from the others' in its scaling factor alone.
 JsonObject derived_vae_config(const WeightReader& weights, bool xl = false);
 /// With a projection, what SDXL's second text encoder has, all layers and OpenCLIP's activation. `open_clip`: OpenCLIP's activation (GELU) instead of

@@ -86,18 +86,22 @@ JsonObject config_of_folder(const std::string& path) {
 }
 
 FoundControlNet find_in_file(const std::string& path, const Checkpoint& c) {
-  const std::shared_ptr<const WeightReader> file = open_weights_file(path);
-  NameMap names = find_control_net(*file);
-  if (names.empty())
-    fail(ErrorKind::bad_file, path, ": holds no ControlNet (no tensor \"control_model.input_hint_block.0.weight\" or ",
-         "\"controlnet_cond_embedding.conv_in.weight\")");
-  std::shared_ptr<const WeightReader> weights = renamed_weights(file, std::move(names));
+  std::shared_ptr<const WeightReader> weights = control_net_weights(path);
   const auto unet = std::find_if(c.info.components.begin(), c.info.components.end(), [](const ComponentInfo& i) { return i.name == "unet"; });
   JsonObject config = derived_control_net_config(*weights, {parse_json(unet->config, c.info.path), c.info.path});
   return {std::move(config), std::move(weights)};
 }
 
 }  // namespace
+
+std::shared_ptr<const WeightReader> control_net_weights(const std::string& path) {
+  const std::shared_ptr<const WeightReader> file = open_weights_file(path);
+  NameMap names = find_control_net(*file);
+  if (names.empty())
+    fail(ErrorKind::bad_file, path, ": holds no ControlNet (no tensor \"control_model.input_hint_block.0.weight\" or ",
+         "\"controlnet_cond_embedding.conv_in.weight\")");
+  return renamed_weights(file, std::move(names));
+}
 
 ControlNetConfig read_control_net_config(const std::string& folder) { return ControlNetConfig::parse(config_of_folder(folder)); }
 

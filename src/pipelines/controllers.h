@@ -32,6 +32,9 @@ std::vector<Controller> controllers_for(const Networks& networks, const TextToIm
 /// Of a folder in the diffusers layout. Throws not_found, bad_file, and unsupported for what is no ControlNet.
 ControlNetConfig read_control_net_config(const std::string& folder);
 
+/// Of a single file, under our names. Throws bad_file where it holds no ControlNet.
+std::shared_ptr<const WeightReader> control_net_weights(const std::string& file);
+
 /// Throws invalid_argument for controls out of range.
 void check_controls(const TextToImageOptions& options);
 

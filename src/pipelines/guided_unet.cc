@@ -1,6 +1,8 @@
 #include "pipelines/guided_unet.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <map>
 #include <utility>
 
@@ -12,6 +14,15 @@ namespace {
 
 /// The second half of the images.
 UNet::Conditioning second_half_of(const UNet::Conditioning& both) { return both.empty() ? both : both.slice(both.images() / 2, both.images() / 2); }
+
+/// The share that was meant: 0.7f is 0.69999999, which would make 6 of 10 steps.
+double as_written(float share) {
+  std::array<char, 32> text{};
+  const char* end = std::to_chars(text.data(), text.data() + text.size(), share).ptr;
+  double value = 0;
+  std::from_chars(text.data(), end, value);
+  return value;
+}
 
 /// images in a row; one alone is not copied.
 template <typename Images>
@@ -101,7 +112,7 @@ std::vector<GuidedUNet::Group> GuidedUNet::make_groups() const {
 }
 
 bool GuidedUNet::guided(int step, int num_steps) const {
-  const auto at = [&](float share) { return static_cast<int>(static_cast<double>(share) * num_steps); };
+  const auto at = [&](float share) { return static_cast<int>(as_written(share) * num_steps); };
   return scale_ > 1 && at(start_) <= step && step < at(stop_);
 }
 

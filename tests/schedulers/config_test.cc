@@ -1,4 +1,6 @@
 // Configs from strangers: other classes' fields, and nonsense.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "schedulers/scheduler.h"
@@ -148,6 +150,24 @@ TEST(OwnPath, IsRefusedWhereItLeadsNowhere) {
   }
   for (const char* name : {"dpm++_2s", "heun"})
     EXPECT_ERROR(over(*make(name, {{"use_karras_sigmas", true}}), {900, 5}, {}), invalid_argument, "karras");
+}
+
+// The list is written by hand: a scheduler that learns to take timesteps has to be put there.
+TEST(OwnPath, IsRefusedWithTheNamesOfThoseThatTakeTimesteps) {
+  std::string message;
+  std::vector<std::string> taking;
+  for (const SchedulerName& name : scheduler_names()) {
+    try {
+      make(name.short_name)->set_path({.timesteps = {900, 5}, .sigmas = {}});
+      if (name.short_name != "dpm++_2m_sde") taking.push_back(name.short_name);  // the same class as dpm++_2m
+    } catch (const Error& error) {
+      message = error.what();
+    }
+  }
+  std::string list = message.substr(message.find("taken by ") + 9);
+  list = list.substr(0, list.find(", sigmas"));
+  for (const std::string& name : taking) EXPECT_NE(list.find(name), std::string::npos) << name << " takes them: " << list;
+  EXPECT_EQ(std::count(list.begin(), list.end(), ',') + 2, static_cast<std::ptrdiff_t>(taking.size())) << list;
 }
 
 // Heun calls the network twice at each level but the first, which it only leaves.

@@ -29,7 +29,7 @@ _LIBRARIES = {"controlnet": "diffusers", "vae": "diffusers", "unet": "diffusers"
 
 def _not_there(name: str, what: str) -> Any:
     def method(self: Any, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError(f"{name}: Impasto does not have {what} yet; with diffusers' pipeline, `impasto.accelerate(pipe)` speeds up what it loads")
+        raise NotImplementedError(f"{name}: Impasto does not have {what} yet; draw with diffusers' own pipeline where you need it, not accelerated, or leave it out")
 
     method.__name__ = name
     method.__doc__ = f"Raises NotImplementedError: {what} is not there yet."
@@ -206,7 +206,7 @@ class DiffusionPipeline:
         for name, part in self._folders():
             source = getattr(part, "_folder", None)
             if source is None:
-                raise NotImplementedError(f"{name} was not loaded from a folder, so it cannot be saved")
+                raise NotImplementedError(f"{name} was not loaded from a folder, so it cannot be saved; `impasto convert FILE -o FOLDER` makes a folder of a single file")
             target = os.path.join(save_directory, name)
             if os.path.realpath(source) != os.path.realpath(target):
                 shutil.copytree(source, target, dirs_exist_ok=True)

@@ -48,7 +48,7 @@ class StableDiffusionBase(DiffusionPipeline):
             raise ValueError("Only one of `timesteps` or `sigmas` can be passed")
         for name, value in unsupported.items():
             if value is not None:
-                raise NotImplementedError(f"{name} is not supported by Impasto yet; leave it out")
+                raise NotImplementedError(f"{name} is not supported by Impasto yet; leave it out, or draw with diffusers' own pipeline")
 
     @staticmethod
     def _begin_walk(call: Call, num_inference_steps: int, timesteps: Any, sigmas: Any) -> int:
