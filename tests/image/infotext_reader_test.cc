@@ -34,6 +34,37 @@ TEST(ParseInfotext, AnyTextIsAPromptWithoutThreeFields) {
   EXPECT_EQ(parse_infotext("x\nSteps: 1, Odd: \"open, Seed: 2, Size: 8x8").value("Seed"), "2");
 }
 
+TEST(ApplyInfotext, BringsBackWhatOnlyTheXlKindLooksAt) {
+  InpaintOptions before;
+  before.prompt = "a cat", before.prompt_2 = "oil, on canvas", before.negative_prompt_2 = "a dog";
+  before.micro_conditions = {PictureSize{.height = 24, .width = 32}, PicturePoint{.top = 8, .left = 16}, {}};
+  before.negative_micro_conditions.target_size = PictureSize{.height = 96, .width = 128};
+  before.aesthetic_score = 7.5f, before.negative_aesthetic_score = 1;
+  before.denoising_end = 0.8;
+  TextToImageResult result;
+  result.seeds = {1}, result.scheduler = "EulerDiscreteScheduler", result.width = result.height = 64;
+  result.refiner = "/models/sd_xl_refiner_1.0/";
+  ModelInfo model;
+  model.path = "/models/sdxl";
+  const Infotext text = parse_infotext(infotext(static_cast<const TextToImageOptions&>(before), result, model, 0));
+  InpaintOptions after;
+  const std::vector<std::string> warnings = apply_infotext(text, after);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("sd_xl_refiner_1.0"), std::string::npos) << warnings[0];
+  EXPECT_EQ(after.prompt_2, before.prompt_2);
+  EXPECT_EQ(after.negative_prompt_2, before.negative_prompt_2);
+  ASSERT_TRUE(after.micro_conditions.original_size && after.micro_conditions.crops_coords_top_left);
+  EXPECT_EQ(after.micro_conditions.original_size->height, 24);
+  EXPECT_EQ(after.micro_conditions.original_size->width, 32);
+  EXPECT_EQ(after.micro_conditions.crops_coords_top_left->left, 16);
+  EXPECT_FALSE(after.micro_conditions.target_size);
+  ASSERT_TRUE(after.negative_micro_conditions.target_size);
+  EXPECT_EQ(after.negative_micro_conditions.target_size->width, 128);
+  EXPECT_EQ(after.aesthetic_score, 7.5f);
+  EXPECT_EQ(after.negative_aesthetic_score, 1.f);
+  EXPECT_FALSE(after.denoising_end) << "without the refiner it would end in noise";
+}
+
 TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   InpaintOptions before;
   before.prompt = "a cat\nat night";

@@ -1,4 +1,5 @@
 // Models in a single file: the same latents, bit for bit, as from the folder that the weights came from.
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
@@ -97,8 +98,12 @@ TEST_P(SingleFileOf, ItsFolderMayHoldPickles) {
   EXPECT_EQ(drawn(copy.path()), drawn(test_checkpoint(checkpoint_)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, SingleFileOf, ::testing::Values("tiny-sd15", "tiny-sd21", "tiny-inpaint", "tiny-sdxl"),
-                         [](const auto& info) { return std::string(info.param).substr(5); });
+INSTANTIATE_TEST_SUITE_P(Checkpoints, SingleFileOf, ::testing::Values("tiny-sd15", "tiny-sd21", "tiny-inpaint", "tiny-sdxl", "tiny-sdxl-refiner"),
+                         [](const auto& info) {
+                           std::string name = std::string(info.param).substr(5);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 /// tiny-sd15 in a file, changed.
 class SingleFileModel : public ::testing::Test {

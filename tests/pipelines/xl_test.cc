@@ -205,7 +205,7 @@ TEST(XlOptions, OfAModelWithOneTextEncoderAreRefused) {
 
 TEST(XlCheckpoint, RefusesNetworksThatDoNotFitTogether) {
   const CheckpointCopy copy("tiny-sdxl");
-  copy.edit("unet/config.json", {{"projection_class_embeddings_input_dim", 64}});
+  copy.edit("unet/config.json", {{"projection_class_embeddings_input_dim", 60}});
   EXPECT_ERROR(inspect(copy.path()), bad_file, "projection_class_embeddings_input_dim");
 }
 

@@ -39,16 +39,17 @@ def make(folder, out):
 
 
 def make_xl(folder, out):
-    """Of SDXL's base model. The projection is stored transposed."""
-    name, prefix = "tiny-sdxl", "conditioner.embedders.1.model."
-    tensors = {part: load(folder / name / part) for part in ("unet", "vae", "text_encoder", "text_encoder_2")}
-    rows = unet_rows(tensors["unet"]) + vae_rows(tensors["vae"])
-    rows += [(f"conditioner.embedders.0.transformer.{with_prefix(n)}", "text_encoder", [n]) for n in tensors["text_encoder"]]
-    for original, part, names in open_clip_rows(tensors["text_encoder_2"], "text_encoder_2", prefix, more_layers=False):
-        rows.append((prefix + "text_projection" if names == ["text_projection.weight"] else original, part, [with_prefix(n) for n in names]))
-    check(folder / name, tensors, rows)
-    check_open_clip(tensors["text_encoder_2"], rows, prefix)
-    write(out / f"{name}.tsv", rows)
+    """Of SDXL's base model and refiner. The projection is stored transposed."""
+    for name in ("tiny-sdxl", "tiny-sdxl-refiner"):
+        tensors = {part: load(folder / name / part) for part in ("unet", "vae", "text_encoder", "text_encoder_2")}
+        prefix = f"conditioner.embedders.{1 if tensors['text_encoder'] else 0}.model."
+        rows = unet_rows(tensors["unet"]) + vae_rows(tensors["vae"])
+        rows += [(f"conditioner.embedders.0.transformer.{with_prefix(n)}", "text_encoder", [n]) for n in tensors["text_encoder"]]
+        for original, part, names in open_clip_rows(tensors["text_encoder_2"], "text_encoder_2", prefix, more_layers=False):
+            rows.append((prefix + "text_projection" if names == ["text_projection.weight"] else original, part, [with_prefix(n) for n in names]))
+        check(folder / name, tensors, rows)
+        check_open_clip(tensors["text_encoder_2"], rows, prefix)
+        write(out / f"{name}.tsv", rows)
 
 
 def write(path, rows):
@@ -78,19 +79,21 @@ def replaced(name, table):
 
 def unet_rows(tensors):
     attending = {int(name.split(".")[1]) for name in tensors if re.match(r"up_blocks\.\d\.attentions", name)}
-    return [("model.diffusion_model." + unet_name(name, attending), "unet", [name]) for name in tensors]
+    resnets = 1 + max(int(match[1]) for name in tensors if (match := re.match(r"down_blocks\.0\.resnets\.(\d)", name)))
+    return [("model.diffusion_model." + unet_name(name, attending, resnets + 1), "unet", [name]) for name in tensors]
 
 
-def unet_name(name, attending=(1, 2, 3)):
+def unet_name(name, attending=(1, 2, 3), layers=3):
+    """layers: of a block; resnets and a down-sampler, or one resnet more."""
     match = re.match(r"(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.*)", name)
     if not match:
         return replaced(replaced(name, UNET), RESNET if ".resnets." in name else [])
     side, block, kind, layer, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
-    number = 3 * block + layer + (side == "down")  # two resnets and a down-sampler, or three resnets, to a block
+    number = layers * block + layer + (side == "down")
     if kind == "downsamplers":
-        return f"input_blocks.{3 * block + 3}.0.op.{rest.removeprefix('conv.')}"
+        return f"input_blocks.{layers * (block + 1)}.0.op.{rest.removeprefix('conv.')}"
     if kind == "upsamplers":
-        return f"output_blocks.{3 * block + 2}.{2 if block in attending else 1}.{rest}"
+        return f"output_blocks.{layers * block + layers - 1}.{2 if block in attending else 1}.{rest}"
     where = "input_blocks" if side == "down" else "output_blocks"
     return f"{where}.{number}.1.{rest}" if kind == "attentions" else f"{where}.{number}.0.{replaced(rest, RESNET)}"
 
