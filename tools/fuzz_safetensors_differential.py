@@ -2,7 +2,7 @@
 """Compares which safetensors files our reader accepts with the safetensors library, on files made wrong in many small ways.
 
 Usage: tools/fuzz_safetensors_differential.py CHECKER [--files N] [--seed S]
-Needs the PyPI package safetensors. CHECKER is build/.../tests/safetensors_checker (tests/weights/safetensors_checker.cc): it reads files
+Needs the PyPI package safetensors. CHECKER is build/.../tests/weights_checker (tests/weights/weights_checker.cc): it reads files
 from its standard input, each after its length in 4 bytes, and answers each with a line "ok NAMES" or "no KIND MESSAGE".
 
 A file that only we refuse must break one of our stricter rules (safetensors_header.h); one that only the library refuses is a bug here.

@@ -10,6 +10,7 @@
 
 #include "core/fail.h"
 #include "core/quote.h"
+#include "core/utf8.h"
 
 namespace impasto {
 namespace {
@@ -189,6 +190,9 @@ class FileWeights final : public WeightReader {
 }  // namespace
 
 std::shared_ptr<const WeightReader> file_weights(std::unique_ptr<const File> file, FileContent content) {
+  for (const FileTensor& t : content.tensors)
+    if (!is_utf8(t.name)) fail(ErrorKind::bad_file, file->path(), ": the tensor name ", in_quotes(t.name), " is not UTF-8");
+  std::erase_if(content.metadata, [](const auto& field) { return !is_utf8(field.first) || !is_utf8(field.second); });
   return std::make_shared<FileWeights>(std::move(file), std::move(content));
 }
 

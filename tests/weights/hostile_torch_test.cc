@@ -57,6 +57,7 @@ const Hostile kPickles[] = {
     {"KnownNameOfAnotherModule", one(global("evil", "_rebuild_tensor_v2")), ErrorKind::unsupported, "evil._rebuild_tensor_v2"},
     {"ControlCharactersInAName", one(global("os\x1b[31m", "system")), ErrorKind::unsupported, "os?[31m.system"},
     {"StackGlobalOfANumber", one(integer(1) + short_text("system") + "\x93"), ErrorKind::bad_file, "names a global by something that is no text"},
+    {"NameThatIsNoUtf8", whole(dict(text("a\xE9") + tensor(kStorage, 0, {4}, {1}))), ErrorKind::bad_file, "\"a?\" is not UTF-8"},
     {"Instance", whole("(" + text("x") + "ios\nsystem\n"), ErrorKind::bad_file, "uses opcode 105"},
     {"Object", whole("(" + global("collections", "OrderedDict") + text("x") + "o"), ErrorKind::bad_file, "uses opcode 111"},
     {"NewObject", whole(global("collections", "OrderedDict") + ")\x81"), ErrorKind::bad_file, "uses opcode 129"},
