@@ -37,6 +37,7 @@ struct Operands {
   void count_flops(benchmark::State& state) const {
     state.counters["GFLOP/s"] =
         benchmark::Counter(4e-9 * static_cast<double>(images * heads * tq * tk * d), benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["FLOP/byte"] = static_cast<double>(tq * tk) / static_cast<double>(2 * (tq + tk));  // of Q, K, V and the result
   }
 
   std::int64_t images, tq, tk, heads, d;

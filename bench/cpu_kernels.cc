@@ -8,6 +8,7 @@
 // one tile's product out of the first-level cache: within 1 % of the rate of a loop of nothing but multiply-adds.
 #include <algorithm>
 #include <chrono>
+#include <initializer_list>
 #include <memory>
 #include <random>
 #include <string>
@@ -115,6 +116,27 @@ double multiply_one_tile() {
   return 2e-9 * static_cast<double>(k.rows * k.width * kDepth * kTimes * num_threads());
 }
 
+/// How much is done for each byte that has to come from memory or go there, were the caches boundless: the roofline's other axis.
+void report_intensity(benchmark::State& state, double gflop, std::initializer_list<TensorView> operands) {
+  double bytes = 0;
+  for (const TensorView& operand : operands) bytes += static_cast<double>(operand.bytes());
+  state.counters["FLOP/byte"] = 1e9 * gflop / bytes;
+}
+
+/// Every thread reads its part of 512 MiB: the roof's slope.
+void read_memory(benchmark::State& state) {
+  const Operand operand({std::int64_t{1} << 17, 1024});
+  const TensorView view = operand;
+  for (auto _ : state)
+    parallel_for(view.shape[0], 64, [&](std::int64_t begin, std::int64_t end) {
+      float sums[16] = {};
+      for (const float *x = view.row(begin), *last = view.row(end); x < last; x += 16)
+        for (int i = 0; i < 16; ++i) sums[i] += x[i];
+      benchmark::DoNotOptimize(sums);
+    });
+  state.counters["GB/s"] = benchmark::Counter(1e-9 * static_cast<double>(view.bytes()), benchmark::Counter::kIsIterationInvariantRate);
+}
+
 void tile_from_cache(benchmark::State& state) {
   double gflop = 0;
   for (auto _ : state) gflop = multiply_one_tile();
@@ -135,6 +157,7 @@ void linear_ours(benchmark::State& state, const LinearShape& s, DType arithmetic
   const auto packed = backend.pack_linear(w, bias, s.gated);
   for (auto _ : state) backend.linear(x, *packed, {}, out);
   report(state, gflop_of(s));
+  report_intensity(state, gflop_of(s), {x, w, out});
 }
 
 void conv_ours(benchmark::State& state, const ConvShape& s, bool fused) {
@@ -150,6 +173,7 @@ void conv_ours(benchmark::State& state, const ConvShape& s, bool fused) {
   }
   for (auto _ : state) backend.conv2d(x, *packed, prologue, epilogue, out);
   report(state, s.gflop());
+  report_intensity(state, s.gflop(), {x, w, out});
 }
 
 // --- oneDNN
@@ -221,6 +245,7 @@ void add(const std::string& name, F f) {
 
 void add_all() {
   add("tile_from_cache", tile_from_cache);
+  add("read_memory", read_memory);
   for (const LinearShape& s : kLinears) {
     const std::string name = std::string("linear/") + s.name;
     add(name + "/impasto", [&s](benchmark::State& state) { linear_ours(state, s, DType::float32); });

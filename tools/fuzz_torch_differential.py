@@ -26,6 +26,9 @@ LAXER = {
     "operand 148": "MEMOIZE and", "operand 149": "FRAME of protocol 4, which torch does not take here", "operand 50 ": "DUP, which does no harm",
     "codec can't decode": "texts beside the tensors may be anything; names may not", "unhashable": "keys that are no texts are passed over",
     "multidisk": "the disk's number in an entry is not looked at; the archive's is", "expected dict, got": "what stands before the state dict in a legacy file is looked at less closely",
+    "requires_grad must": "whether a tensor is trained, and hooks, do not matter here:", "'require_grad'": "likewise,", "_rebuild_tensor_v2()": "likewise",
+    "unsupported encryption": "a flag that masks headers says nothing of bytes that are as they should be", "record size": "a storage that no tensor lies in",
+    "invalid literal for int": "numbers that nobody asks for",
     "ModelCheckpoint": "Lightning's marks beside the tensors are taken for inert here", "numpy": "NumPy's numbers likewise",
 }
 OPCODES = [op.code.encode("latin-1") for op in pickletools.opcodes]
