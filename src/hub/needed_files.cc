@@ -116,7 +116,6 @@ Files pipeline_files(const std::set<std::string>& all, const std::string& varian
     if (has_folder(all, folder))
       fail(ErrorKind::unsupported, where, ": is not a Stable Diffusion 1.x, 2.x or XL model (it has a folder ", folder, ")");
   Choice choice(all, variant, where);
-  choice.require("scheduler/scheduler_config.json");
   const auto require_network = [&](const std::string& folder, const char* stem) {
     choice.require(folder + "config.json");
     choice.require_weights(folder, stem);
@@ -130,6 +129,7 @@ Files pipeline_files(const std::set<std::string>& all, const std::string& varian
     for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) choice.take(folder + name);
     require_network(std::string(text_encoder) + "/", "model");
   }
+  choice.require("scheduler/scheduler_config.json");
   for (const Network& network : kNetworks) require_network(std::string(network.folder) + "/", network.stem);
   choice.require("model_index.json");
   return choice.take_result();
