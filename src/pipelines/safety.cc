@@ -20,7 +20,8 @@ void treat(TextToImageResult& result, std::size_t i, SafetyPolicy policy) {
   if (policy == SafetyPolicy::blur) image = blurred(image);
   if (policy == SafetyPolicy::black) std::fill(image.pixels.begin(), image.pixels.end(), std::uint8_t{0});
   if (policy != SafetyPolicy::flag) result.latents = {};
-  result.warnings.push_back(concat("picture ", i + 1, " of ", result.images.size(), " (seed ", result.seeds.at(i), ") was flagged by the model's safety checker",
+  result.warnings.push_back(concat("picture ", i + 1, " of ", result.images.size(), " (seed ", result.seeds.at(i),
+                                   ") was flagged by the model's safety checker",
                                    policy == SafetyPolicy::blur    ? " and blurred"
                                    : policy == SafetyPolicy::black ? " and made black"
                                                                    : ""));
@@ -51,7 +52,8 @@ std::vector<float> clip_pixels(const Image& image, std::int64_t side) {
   const auto s = static_cast<int>(side);
   const bool wide = image.width >= image.height;
   const auto longer = [&](int shorter_side, int longer_side) { return static_cast<int>(static_cast<double>(s) * longer_side / shorter_side); };
-  const Image small = resize(image, wide ? longer(image.height, image.width) : s, wide ? s : longer(image.width, image.height), ResizeFilter::bicubic);
+  const Image small =
+      resize(image, wide ? longer(image.height, image.width) : s, wide ? s : longer(image.width, image.height), ResizeFilter::bicubic);
   const int left = (small.width - s) / 2, top = (small.height - s) / 2;
   std::vector<float> pixels(static_cast<std::size_t>(3 * side * side));
   for (int c = 0; c < 3; ++c)
