@@ -95,7 +95,9 @@ TextToImageResult Artist::refine(const InpaintOptions& options, TextToImageResul
     const auto began = std::chrono::steady_clock::now();
     progress_.begin("Loading the refiner");
     LoadOptions load = arguments_.load;
-    load.parts = {.tokenizer = load.parts.tokenizer};  // the others are the first model's
+    ModelParts parts;  // others are the first model's
+    parts.tokenizer = load.parts.tokenizer, parts.safety_checker = load.parts.safety_checker;
+    load.parts = parts;
     load.should_stop = interrupted;
     refiner_ = Pipeline::load(request_.refiner, load);
     load_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -110,7 +112,7 @@ TextToImageResult Artist::refine(const InpaintOptions& options, TextToImageResul
   more.decode = true;
   if (more.scheduler.empty()) more.scheduler = drawn.scheduler, more.schedule = drawn.schedule;
   TextToImageResult refined = refiner_->image_to_image(more);
-  drawn.images = std::move(refined.images), drawn.latents = std::move(refined.latents);
+  drawn.images = std::move(refined.images), drawn.latents = std::move(refined.latents), drawn.flagged = refined.flagged;
   drawn.refiner = request_.refiner;
   drawn.timings.text_encoder += refined.timings.text_encoder;
   drawn.timings.vae_decoder += refined.timings.vae_decoder;
