@@ -139,6 +139,23 @@ class IMPASTO_API VaeModel {
   std::shared_ptr<const Impl> impl_;
 };
 
+/// The safety checker (class StableDiffusionSafetyChecker of diffusers). As UNetModel in all that is not said.
+class IMPASTO_API SafetyModel {
+ public:
+  static SafetyModel load(const std::string& folder, const LoadOptions& options = {});
+
+  /// A picture as the checker takes it: [1, 3, side, side], as transformers' CLIPImageProcessor makes it.
+  HostTensor clip_input(const Image& image) const;
+  /// Whether it flags pictures, clip_input [n, 3, side, side].
+  std::vector<bool> flags(const TensorRef& clip_input, const ShouldStop& should_stop = {}) const;
+
+  struct Impl;
+  explicit SafetyModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
 class Tokenizer;
 class TextModel;
 

@@ -12,7 +12,7 @@ from ._core import Cancelled
 from .arrays import Generator
 from .controlnet import ControlNetModel, MultiControlNetModel
 from .loading import built_in_model
-from .models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, UNet2DConditionModel
+from .models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, StableDiffusionSafetyChecker, UNet2DConditionModel
 from .outputs import StableDiffusionPipelineOutput
 from .pipelines import (
     AutoPipelineForImage2Image,
@@ -51,6 +51,7 @@ __all__ = [
     "StableDiffusionInpaintPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
+    "StableDiffusionSafetyChecker",
     "UNet2DConditionModel",
     "accelerate",
     "built_in_model",

@@ -11,6 +11,7 @@ from .once import logger, say_once
 
 # What a checkpoint's download needs: never two copies of the weights.
 _PATTERNS = ["*.json", "*/*.json", "tokenizer/*.txt", "unet/*{v}.safetensors", "vae/*{v}.safetensors", "text_encoder/*{v}.safetensors"]
+_CHECKER = "safety_checker/*{v}.safetensors"
 # as diffusers takes them
 _LINK = re.compile(r"^(?:https?://[^/]+/)(?P<repository>[^/]+/[^/]+)/(?:(?:blob|resolve)/(?P<revision>[^/]+)/)?(?P<file>.+)$")
 _HUB = ("cache_dir", "revision", "token", "local_files_only", "force_download", "proxies")
@@ -92,7 +93,8 @@ def checkpoint_folder(name: str, kwargs: dict[str, Any]) -> str:
     variant = kwargs.get("variant")
     if not os.path.isdir(name):
         v = f".{variant}" if variant else ""
-        return _from_hub(name, [p.format(v=v) for p in _PATTERNS], _hub_options(kwargs), variant or "")
+        patterns = _PATTERNS if kwargs.get("safety_checker", _CHECKER) is None else [*_PATTERNS, _CHECKER]  # a gigabyte, and wanted, as with diffusers, unless None is said
+        return _from_hub(name, [p.format(v=v) for p in patterns], _hub_options(kwargs), variant or "")
     if variant:
         _check_variant(os.path.join(name, "unet"), variant)
     return name

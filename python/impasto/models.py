@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from . import _core
 from .arrays import like, to_numpy
 from .config import FrozenDict, read_config
-from .once import accepted, say_once
+from .once import accepted, logger, say_once
 from .outputs import AutoencoderKLOutput, DecoderOutput, DiagonalGaussianDistribution, TextEncoderOutput, UNet2DConditionOutput
 from .textual_inversion import NewWords
 
@@ -219,6 +220,39 @@ class AutoencoderKL(Model):
 
     def disable_tiling(self) -> None:
         self.use_tiling = False
+
+
+class StableDiffusionSafetyChecker(Model):
+    """The checker that SD 1.x was published with, as `diffusers.pipelines.stable_diffusion.StableDiffusionSafetyChecker`. Its weights are read when it is first called."""
+
+    _core_class = _core.SafetyModel
+
+    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None):
+        super().__init__(None, config, folder)
+        self._core = core
+        self._lock = threading.Lock()
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            if self._core is None:
+                self._core = _core.SafetyModel.load(self._folder)
+            return self._core
+
+    def clip_input(self, pictures: list[Any]) -> np.ndarray:
+        """PIL pictures to [n, 3, 224, 224], as transformers' CLIPImageProcessor makes them."""
+        return np.concatenate([self._loaded().clip_input(np.ascontiguousarray(np.asarray(p.convert("RGB")))) for p in pictures])
+
+    def forward(self, clip_input: Any, images: Any, *, stop: Any = None) -> tuple[Any, list[bool]]:
+        """The images (an array or tensor [n, ...]; what is flagged is zeros) and whether each is flagged."""
+        flagged = self._loaded().flags(to_numpy(clip_input), stop)
+        for i, flag in enumerate(flagged):
+            if flag:
+                images[i] = images[i] * 0
+        if any(flagged):
+            logger.warning("Potential NSFW content was detected in one or more images. A black image will be returned instead. Try again with a different prompt and/or seed.")
+        return images, flagged
+
+    __call__ = forward
 
 
 class CLIPTextModel(Model):

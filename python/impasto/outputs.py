@@ -39,7 +39,7 @@ class StableDiffusionPipelineOutput(Output):
 
     Attributes:
         images: list of PIL pictures, or an array [n, height, width, 3] in 0..1 ("np"), or a tensor [n, 3, height, width] ("pt"), or latents.
-        nsfw_content_detected: None: no safety checker is run.
+        nsfw_content_detected: what the safety checker said of each picture, or None where the pipeline has none.
         settings: what the pictures were made with; not part of the tuple.
     """
 

@@ -88,6 +88,28 @@ nb::list preview(const VaeModel& v, const Floats& latents, const StopFlag* stop)
   return out;
 }
 
+SafetyModel load_safety(const std::string& folder, const std::string& device, const std::string& dtype, int num_threads, bool map_weights) {
+  return load<SafetyModel>(folder, device, dtype, num_threads, map_weights);
+}
+
+using Pixels = nb::ndarray<const std::uint8_t, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>;
+
+nb::object clip_input(const SafetyModel& m, const Pixels& image) {
+  const Image copy{static_cast<int>(image.shape(1)), static_cast<int>(image.shape(0)), {image.data(), image.data() + image.size()}};
+  HostTensor out;
+  {
+    const nb::gil_scoped_release released;
+    out = m.clip_input(copy);
+  }
+  return to_numpy(std::move(out));
+}
+
+nb::list flags(const SafetyModel& m, const Floats& pixels, const StopFlag* stop) {
+  nb::list out;
+  for (const bool flagged : without_gil(stop, [&](const ShouldStop& s) { return m.flags(ref(pixels), s); })) out.append(nb::bool_(flagged));
+  return out;
+}
+
 using Ids = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 nb::object encode_text(const TextModel& m, const Ids& ids, int clip_skip, const StopFlag* stop) {
@@ -121,6 +143,10 @@ void bind_models(nb::module_& m) {
       .def_static("load_file", &load_file<ControlNetModel>, "path"_a, "config"_a, IMPASTO_LOAD_ARGUMENTS)
       .def("forward", &control, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "controlnet_cond"_a, "scale"_a = 1.0F,
            "stop"_a.none() = nb::none(), "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");
+  nb::class_<SafetyModel>(m, "SafetyModel", "The safety checker. Several threads may use it at once.")
+      .def_static("load", &load_safety, "folder"_a, IMPASTO_LOAD_ARGUMENTS)
+      .def("clip_input", &clip_input, "image"_a, "uint8 [height, width, 3] to what the checker looks at, float32 [1, 3, side, side].")
+      .def("flags", &flags, "clip_input"_a, "stop"_a.none() = nb::none(), "Whether it flags pictures, clip_input [n, 3, side, side].");
   bind_model<VaeModel>(m, "VaeModel", "The autoencoder. Several threads may use it at once.")
       .def_static("load_file", &load_file<VaeModel>, "path"_a, "config"_a, IMPASTO_LOAD_ARGUMENTS)
       .def(

@@ -83,6 +83,7 @@ ControlNetModel ControlNetModel::load_file(const std::string& path, const std::s
   return guarded([&] {
     Backend& backend = chosen_backend(options);
     const ControlNetConfig read = ControlNetConfig::parse(parsed(config, path));
+    if (read.unet.added_channels > 0) fail(ErrorKind::unsupported, path, ": a ControlNet of Stable Diffusion XL is not run on its own yet");
     const auto weights = kept(control_net_weights(path), options);
     return ControlNetModel(std::make_shared<const Impl>(backend, std::make_shared<const ControlNet>(read, weights, backend)));
   });

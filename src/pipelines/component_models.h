@@ -56,6 +56,10 @@ struct TextModel::Impl {
   Impl(Backend& b, std::shared_ptr<const ClipText> n) : backend(b), net(std::move(n)) {}
 };
 
+struct SafetyModel::Impl {
+  SafetyChecker checker;
+};
+
 struct VaeModel::Impl {
   Backend& backend;
   VaeConfig config;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "impasto/components.h"
 #include "support/checkpoint_copy.h"
 #include "support/expect_error.h"
 
@@ -110,6 +111,21 @@ TEST(SafetyPolicy, IsFollowedByEveryTask) {
   EXPECT_EQ(pipeline.image_to_image(o).flagged.size(), 2u);
   EXPECT_EQ(pipeline.inpaint(o).flagged.size(), 2u);
   EXPECT_TRUE(pipeline.text_to_image(small(SafetyPolicy::off)).flagged.empty());
+}
+
+TEST(SafetyModel, FlagsWhatThePipelineDoes) {
+  const SafetyModel model = SafetyModel::load(kChecker);
+  std::vector<bool> flagged;
+  for (const GoldenCase& golden : golden_cases("safety")) {
+    const Shape shape = golden.shape("image");
+    const HostTensor input = model.clip_input({static_cast<int>(shape[1]), static_cast<int>(shape[0]), golden.bytes("image")});
+    EXPECT_EQ(input.shape, (std::vector<std::int64_t>{1, 3, 28, 28}));
+    flagged.push_back(model.flags({input.shape, input.values.data()}).at(0));
+  }
+  EXPECT_EQ(flagged, (std::vector<bool>{false, true, true, true, true}));
+  const std::vector<float> wrong(2 * 3 * 10 * 10);
+  EXPECT_ERROR(model.flags({{2, 3, 10, 10}, wrong.data()}), invalid_argument, "clip_input", "28");
+  EXPECT_ERROR(SafetyModel::load(test_checkpoint("tiny-sd15") + "/unet"), unsupported, "UNet2DConditionModel");
 }
 
 TEST(SafetyPolicy, NeedsAChecker) {

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .. import _core, schedulers
+from .. import _core, image_processor, schedulers
 from ..adapters import Adapters
-from ..arrays import torch_if_used
+from ..arrays import public, to_numpy, torch_if_used
 from ..config import FrozenDict, read_config
 from ..loading import checkpoint_folder, config_folder, core_dtype, single_file, warn_unused
-from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, UNet2DConditionModel
+from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, StableDiffusionSafetyChecker, UNet2DConditionModel
 from ..once import accepted, say_once
 from .call import Call, Calls, PerCall
 
 COMPONENTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor", "image_encoder")
 _KINDS: dict[str, type] = {"vae": AutoencoderKL, "text_encoder": CLIPTextModel, "tokenizer": CLIPTokenizer, "unet": UNet2DConditionModel}
 _SAVED = ("vae", "text_encoder", "tokenizer", "unet")
-_LIBRARIES = {"controlnet": "diffusers", "vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
+_LIBRARIES = {"safety_checker": "stable_diffusion", "controlnet": "diffusers", "vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers", "text_encoder": "transformers", "tokenizer": "transformers"}
 
 
 def _not_there(name: str, what: str) -> Any:
@@ -117,7 +117,7 @@ class DiffusionPipeline:
             torch_dtype, dtype: torch.float32 or float16 (computed in float32), or bfloat16. Weights keep the type they are stored in.
             variant, revision, token, cache_dir, local_files_only, force_download: as diffusers has them.
             scheduler, unet, vae, ...: parts to take instead of the checkpoint's.
-            safety_checker: accepted; none is run.
+            safety_checker: None for none. As diffusers, a checkpoint that has one makes black what it flags.
             num_threads: threads of the process-wide pool, 0 for one a core. map_weights: use files where they are mapped.
 
         Raises OSError (FileNotFoundError among it) when files are missing or damaged, NotImplementedError for architectures that the engine does
@@ -218,7 +218,26 @@ class DiffusionPipeline:
 
     def _folders(self) -> list[tuple[str, Any]]:
         """The folders with weights or a tokenizer, and the parts in them."""
-        return [(name, getattr(self, name)) for name in _SAVED]
+        checkers = ["safety_checker"] if isinstance(self.safety_checker, StableDiffusionSafetyChecker) else []
+        return [(name, getattr(self, name)) for name in (*_SAVED, *checkers)]
+
+    def run_safety_checker(self, image: Any, device: Any = None, dtype: Any = None) -> tuple[Any, list[bool] | None]:
+        """Pixels [n, 3, height, width] in -1..1, black where the safety checker flags them, and what it said of each; None where there is none.
+
+        The checker is called as diffusers calls it, `safety_checker(images=..., clip_input=...)`; of what it gives the second counts."""
+        if self.safety_checker is None:
+            return image, None
+        pixels = np.array(to_numpy(image))
+        pictures = image_processor.postprocess(pixels, "pil")
+        if isinstance(self.safety_checker, StableDiffusionSafetyChecker):
+            clip_input = self.safety_checker.clip_input(pictures)
+        else:
+            processed = None if self.feature_extractor is None else self.feature_extractor(pictures, return_tensors="pt")
+            clip_input = getattr(processed, "pixel_values", None)
+        _, flagged = self.safety_checker(images=public(pixels.copy()), clip_input=clip_input)
+        flagged = [bool(flag) for flag in flagged]
+        pixels[np.array(flagged, bool)] = -1
+        return pixels, flagged
 
     # Adapters; those that share the UNet share them, as in diffusers
 
@@ -469,12 +488,21 @@ def _parts_of_file(core: Any) -> dict[str, Any]:
     }
 
 
+def _safety_checker(folder: str) -> Any:
+    """The one in a checkpoint's folder; None, and it is said, where it was not downloaded."""
+    weights = ("model.safetensors", "model.fp16.safetensors", "pytorch_model.bin", "pytorch_model.fp16.bin", "model.safetensors.index.json")
+    if not any(os.path.exists(os.path.join(folder, name)) for name in weights):
+        say_once(f"the checkpoint's safety checker is not here ({folder}), so it is not run")
+        return None
+    return StableDiffusionSafetyChecker(None, read_config(folder, "config.json"), folder)
+
+
 def _parts_of(core: Any, folder: str) -> dict[str, Any]:
     """The parts of a loaded checkpoint."""
     parts = core.components()
     index = read_config(folder, "model_index.json")
-    if index.get("safety_checker") not in (None, [None, None]):
-        say_once("the checkpoint's safety checker is not run by Impasto")
+    has_checker = index.get("safety_checker") not in (None, [None, None])
+    checker = _safety_checker(os.path.join(folder, "safety_checker")) if has_checker else None
     stored = read_config(os.path.join(folder, "scheduler"), "scheduler_config.json")
     name = stored.pop("_class_name", core.info()["scheduler"])
 
@@ -487,8 +515,8 @@ def _parts_of(core: Any, folder: str) -> dict[str, Any]:
         "tokenizer": CLIPTokenizer(parts["tokenizer"], where("tokenizer")),
         "unet": UNet2DConditionModel(parts["unet"], read_config(where("unet"), "config.json"), where("unet")),
         "scheduler": schedulers.named(name, stored),
-        "safety_checker": None,
+        "safety_checker": checker,
         "feature_extractor": None,
         "image_encoder": None,
-        "requires_safety_checker": False,
+        "requires_safety_checker": checker is not None and bool(index.get("requires_safety_checker", True)),
     }

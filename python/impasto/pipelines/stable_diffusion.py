@@ -247,15 +247,17 @@ class StableDiffusionBase(DiffusionPipeline):
         if output_type not in ("latent", "pt", "np", "pil"):
             say_once(f"output_type {output_type!r} is none of pil, np, pt and latent: taken as np")
             output_type = "np"
+        flagged = None
         if output_type == "latent":
             images = public(latents)
         else:
-            images = image_processor.postprocess(self._decode(call, latents), output_type)
+            pixels, flagged = self.run_safety_checker(self._decode(call, latents))
+            images = image_processor.postprocess(pixels, output_type)
         if overlay is not None:
             images = [overlay(image) for image in images]
         if not return_dict:
-            return images, None
-        output = StableDiffusionPipelineOutput(images=images, nsfw_content_detected=None)
+            return images, flagged
+        output = StableDiffusionPipelineOutput(images=images, nsfw_content_detected=flagged)
         output.settings = {**settings, "scheduler": type(call.scheduler).__name__, **call.extras.changed()}
         return output
 
