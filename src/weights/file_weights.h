@@ -32,7 +32,8 @@ struct FileContent {
   std::map<std::string, std::string> metadata;
 };
 
-/// Names have to be UTF-8, else bad_file; metadata that are not are left out. The file is mapped when a tensor is first asked for. Tensors that do not lie as they are wanted (not aligned, with strides) are copied.
+/// Names have to be UTF-8, else bad_file; metadata that are not are left out. The file is mapped when a tensor is first asked for. Tensors that do
+/// not lie as they are wanted (not aligned, with strides) are copied.
 std::shared_ptr<const WeightReader> file_weights(std::unique_ptr<const File> file, FileContent content);
 
 }  // namespace impasto
