@@ -14,12 +14,12 @@ from PIL import Image
 
 from .. import _core, image_processor, schedulers
 from ..adapters import Adapters
-from ..arrays import public, to_numpy, torch_if_used
+from ..arrays import public, to_numpy
 from ..config import FrozenDict, read_config
 from ..loading import checkpoint_folder, config_folder, core_dtype, single_file, warn_unused
 from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, StableDiffusionSafetyChecker, UNet2DConditionModel
 from ..once import accepted, say_once
-from .call import Call, Calls, PerCall
+from .call import Calls, PerCall
 
 COMPONENTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor", "image_encoder")
 _KINDS: dict[str, type] = {"vae": AutoencoderKL, "text_encoder": CLIPTextModel, "tokenizer": CLIPTokenizer, "unet": UNet2DConditionModel}
