@@ -1,21 +1,17 @@
 // Calls of the public VAE, text encoder and tokenizer.
-#include <map>
-
 #include "core/fail.h"
 #include "core/quote.h"
 #include "pipelines/component_models.h"
 #include "pipelines/component_tensors.h"
 #include "pipelines/encode_text.h"
 #include "pipelines/new_words.h"
+#include "pipelines/prompt_turns.h"
 #include "pipelines/tiled_vae.h"
-#include "prompts/edited_prompt.h"
 
 namespace impasto {
 namespace {
 
 constexpr int kMostSteps = 100000;
-/// What the texts of one prompt may take together: 120 MB for SD 1.5.
-constexpr std::int64_t kMostTokens = 77 * 512;
 
 /// Each image through `f` ([1, h, w, c] to the same with other numbers), one after the other, so that memory is that of one.
 template <typename F>
@@ -131,19 +127,10 @@ EncodedPromptTurns encode_prompt_turns(const Tokenizer& tokenizer, const TextMod
       out.turns.assign(static_cast<std::size_t>(num_steps), 0);
       return out;
     }
-    const EditedPrompt prompt(text, num_steps);
-    std::map<std::string, std::uint32_t> known;
-    std::int64_t tokens = 0;
-    for (const int last : prompt.last_steps()) {
-      const auto [now, is_new] = known.try_emplace(prompt.at(last), static_cast<std::uint32_t>(out.contexts.size()));
-      if (is_new) {
-        add(now->first);
-        tokens += out.contexts.back().shape[1];
-      }
-      if (tokens > kMostTokens)
-        fail(ErrorKind::invalid_argument, "the prompt changes into texts of more than ", kMostTokens, " tokens together; let it change less often");
-      out.turns.resize(static_cast<std::size_t>(last), now->second);
-    }
+    out.turns = encode_turns({EditedPrompt(text, num_steps)}, "the prompt", [&](const std::vector<std::string>& now) {
+      add(now.front());
+      return out.contexts.back().shape[1];
+    });
     return out;
   });
 }

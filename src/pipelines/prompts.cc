@@ -2,19 +2,15 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "core/fail.h"
 #include "pipelines/encode_text.h"
 #include "pipelines/new_words.h"
 #include "pipelines/picture_ids.h"
-#include "prompts/edited_prompt.h"
+#include "pipelines/prompt_turns.h"
 
 namespace impasto {
 namespace {
-
-/// What the texts of one prompt may take together: 120 MB for SD 1.5.
-constexpr std::int64_t kMostTokens = 77 * 512;
 
 Tensor zeros(Backend& backend, const Shape& shape) {
   return Tensor::from_host(backend, shape, std::vector<float>(static_cast<std::size_t>(shape.count())).data());
@@ -62,31 +58,15 @@ class Encoder {
     if (options_.prompt_syntax == PromptSyntax::a1111) {
       std::vector<EditedPrompt> prompts;
       for (const std::string& text : texts) prompts.emplace_back(text, options_.num_inference_steps);
-      encode_edited(side, prompts, encoded);
+      encoded.turns = encode_turns(prompts, side.field, [&](const std::vector<std::string>& now) {
+        encoded.contexts.push_back(encode_texts(side, now));
+        return encoded.contexts.back().states.dim(1);
+      });
+      if (encoded.contexts.size() == 1) encoded.turns.clear();
     } else {
       encoded.contexts.push_back(encode_texts(side, texts));
     }
     return encoded;
-  }
-
-  void encode_edited(const Side& side, const std::vector<EditedPrompt>& prompts, EncodedPrompt& out) {
-    std::set<int> last_steps;
-    for (const EditedPrompt& prompt : prompts) last_steps.insert(prompt.last_steps().begin(), prompt.last_steps().end());
-    std::map<std::vector<std::string>, std::uint32_t> known;
-    std::int64_t tokens = 0;
-    for (const int last : last_steps) {
-      std::vector<std::string> now;
-      for (const EditedPrompt& prompt : prompts) now.push_back(prompt.at(last));
-      const auto [texts, is_new] = known.try_emplace(std::move(now), static_cast<std::uint32_t>(out.contexts.size()));
-      if (is_new) {
-        out.contexts.push_back(encode_texts(side, texts->first));
-        tokens += out.contexts.back().states.dim(1);
-      }
-      if (tokens > kMostTokens)
-        fail(ErrorKind::invalid_argument, side.field, " changes into texts of more than ", kMostTokens, " tokens together; let it change less often");
-      out.turns.resize(static_cast<std::size_t>(last), texts->second);
-    }
-    if (out.contexts.size() == 1) out.turns.clear();
   }
 
   UNetContext encode_texts(const Side& side, const std::vector<std::string>& texts) {
