@@ -12,9 +12,9 @@ import collections
 import json
 import random
 import struct
-import subprocess
 
 from safetensors import SafetensorError, deserialize
+from weights_checker import our_answers
 
 DTYPES = {"F32": 32, "F16": 16, "BF16": 16, "F64": 64, "I64": 64, "I32": 32, "U8": 8, "BOOL": 8, "I8": 8, "I16": 16, "U16": 16, "U32": 32, "U64": 64, "C64": 64,
           "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4}
@@ -111,13 +111,6 @@ def has_duplicate_keys(file):
     return any(len(set(k)) < len(k) for k in keys)
 
 
-def our_answers(checker, files):
-    data = b"".join(struct.pack("<I", len(f)) + f for f in files)
-    lines = subprocess.run([checker], input=data, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
-    assert len(lines) == len(files), "the checker did not answer every file"
-    return [(json.loads(line[3:]), "") if line.startswith("ok ") else (None, line[3:]) for line in lines]
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("checker")
@@ -128,7 +121,7 @@ def main():
     counts, bugs = collections.Counter(), 0
     for begin in range(0, arguments.files, 20_000):
         files = [some_file(r) for _ in range(min(20_000, arguments.files - begin))]
-        for file, (ours, our_error) in zip(files, our_answers(arguments.checker, files)):
+        for file, (ours, our_error) in zip(files, our_answers([arguments.checker], files)):
             theirs, their_error = library_answer(file)
             if ours == theirs:
                 counts["both refuse" if ours is None else "both accept"] += 1

@@ -10,16 +10,15 @@ reasons in LAXER, and a file that both accept must hold the same tensors: anythi
 import argparse
 import collections
 import io
-import json
 import pickletools
 import random
 import struct
-import subprocess
 import warnings
 import zipfile
 import zlib
 
 import torch
+from weights_checker import our_answers
 
 # What torch says of files that we may read all the same, and why.
 LAXER = {
@@ -138,13 +137,6 @@ def described(tensor):
     return [str(tensor.dtype).removeprefix("torch."), list(tensor.shape), zlib.crc32(raw) if raw else 0]
 
 
-def our_answers(checker, files):
-    data = b"".join(struct.pack("<I", len(f)) + f for f in files)
-    lines = subprocess.run([checker, "torch"], input=data, stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")[:-1]
-    assert len(lines) == len(files), f"the checker answered {len(lines)} of {len(files)} files"
-    return [(json.loads(line[3:]), "") if line.startswith("ok ") else (None, line[3:]) for line in lines]
-
-
 def same(ours, theirs):
     """Types that we do not compute with are compared by name alone."""
     return ours.keys() == theirs.keys() and all(value is None or theirs[name] is None or value == theirs[name] for name, value in ours.items())
@@ -162,7 +154,7 @@ def main():
     counts, bugs = collections.Counter(), 0
     for begin in range(0, arguments.files, 2000):
         files = [some_file(r) for _ in range(min(2000, arguments.files - begin))]
-        for file, (ours, our_error) in zip(files, our_answers(arguments.checker, files)):
+        for file, (ours, our_error) in zip(files, our_answers([arguments.checker, "torch"], files)):
             theirs, their_error = torch_answer(file)
             if ours is None and theirs is None:
                 counts["both refuse"] += 1
