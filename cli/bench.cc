@@ -40,10 +40,20 @@ std::string stages_table(const BenchmarkReport& report) {
   return table(rows, /*text_columns=*/1);
 }
 
+std::string threads_text(int threads) {
+  if (threads == 0) return "";  // a GPU
+  return std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ");
+}
+
+std::string picture_text(const BenchmarkReport& r) {
+  if (r.picture_milliseconds == 0) return "";
+  return "\nWhole picture, prompt to PNG: " + with_digits(r.picture_milliseconds, 0) + " ms\n";
+}
+
 void print_text(const BenchmarkReport& r, const std::string& model) {
-  print_line(printable(model) + ", " + std::to_string(r.width) + " x " + std::to_string(r.height) + ", " + r.dtype + "\n" + printable(r.cpu) + ", " +
-             r.isa + ", " + std::to_string(r.threads) + (r.threads == 1 ? " thread" : " threads") + ", peak " +
-             with_digits(r.product_peak_gflops, 0) + " GFLOP/s\n\n" + stages_table(r) + "\nPeak memory " + in_bytes(r.peak_rss_bytes) +
+  print_line(printable(model) + ", " + std::to_string(r.width) + " x " + std::to_string(r.height) + ", " + r.dtype + "\n" + printable(r.device) +
+             ", " + r.instructions + ", " + threads_text(r.threads) + "peak " + with_digits(r.product_peak_gflops, 0) + " GFLOP/s\n\n" +
+             stages_table(r) + picture_text(r) + "\nPeak memory" + (r.threads == 0 ? " of the host " : " ") + in_bytes(r.peak_rss_bytes) +
              ". Convolutions count by the direct formula, so Winograd's can exceed the peak.");
 }
 
@@ -60,14 +70,15 @@ void print_as_json(const BenchmarkReport& r, const std::string& model) {
               {"width", r.width},
               {"height", r.height},
               {"dtype", r.dtype},
-              {"cpu", r.cpu},
-              {"isa", r.isa},
+              {"device", r.device},
+              {"instructions", r.instructions},
               {"threads", r.threads},
               {"fma_peak_gflops", r.fma_peak_gflops},
               {"product_peak_gflops", r.product_peak_gflops},
               {"text_encode_ms", r.text_encode.milliseconds},
               {"unet_step_ms", r.unet_step.milliseconds},
               {"vae_decode_ms", r.vae_decode.milliseconds},
+              {"picture_ms", r.picture_milliseconds},
               {"peak_rss_bytes", r.peak_rss_bytes},
               {"stages",
                {{"text_encode", stage_json(r.text_encode, r.product_peak_gflops)},
@@ -83,9 +94,10 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& a) {
   auto* width = add_side(*command, "-W,--width", a.options.width, "Width in pixels, a multiple of 8 (default: the model's own)");
   auto* height = add_side(*command, "-H,--height", a.options.height, "Height in pixels, a multiple of 8 (default: the model's own)");
   auto* rounds = add_integer(*command, "--rounds", a.options.rounds, "Turns to take the median of, after one that warms up");
-  for (auto* option : {width, height, rounds}) option->group("Work");
+  auto* steps = add_integer(*command, "--steps", a.options.picture_steps, "Draw whole pictures of so many steps, too (default: none)");
+  for (auto* option : {width, height, rounds, steps}) option->group("Work");
   command->add_flag("--json", a.json, "One JSON object on standard output")->group("Output");
-  command->footer("Examples:\n  impasto bench\n  impasto bench -m models/sd15 --dtype bfloat16 --json");
+  command->footer("Examples:\n  impasto bench\n  impasto bench -m models/sd15 --dtype bfloat16 --json\n  impasto bench --device cuda -W 512 -H 512");
   return command;
 }
 

@@ -141,12 +141,12 @@ TextToImageResult Artist::draw(const Batch& batch, std::size_t saved) {
   });
 }
 
-void check_options(const Request& request, const Batch& batch, const ModelInfo& model) {
+void check_options(const Request& request, const Batch& batch, const ModelInfo& model, const LoadOptions& load) {
   const InpaintOptions options = options_of(request.options, request.pictures, batch);
   switch (request.task) {
-    case Task::text_to_image: return impasto::check_options(static_cast<const TextToImageOptions&>(options), model);
-    case Task::image_to_image: return impasto::check_options(static_cast<const ImageToImageOptions&>(options), model);
-    default: return impasto::check_options(options, model);
+    case Task::text_to_image: return impasto::check_options(static_cast<const TextToImageOptions&>(options), model, load);
+    case Task::image_to_image: return impasto::check_options(static_cast<const ImageToImageOptions&>(options), model, load);
+    default: return impasto::check_options(options, model, load);
   }
 }
 

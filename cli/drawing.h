@@ -40,6 +40,6 @@ class Artist {
 };
 
 /// Throws what the library would throw for a batch before it draws.
-void check_options(const Request& request, const Batch& batch, const ModelInfo& model);
+void check_options(const Request& request, const Batch& batch, const ModelInfo& model, const LoadOptions& load);
 
 }  // namespace impasto::cli

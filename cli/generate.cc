@@ -72,11 +72,11 @@ void settle_refiner(const GenerateArguments& arguments, const ModelInfo& model, 
 }
 
 /// Throws what the library would for each batch, and invalid_argument for batches that would not be the pictures that were asked for.
-void check(const Request& request, const std::vector<Batch>& batches, const ModelInfo& model) {
+void check(const Request& request, const std::vector<Batch>& batches, const ModelInfo& model, const LoadOptions& load) {
   if (request.options.shared_generator && batches.size() > 1)
     throw Error(ErrorKind::invalid_argument,
                 "--shared-generator: all pictures would have to be drawn together, but adapters or --batch-size part them");
-  for (const Batch& batch : {batches.front(), batches.back()}) check_options(request, batch, model);
+  for (const Batch& batch : {batches.front(), batches.back()}) check_options(request, batch, model, load);
 }
 
 /// A seed for each picture.
@@ -129,7 +129,7 @@ int generate(const GenerateArguments& arguments) {
   if (arguments.grid_columns < 0)
     throw Error(ErrorKind::invalid_argument, "--grid-columns is " + std::to_string(arguments.grid_columns) + ", allowed is 1 or more");
   const std::vector<Batch> batches = plan_batches(request.pictures, arguments.batch_size);
-  check(request, batches, model);
+  check(request, batches, model, arguments.load);
   const OutputPath output(arguments.output, static_cast<int>(request.pictures.size()));
   check_output(output, request);
   if (!output.is_file() && (arguments.grid || arguments.preview.every > 0))

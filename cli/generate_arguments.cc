@@ -28,6 +28,12 @@ constexpr const char* kExamples = R"(Examples:
   impasto generate -i photo.jpg --extend left=128,right=128 -p "a wide beach"
   echo "a quiet harbour" | impasto generate --prompt - --json --quiet)";
 
+Rng parse_rng(const std::string& name) {
+  for (const Rng rng : {Rng::cpu, Rng::cuda})
+    if (name == to_string(rng)) return rng;
+  throw CLI::ValidationError("--rng", "\"" + name + "\" is not one of cpu, cuda");
+}
+
 void add_picture(CLI::App& app, GenerateArguments& a) {
   TextToImageOptions& p = a.picture;
   auto* width = add_side(app, "-W,--width", p.width, "Width in pixels, a multiple of 8 (default: the model's own, or the picture's)");
@@ -38,6 +44,10 @@ void add_picture(CLI::App& app, GenerateArguments& a) {
   auto* size = add_integer(app, "--batch-size", a.batch_size,
                            "How many pictures are drawn at a time: fewer take less memory, and are the same pictures (default: all)");
   auto* shared = app.add_flag("--shared-generator", p.shared_generator, "Draw all noise from one stream, as diffusers does for one generator");
+  auto* source = app.add_option_function<std::string>(
+      "--rng", [&p](const std::string& name) { p.rng = parse_rng(name); },
+      "Whose random numbers a seed means: cpu, torch's (default), or cuda, those of torch and A1111 on a GPU; either works on any device");
+  source->type_name("NAME");
   auto* strength = add_number(
       app, "--variation-strength", p.variation_strength,
       "Vary the picture of --seed: 0 to 1, how far to go towards another one's noise; picture k of several goes towards that of variation seed + k");
@@ -45,7 +55,7 @@ void add_picture(CLI::App& app, GenerateArguments& a) {
   auto* grid = app.add_flag("--grid", a.grid, "Write all pictures on one sheet, too: cat-grid.png");
   auto* columns = add_integer(app, "--grid-columns", a.grid_columns, "Of that sheet (default: about square)");
   columns->needs(grid);
-  for (auto* option : {width, height, seed, count, size, shared, strength, varied, grid, columns}) option->group("Picture");
+  for (auto* option : {width, height, seed, count, size, shared, source, strength, varied, grid, columns}) option->group("Picture");
 }
 
 HiresUpscaler parse_upscaler(const std::string& name) {

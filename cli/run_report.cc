@@ -63,7 +63,8 @@ Json settings_json(const Request& request, const TextToImageResult& r) {
                    {"seed", *o.seed},
                    {"variation_strength", as_typed(o.variation_strength)},
                    {"num_images", o.num_images},
-                   {"shared_generator", o.shared_generator}};
+                   {"shared_generator", o.shared_generator},
+                   {"rng", to_string(o.rng)}};
   if (!o.timesteps.empty()) settings["timesteps"] = o.timesteps;
   if (!o.sigmas.empty()) settings["sigmas"] = o.sigmas;
   return settings;

@@ -2,7 +2,7 @@
 add_library(impasto_flags INTERFACE)
 # No errno from math functions, so that they vectorise; no contraction into fused multiply-adds behind our back, so that a result does not
 # depend on what the compiler found.
-target_compile_options(impasto_flags INTERFACE -Wall -Wextra -Wpedantic -Wno-psabi -fno-math-errno -ffp-contract=off)
+target_compile_options(impasto_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wno-psabi;-fno-math-errno;-ffp-contract=off>)
 
 if(IMPASTO_SANITIZE)
   set(flags -fsanitize=${IMPASTO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -16,6 +16,8 @@ struct BenchmarkOptions {
   int width = 0;
   /// Turns that are measured, after one that warms up. 1 to 1000.
   int rounds = 3;
+  /// Above 0: whole pictures of so many steps are drawn, too, as many as rounds after one that warms up. Up to 1000.
+  int picture_steps = 0;
 };
 
 /// A family of operations within a stage.
@@ -41,20 +43,21 @@ struct BenchmarkStage {
 
 /// Times are medians over the rounds.
 struct BenchmarkReport {
-  std::string cpu;    ///< the processor's name
-  std::string isa;    ///< the instructions that the kernels use: "avx2", ...
-  std::string dtype;  ///< of the products' factors
-  int threads = 0;
+  std::string device;        ///< the processor's name, or the GPU's
+  std::string instructions;  ///< that the kernels use: "avx2", "sm_90", ...
+  std::string dtype;         ///< of the products' factors
+  int threads = 0;           ///< of a CPU; else 0
   int width = 0;
   int height = 0;
-  /// What all threads reach in a loop of nothing but float32 multiply-adds, 1e9 operations a second.
+  /// What the device reaches in nothing but multiply-adds with float32 factors (a GPU: with those of its features), 1e9 operations a second.
   double fma_peak_gflops = 0;
   /// The same with factors of `dtype`.
   double product_peak_gflops = 0;
-  BenchmarkStage text_encode;  ///< prompt and negative prompt
-  BenchmarkStage unet_step;    ///< guided: both halves
-  BenchmarkStage vae_decode;   ///< one picture
-  std::int64_t peak_rss_bytes = 0;
+  BenchmarkStage text_encode;       ///< prompt and negative prompt
+  BenchmarkStage unet_step;         ///< guided: both halves
+  BenchmarkStage vae_decode;        ///< one picture
+  double picture_milliseconds = 0;  ///< from the prompt to the bytes of a PNG file; 0 where none were asked for
+  std::int64_t peak_rss_bytes = 0;  ///< of the process, on the host
 };
 
 /// Loads the checkpoint and measures it. Throws as Pipeline::load and Pipeline::text_to_image do.

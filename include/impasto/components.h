@@ -77,6 +77,12 @@ class IMPASTO_API UNetModel {
   HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const UNetResiduals& residuals, UNetWalk& walk,
                      const ShouldStop& should_stop = {}) const;
 
+  /// On another device (LoadOptions::device and dtype, of one network), where it is built when it is first called. Throws unsupported,
+  /// invalid_argument.
+  UNetModel with_device(const std::string& device, const std::string& dtype = "auto") const;
+  /// Gives back the device's memory; the next call builds the network anew. Copies share this, too. Calls that are running are not disturbed.
+  void unload() const;
+
   struct Impl;
   explicit UNetModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
@@ -108,6 +114,9 @@ class IMPASTO_API ControlNetModel {
   ControlNetOutput forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const TensorRef& controlnet_cond,
                            float scale = 1, const ShouldStop& should_stop = {}) const;
 
+  ControlNetModel with_device(const std::string& device, const std::string& dtype = "auto") const;
+  void unload() const;
+
   struct Impl;
   explicit ControlNetModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
@@ -132,6 +141,9 @@ class IMPASTO_API VaeModel {
   /// fitted at the first call.
   std::vector<Image> preview(const TensorRef& latents, const ShouldStop& should_stop = {}) const;
 
+  VaeModel with_device(const std::string& device, const std::string& dtype = "auto") const;
+  void unload() const;
+
   struct Impl;
   explicit VaeModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
@@ -148,6 +160,9 @@ class IMPASTO_API SafetyModel {
   HostTensor clip_input(const Image& image) const;
   /// Whether it flags pictures, clip_input [n, 3, side, side].
   std::vector<bool> flags(const TensorRef& clip_input, const ShouldStop& should_stop = {}) const;
+
+  SafetyModel with_device(const std::string& device, const std::string& dtype = "auto") const;
+  void unload() const;
 
   struct Impl;
   explicit SafetyModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -196,6 +211,9 @@ class IMPASTO_API TextModel {
   /// ids of n prompts of equal length, one after the other, to [n, tokens, hidden_size], after the final norm. clip_skip leaves out that many
   /// layers at the end. Throws invalid_argument for ids or lengths that the model does not have.
   HostTensor forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip = 0, const ShouldStop& should_stop = {}) const;
+
+  TextModel with_device(const std::string& device, const std::string& dtype = "auto") const;
+  void unload() const;
 
   struct Impl;
   explicit TextModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -267,10 +285,10 @@ class IMPASTO_API Sampler {
   std::shared_ptr<Impl> impl_;
 };
 
-/// torch's CPU generator: the same seed gives the numbers of torch.randn to 2e-6. From one thread at a time.
+/// torch's generator: the same seed gives the numbers of torch.randn, on the CPU to 2e-6, on a GPU to a few roundings. From one thread at a time.
 class IMPASTO_API Generator {
  public:
-  explicit Generator(std::uint64_t seed);
+  explicit Generator(std::uint64_t seed, Rng rng = Rng::cpu);
   /// The next n standard normal numbers, as torch.randn(n) draws them.
   std::vector<float> randn(std::int64_t n);
 

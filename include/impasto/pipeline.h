@@ -43,12 +43,17 @@ struct ModelParts {
   std::string prediction_type = {};
 };
 
-/// Where the work runs. "auto" takes the best device that this build and this machine have; "cpu" is always there.
+/// Where the work runs, and how.
 struct LoadOptions {
+  /// "cpu", which is always there; "cuda", or "cuda:1" for the second of several GPUs, in builds with CUDA (docs/cuda.md); "auto" for a GPU where
+  /// this build and this machine have one that computes in `dtype`, else the CPU, unless the environment variable IMPASTO_DEVICE names another. A
+  /// device for each network is named as "unet=cuda,vae=cpu,text_encoder=cpu"; those that are left out are "auto". ControlNets go with the UNet, the
+  /// safety checker with the VAE.
   std::string device = "auto";
-  /// Arithmetic of the networks: "float32" ("auto" takes it), or "bfloat16" for the factors of products and attention, which is faster on
-  /// AMD's processors with AVX-512 BF16, and slower on Intel's without AMX; sums and activations stay float32. Weights keep the type they are stored
-  /// in.
+  /// Arithmetic of the networks, for all or for each as above: "auto" takes the first of what a device has.
+  /// The CPU has "float32", and "bfloat16" for the factors of products and attention, which is faster on AMD's processors with AVX-512 BF16, and
+  /// slower on Intel's without AMX; sums and activations stay float32. GPUs have "float16" and "bfloat16" for factors and activations; sums are
+  /// float32. Weights keep the type they are stored in on the CPU; GPUs hold them in the type that they compute in.
   std::string dtype = "auto";
   /// Threads of the process-wide pool; 0 takes one per core that the process may run on. Never changes a result.
   int num_threads = 0;
@@ -63,6 +68,15 @@ struct LoadOptions {
   /// As TextToImageOptions::should_stop.
   std::function<bool()> should_stop = {};
 };
+
+/// A device and its arithmetic by their own names.
+struct Device {
+  std::string name;   ///< "cpu", "cuda:0"
+  std::string dtype;  ///< "float32", "float16", "bfloat16"
+};
+
+/// What LoadOptions::device and dtype stand for where one device is meant. Throws as Pipeline::load for those that are not there.
+IMPASTO_API Device find_device(const std::string& device = "auto", const std::string& dtype = "auto");
 
 /// How latents become a picture before they are done.
 enum class PreviewMethod {
@@ -145,6 +159,13 @@ struct MicroConditions {
   std::optional<PictureSize> target_size = {};             ///< unset: that of the picture that is drawn; refiners do not look at it
 };
 
+/// Whose random numbers a seed means. Either can be had on any device.
+enum class Rng {
+  cpu,   ///< torch's on the CPU: diffusers' usual generator, A1111's "RNG: CPU"
+  cuda,  ///< torch's on NVIDIA's GPUs, to a few roundings: `torch.Generator("cuda")`, A1111's default and its "RNG: NV"
+};
+IMPASTO_API const char* to_string(Rng rng);  ///< "cpu", "cuda"
+
 /// One call's settings; names and defaults are diffusers'.
 struct TextToImageOptions {
   // What changes the picture.
@@ -198,6 +219,7 @@ struct TextToImageOptions {
   /// Draws the noise of all images from one stream, as diffusers does when it is given a single generator: image 0 is the
   /// same either way, the others are not.
   bool shared_generator = false;
+  Rng rng = Rng::cpu;
   /// Above 0, up to 1: all pictures are drawn from `seed`, and their first noise is led this far towards that of variation_seed + k for picture k,
   /// along a great circle: A1111's variations. Unset, variation_seed is random.
   float variation_strength = 0.f;
@@ -352,11 +374,11 @@ IMPASTO_API ModelInfo inspect(const std::string& path, const ModelParts& parts =
 IMPASTO_API std::int64_t predicted_peak_memory(const ModelInfo& info, int height, int width, int num_images);
 
 /// Throws what Pipeline::text_to_image would throw for these options alone (size, steps, scheduler, ...; prompts are looked at when they are
-/// encoded), or would run out of memory for, before the weights have been loaded.
-IMPASTO_API void check_options(const TextToImageOptions& options, const ModelInfo& info);
+/// encoded), or would run out of memory for on the device that `load` names, before the weights have been loaded.
+IMPASTO_API void check_options(const TextToImageOptions& options, const ModelInfo& info, const LoadOptions& load = {});
 /// The same for Pipeline::image_to_image and Pipeline::inpaint; looks at the pictures too.
-IMPASTO_API void check_options(const ImageToImageOptions& options, const ModelInfo& info);
-IMPASTO_API void check_options(const InpaintOptions& options, const ModelInfo& info);
+IMPASTO_API void check_options(const ImageToImageOptions& options, const ModelInfo& info, const LoadOptions& load = {});
+IMPASTO_API void check_options(const InpaintOptions& options, const ModelInfo& info, const LoadOptions& load = {});
 
 struct Components;
 
@@ -385,6 +407,10 @@ class IMPASTO_API Pipeline {
 
   /// Throws what text_to_image would before it draws: invalid_argument, or out_of_memory when the run would not fit.
   void check(const TextToImageOptions& options) const;
+
+  /// This checkpoint on another device, as LoadOptions::device and dtype name it, with the adapters and ControlNets that it has here. Nothing is read
+  /// or computed until a network is needed there. Throws unsupported and invalid_argument as load().
+  Pipeline with_device(const std::string& device, const std::string& dtype = "auto") const;
 
   /// This checkpoint with adapters merged into its UNet and text encoder, in place of any that this pipeline has: nothing is read anew and
   /// everything else is shared, so attaching, removing and mixing cost what merging takes. Merged weights are float32, and exact. A file whose

@@ -1,20 +1,23 @@
 // What a device must be able to do: memory, and the operations that Stable Diffusion is made of.
 //
-// Feature maps are NHWC, token sequences [n, t, c]; both are rows of channels, so a feature map is a token sequence. Everything computed
-// is float32. Callers (src/ops) have checked shapes and allocated outputs; an implementation trusts them. A view may be a range of columns
-// (row_stride > last dimension) only where a parameter says "strided". Outputs never overlap inputs unless a parameter says so.
+// Feature maps are NHWC, token sequences [n, t, c]; both are rows of channels, so a feature map is a token sequence. What a network computes
+// is of the device's feature_type(), float32 on the CPU; all else is float32. Callers (src/ops) have checked shapes and allocated outputs; an
+// implementation trusts them. A view may be a range of columns (row_stride > last dimension) only where a parameter says "strided". Outputs never
+// overlap inputs unless a parameter says so.
 //
 // Every operation gives the same bits for any number of threads, and the same bits for image k of a batch as for that image alone.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/memory.h"
 #include "core/tensor_view.h"
 
 namespace impasto {
@@ -37,7 +40,7 @@ class PackedWeights {
 /// What happens to a product between the sum and the store, in this order:
 ///   y = x . W^T + bias;  y += row_bias[image];  y = act(y), or y = value * gelu(gate);  y += residual
 struct Epilogue {
-  TensorView row_bias;  ///< [n, out]: one row per image (the time embedding), or empty
+  TensorView row_bias;  ///< [n, out]: one row per image (the time embedding), strided, or empty; all the same row where row_stride is 0
   Activation activation = Activation::none;
   TensorView residual;  ///< as out (may be out itself), or empty
 };
@@ -68,11 +71,23 @@ struct DeviceDescription {
   std::string instructions;  ///< that kernels use: "avx2", ...
 };
 
+/// Calls that were made once and can be made again in one go.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// Queues the calls again: the same operations on the same memory, with what it holds by then.
+  virtual void replay() = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
   virtual DeviceDescription describe() const = 0;
+  /// Of what products, convolutions, attention and norms yield: feature maps and token sequences. They take it, and float32, as x.
+  virtual DType feature_type() const { return DType::float32; }
+  /// Whether the host may read and write the device's memory, and the device the host's.
+  virtual bool shares_host_memory() const { return true; }
   /// What the device reaches in a loop of nothing but multiply-adds into float32 sums, 1e9 operations (two for each) a second; `factors` is
   /// float32 or bfloat16. Takes a fraction of a second.
   virtual double measure_peak_gflops(DType factors) = 0;
@@ -81,8 +96,23 @@ class Backend {
   virtual void* allocate(std::size_t bytes) = 0;  ///< 64-byte aligned, contents undefined; throws out_of_memory
   virtual void deallocate(void* block, std::size_t bytes) noexcept = 0;
   virtual void release_cached_memory() = 0;
+  /// Bytes that could still be allocated: free on the device, or kept for reuse.
+  virtual std::int64_t available_memory() const { return impasto::available_memory(); }
   virtual void upload(const void* host, void* device, std::size_t bytes) = 0;
   virtual void download(const void* device, void* host, std::size_t bytes) = 0;
+
+  /// Whether conv2d applies its prologue as it loads, so that a map need not be normalised in memory; and whether layers of the same input gain by
+  /// being one product.
+  virtual bool loads_through_prologues() const { return true; }
+  virtual bool joins_products() const { return false; }
+  /// Until all that was queued is done, where operations are queued rather than run.
+  virtual void wait() {}
+  /// Whether a device gains by record().
+  virtual bool records() const { return false; }
+  /// Takes down the operations of `calls` without running them; nullptr where records() is false. They must have run before at the same shapes, may
+  /// neither upload nor ask for values, and whatever memory they name must live as long as the recording. What they allocate is overwritten by every
+  /// replay and goes with the recording.
+  virtual std::unique_ptr<Recording> record([[maybe_unused]] const std::function<void()>& calls) { return nullptr; }
 
   // --- products. Weights come as they are stored (float32, float16, bfloat16), contiguous; the memory behind them outlives the result.
   /// weight [out, in], bias [out] or empty. `gated`: the weight's first half of rows are values, the second half gates; linear() then
@@ -108,6 +138,9 @@ class Backend {
                                  const TensorView& shift) = 0;
   /// out = act(x * scale + shift), x [n, ..., c], scale and shift [n, c]; out may be x.
   virtual void apply_affine(const TensorView& x, const TensorView& scale, const TensorView& shift, Activation activation, const TensorView& out) = 0;
+  /// Both at once, out = act(normalised x): for devices whose conv2d gains nothing by a prologue. out may be x.
+  virtual void group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation activation,
+                          const TensorView& out) = 0;
   /// Over the last dimension; gamma and beta [c]; out may be x.
   virtual void layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) = 0;
 
@@ -124,6 +157,8 @@ class Backend {
   /// x [n, c, h, w] to out [n, h, w, c], and back.
   virtual void nchw_to_nhwc(const TensorView& x, const TensorView& out) = 0;
   virtual void nhwc_to_nchw(const TensorView& x, const TensorView& out) = 0;
+  /// Pixels: out, uint8, is the nearest integer (ties to even) to 255 * (x / 2 + 0.5), the sum clamped to 0..1; contiguous.
+  virtual void to_bytes(const TensorView& x, const TensorView& out) = 0;
   /// Any stored float type to float32, same shape, contiguous.
   virtual void widen(const TensorView& x, const TensorView& out) = 0;
 

@@ -1,6 +1,7 @@
 #include "backend/profiling_backend.h"
 
 #include <chrono>
+#include <type_traits>
 #include <utility>
 
 namespace impasto {
@@ -30,13 +31,23 @@ OpCosts ProfilingBackend::take() { return std::exchange(costs_, {}); }
 
 template <typename F>
 auto ProfilingBackend::timed(OpFamily family, double gflop, const F& f) {
-  struct Scope {
-    OpCost& cost;
-    Clock::time_point start = Clock::now();
-    ~Scope() { cost.seconds += std::chrono::duration<double>(Clock::now() - start).count(); }
-  } scope{costs_[static_cast<std::size_t>(family)]};
-  scope.cost.gflop += gflop;
-  return f();
+  if (!counting_) return f();
+  inner_.wait();  // for what was queued before
+  OpCost& cost = costs_[static_cast<std::size_t>(family)];
+  const Clock::time_point start = Clock::now();
+  const auto finish = [&] {
+    inner_.wait();
+    cost.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    cost.gflop += gflop;
+  };
+  if constexpr (std::is_void_v<decltype(f())>) {
+    f();
+    finish();
+  } else {
+    auto result = f();
+    finish();
+    return result;
+  }
 }
 
 std::unique_ptr<PackedWeights> ProfilingBackend::pack_linear(const TensorView& weight, const TensorView& bias, bool gated) {
@@ -72,6 +83,11 @@ void ProfilingBackend::group_norm_affine(const TensorView& x, const TensorView& 
 void ProfilingBackend::apply_affine(const TensorView& x, const TensorView& scale, const TensorView& shift, Activation activation,
                                     const TensorView& out) {
   timed(OpFamily::norm, 0, [&] { inner_.apply_affine(x, scale, shift, activation, out); });
+}
+
+void ProfilingBackend::group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation activation,
+                                  const TensorView& out) {
+  timed(OpFamily::norm, 0, [&] { inner_.group_norm(x, gamma, beta, groups, eps, activation, out); });
 }
 
 void ProfilingBackend::layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) {
@@ -121,6 +137,10 @@ void ProfilingBackend::mean_rows(const TensorView& x, std::span<const std::int32
 
 void ProfilingBackend::spread_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& residual, const TensorView& out) {
   timed(OpFamily::other, 0, [&] { inner_.spread_rows(x, slots, residual, out); });
+}
+
+void ProfilingBackend::to_bytes(const TensorView& x, const TensorView& out) {
+  timed(OpFamily::other, 0, [&] { inner_.to_bytes(x, out); });
 }
 
 void ProfilingBackend::widen(const TensorView& x, const TensorView& out) {

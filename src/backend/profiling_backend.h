@@ -18,20 +18,30 @@ struct OpCost {
 using OpCosts = std::array<OpCost, kOpFamilyNames.size()>;
 
 /// For one thread of callers.
-class ProfilingBackend final : public Backend {
+class ProfilingBackend : public Backend {
  public:
   explicit ProfilingBackend(Backend& inner) : inner_(inner) {}
 
   /// What was added up since the last call.
   OpCosts take();
+  /// False: calls are passed on, recordings, too, and nothing is added up. While it counts, an operation that a device queues is waited for.
+  void count(bool counting) { counting_ = counting; }
 
   std::string_view name() const override { return inner_.name(); }
   DeviceDescription describe() const override { return inner_.describe(); }
+  DType feature_type() const override { return inner_.feature_type(); }
+  bool shares_host_memory() const override { return inner_.shares_host_memory(); }
+  bool loads_through_prologues() const override { return inner_.loads_through_prologues(); }
+  bool joins_products() const override { return inner_.joins_products(); }
+  void wait() override { inner_.wait(); }
+  bool records() const override { return !counting_ && inner_.records(); }
+  std::unique_ptr<Recording> record(const std::function<void()>& calls) override { return counting_ ? nullptr : inner_.record(calls); }
   double measure_peak_gflops(DType factors) override { return inner_.measure_peak_gflops(factors); }
 
   void* allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
   void deallocate(void* block, std::size_t bytes) noexcept override { inner_.deallocate(block, bytes); }
   void release_cached_memory() override { inner_.release_cached_memory(); }
+  std::int64_t available_memory() const override { return inner_.available_memory(); }
   void upload(const void* host, void* device, std::size_t bytes) override { inner_.upload(host, device, bytes); }
   void download(const void* device, void* host, std::size_t bytes) override { inner_.download(device, host, bytes); }
 
@@ -43,6 +53,8 @@ class ProfilingBackend final : public Backend {
   void group_norm_affine(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, const TensorView& scale,
                          const TensorView& shift) override;
   void apply_affine(const TensorView& x, const TensorView& scale, const TensorView& shift, Activation activation, const TensorView& out) override;
+  void group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation activation,
+                  const TensorView& out) override;
   void layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) override;
   void activate(const TensorView& x, Activation activation, const TensorView& out) override;
   void add(const TensorView& a, const TensorView& b, const TensorView& out) override;
@@ -56,6 +68,7 @@ class ProfilingBackend final : public Backend {
                   std::span<float> cosines) override;
   void mean_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& out) override;
   void spread_rows(const TensorView& x, std::span<const std::int32_t> slots, const TensorView& residual, const TensorView& out) override;
+  void to_bytes(const TensorView& x, const TensorView& out) override;
   void widen(const TensorView& x, const TensorView& out) override;
   bool is_finite(const TensorView& x) override;
   std::vector<float> standard_deviation(const TensorView& x) override;
@@ -65,6 +78,7 @@ class ProfilingBackend final : public Backend {
   auto timed(OpFamily family, double gflop, const F& f);
 
   Backend& inner_;
+  bool counting_ = true;
   OpCosts costs_ = {};
 };
 

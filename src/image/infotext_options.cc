@@ -25,6 +25,7 @@ class Applier {
     read("Seed", [&](const std::string& value) { return number(value, o_.seed.emplace()); });
     read("Variation seed", [&](const std::string& value) { return number(value, o_.variation_seed.emplace()); });
     read("Variation seed strength", [&](const std::string& value) { return number(value, o_.variation_strength); });
+    rng();
     read("Size", [&](const std::string& value) { return size(value); });
     read("Sampler", [&](const std::string& value) { return sampler(value); });
     read("Schedule type", [&](const std::string& value) { return schedule(value); });
@@ -49,6 +50,13 @@ class Applier {
   }
 
  private:
+  /// A1111 says nothing of its default, which is the GPU's.
+  void rng() {
+    const std::string name = text_.value("RNG");
+    const bool a1111 = name.empty() && !text_.value("Version").starts_with("impasto");
+    o_.rng = a1111 || name == "NV" || name == "GPU" ? Rng::cuda : Rng::cpu;
+  }
+
   template <typename F>
   void read(const char* key, const F& set) {
     const std::string value = text_.value(key);

@@ -4,9 +4,8 @@ namespace impasto {
 
 ClipLayer::ClipLayer(const WeightScope& w, const ClipLayerConfig& c)
     : layer_norm1_(w / "layer_norm1", c.hidden_size, c.layer_norm_eps),
-      q_proj_(w / "self_attn.q_proj", c.hidden_size, c.hidden_size),
-      k_proj_(w / "self_attn.k_proj", c.hidden_size, c.hidden_size),
-      v_proj_(w / "self_attn.v_proj", c.hidden_size, c.hidden_size),
+      qkv_proj_({{w / "self_attn.q_proj", c.hidden_size}, {w / "self_attn.k_proj", c.hidden_size}, {w / "self_attn.v_proj", c.hidden_size}},
+                c.hidden_size),
       out_proj_(w / "self_attn.out_proj", c.hidden_size, c.hidden_size),
       layer_norm2_(w / "layer_norm2", c.hidden_size, c.layer_norm_eps),
       fc1_(w / "mlp.fc1", c.hidden_size, c.intermediate_size),
@@ -15,8 +14,8 @@ ClipLayer::ClipLayer(const WeightScope& w, const ClipLayerConfig& c)
       activation_(c.activation) {}
 
 Tensor ClipLayer::operator()(const Tensor& x, bool causal) const {
-  const Tensor y = layer_norm1_(x);
-  const Tensor attended = ops::attention(q_proj_(y), k_proj_(y), v_proj_(y), heads_, causal);
+  const std::vector<Tensor> qkv = qkv_proj_(layer_norm1_(x));
+  const Tensor attended = ops::attention(qkv[0], qkv[1], qkv[2], heads_, causal);
   const Tensor h = out_proj_(attended, {.residual = x});
   return fc2_(fc1_(layer_norm2_(h), {.activation = activation_}), {.residual = h});
 }

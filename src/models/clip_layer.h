@@ -27,7 +27,8 @@ class ClipLayer {
 
  private:
   nn::LayerNorm layer_norm1_;
-  nn::Linear q_proj_, k_proj_, v_proj_, out_proj_;
+  nn::JoinedLinear qkv_proj_;
+  nn::Linear out_proj_;
   nn::LayerNorm layer_norm2_;
   nn::Linear fc1_, fc2_;
   int heads_;

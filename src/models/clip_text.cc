@@ -21,7 +21,7 @@ struct ClipText::Layers {
   std::optional<Linear> text_projection;
 
   Layers(const WeightScope& w, const ClipTextConfig& c)
-      : token_embedding(Tensor::borrow(w.backend(), (w / "embeddings.token_embedding").stored("weight", {c.vocabulary_size, c.hidden_size}))),
+      : token_embedding(Tensor::stored(w.backend(), (w / "embeddings.token_embedding").stored("weight", {c.vocabulary_size, c.hidden_size}))),
         position_embedding((w / "embeddings.position_embedding").tensor("weight", {c.max_positions, c.hidden_size})),
         final_layer_norm(w / "final_layer_norm", c.hidden_size, c.layer_norm_eps) {
     for (int i = 0; i < c.layers; ++i) encoder.emplace_back(w / "encoder.layers" / i, c);

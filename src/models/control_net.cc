@@ -59,6 +59,7 @@ ControlNetConfig ControlNetConfig::parse(const JsonObject& c) {
 struct ControlNet::Layers {
   TimeEmbedding time_embedding;
   std::optional<AddedEmbedding> added_embedding;
+  TimeProjections time_projections;
   Conv2d conv_in;
   ConditioningEmbedding conditioning;
   std::vector<UNetDownBlock> down_blocks;
@@ -68,6 +69,7 @@ struct ControlNet::Layers {
 
   Layers(const WeightScope& w, const ControlNetConfig& c)
       : time_embedding(w, c.unet),
+        time_projections(w, c.unet, /*way_up=*/false),
         conv_in(w / "conv_in", c.unet.in_channels, c.unet.levels[0].channels),
         conditioning(w / "controlnet_cond_embedding", c),
         mid_block(w / "mid_block", c.unet),
@@ -105,13 +107,15 @@ UNet::Control ControlNet::forward(const Tensor& sample, double timestep, const U
                                   bool rising) const {
   const Layers& net = *layers_;
   const KeyValue* context = conditioning.attentions.data();
-  const Tensor silu_time = ops::activate(net.time_embedding(timestep, conditioning.added), Activation::silu);
+  const Tensor time = net.time_embedding(net.time_embedding.sinusoids(timestep), conditioning.added);
+  const std::vector<Tensor> times = net.time_projections(ops::activate(time, Activation::silu));
+  const Tensor* at = times.data();
 
   Tensor h = ops::add(net.conv_in(sample), ops::tile_images(hint, sample.dim(0)));  // [n, h, w, c0]
-  h = ops::tile_images(h, std::max(h.dim(0), silu_time.dim(0)));
+  h = ops::tile_images(h, std::max(h.dim(0), time.dim(0)));
   std::vector<Tensor> skips{h};
-  for (const UNetDownBlock& block : net.down_blocks) h = block(h, silu_time, context, skips);
-  h = net.mid_block(h, silu_time, context);  // [m, ...]
+  for (const UNetDownBlock& block : net.down_blocks) h = block(h, at, context, skips);
+  h = net.mid_block(h, at, context);  // [m, ...]
 
   UNet::Control control;
   for (std::size_t i = 0; i < skips.size(); ++i) {

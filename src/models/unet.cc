@@ -15,6 +15,7 @@ using nn::Transformer2d;
 struct UNet::Layers {
   TimeEmbedding time_embedding;
   std::optional<AddedEmbedding> added_embedding;
+  TimeProjections time_projections;
   Conv2d conv_in;
   std::vector<UNetDownBlock> down_blocks;
   UNetMidBlock mid_block;
@@ -24,6 +25,7 @@ struct UNet::Layers {
 
   Layers(const WeightScope& w, const UNetConfig& c)
       : time_embedding(w, c),
+        time_projections(w, c, /*way_up=*/true),
         conv_in(w / "conv_in", c.in_channels, c.levels[0].channels),
         mid_block(w / "mid_block", c),
         conv_norm_out(w / "conv_norm_out", c.levels[0].channels, c.groups, c.norm_eps),
@@ -39,7 +41,11 @@ UNet::~UNet() = default;
 UNet::UNet(UNet&&) noexcept = default;
 
 UNet::UNet(const UNetConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
-    : config_(c), weights_(std::move(weights)), layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)) {}
+    : config_(c),
+      backend_(&backend),
+      weights_(std::move(weights)),
+      layers_(std::make_unique<const Layers>(WeightScope(*weights_, backend), c)),
+      replayed_(std::make_unique<Replayed>()) {}
 
 UNetContext UNetContext::slice(std::int64_t begin, std::int64_t count) const {
   if (!pooled) return {states.slice(begin, count)};
@@ -61,16 +67,43 @@ UNet::Conditioning UNet::Conditioning::slice(std::int64_t begin, std::int64_t co
 
 UNet::Conditioning UNet::condition(const UNetContext& context) const {
   Conditioning out;
+  const Tensor states = context.states.on(*backend_);
   for (const UNetDownBlock& block : layers_->down_blocks)
-    for (const Transformer2d& attention : block.attentions) attention.project(context.states, out.attentions);
-  layers_->mid_block.attention.project(context.states, out.attentions);
+    for (const Transformer2d& attention : block.attentions) attention.project(states, out.attentions);
+  layers_->mid_block.attention.project(states, out.attentions);
   for (const UNetUpBlock& block : layers_->up_blocks)
-    for (const Transformer2d& attention : block.attentions) attention.project(context.states, out.attentions);
+    for (const Transformer2d& attention : block.attentions) attention.project(states, out.attentions);
   if (layers_->added_embedding) out.added = (*layers_->added_embedding)(context);
   return out;
 }
 
+namespace {
+
+Replayed::Tensors as_list(const UNet::Conditioning& conditioning) {
+  Replayed::Tensors list{conditioning.added};
+  for (const KeyValue& kv : conditioning.attentions) list.insert(list.end(), {kv.key, kv.value});
+  return list;
+}
+
+UNet::Conditioning from_list(const Replayed::Tensors& list) {
+  UNet::Conditioning out{{}, list.front()};
+  for (std::size_t i = 1; i < list.size(); i += 2) out.attentions.push_back({list[i], list[i + 1]});
+  return out;
+}
+
+}  // namespace
+
 Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& conditioning, const Forward& more) const {
+  const Tensor x = sample.on(*backend_), sinusoids = layers_->time_embedding.sinusoids(timestep);
+  const bool plain = !more.observe && more.deep == nullptr && more.control == nullptr && more.token_merging_ratio == 0;
+  if (!plain) return evaluate(x, sinusoids, conditioning, more).on(sample.backend());
+  const auto f = [this](const Replayed::Tensors& changing, const Replayed::Tensors& lasting) {
+    return evaluate(changing[0], changing[1], from_list(lasting), {});
+  };
+  return (*replayed_)({x, sinusoids}, as_list(conditioning), f).on(sample.backend());
+}
+
+Tensor UNet::evaluate(const Tensor& sample, const Tensor& sinusoids, const Conditioning& conditioning, const Forward& more) const {
   const auto seen = [&](const std::string& stage, const Tensor& t) {
     if (more.observe) more.observe(stage, t);
     return t;
@@ -78,14 +111,15 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
   const Layers& net = *layers_;
   const KeyValue* context = conditioning.attentions.data();
 
-  const Tensor time = seen("time_embedding", net.time_embedding(timestep, conditioning.added));  // [1 or m, time_channels]
-  const Tensor silu_time = ops::activate(time, Activation::silu);
+  const Tensor time = seen("time_embedding", net.time_embedding(sinusoids, conditioning.added));  // [1 or m, time_channels]
+  const std::vector<Tensor> times = net.time_projections(ops::activate(time, Activation::silu));
+  const Tensor* at = times.data();
 
   Tensor h = seen("conv_in", ops::tile_images(net.conv_in(sample), std::max(sample.dim(0), time.dim(0))));  // [n or m, h, w, c0]
   std::vector<Tensor> skips{h};
   for (std::size_t i = 0; i < net.down_blocks.size(); ++i)
-    h = seen("down_blocks." + std::to_string(i), net.down_blocks[i](h, silu_time, context, skips, i == 0 ? more.token_merging_ratio : 0));
-  h = seen("mid_block", net.mid_block(h, silu_time, context));
+    h = seen("down_blocks." + std::to_string(i), net.down_blocks[i](h, at, context, skips, i == 0 ? more.token_merging_ratio : 0));
+  h = seen("mid_block", net.mid_block(h, at, context));
   if (more.control != nullptr) {
     for (std::size_t i = 0; i < skips.size(); ++i) skips[i] = ops::add(ops::tile_images(skips[i], h.dim(0)), more.control->skips[i]);
     h = ops::add(h, more.control->mid);
@@ -93,10 +127,10 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
   for (std::size_t i = 0; i < net.up_blocks.size(); ++i) {
     const bool last = i + 1 == net.up_blocks.size();
     h = seen("up_blocks." + std::to_string(i),
-             net.up_blocks[i](h, silu_time, context, skips, last ? more.token_merging_ratio : 0, last ? more.deep : nullptr));
+             net.up_blocks[i](h, at, context, skips, last ? more.token_merging_ratio : 0, last ? more.deep : nullptr));
   }
 
-  return seen("conv_out", net.conv_out(h, net.conv_norm_out.then(h, Activation::silu)));  // [n, h, w, out_channels]
+  return seen("conv_out", net.conv_norm_out.into(net.conv_out, h, Activation::silu));  // [n, h, w, out_channels]
 }
 
 Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& conditioning) const {
@@ -107,18 +141,21 @@ Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Condit
                              float token_merging_ratio) const {
   const Layers& net = *layers_;
   const UNetUpBlock& last = net.up_blocks.back();
-  const Tensor silu_time = ops::activate(net.time_embedding(timestep, conditioning.added), Activation::silu);
+  const Tensor time = net.time_embedding(net.time_embedding.sinusoids(timestep), conditioning.added);
+  const std::vector<Tensor> times = net.time_projections(ops::activate(time, Activation::silu));
 
-  std::vector<Tensor> skips{ops::tile_images(net.conv_in(sample), std::max(sample.dim(0), silu_time.dim(0)))};  // [n or m, h, w, c0]
+  std::vector<Tensor> skips{ops::tile_images(net.conv_in(sample.on(*backend_)), std::max(sample.dim(0), time.dim(0)))};  // [n or m, h, w, c0]
   const KeyValue* context = conditioning.attentions.data();
-  skips.push_back(net.down_blocks.front().layer(0, skips.back(), silu_time, context, token_merging_ratio));
+  const Tensor* at = times.data();
+  skips.push_back(net.down_blocks.front().layer(0, skips.back(), at, context, token_merging_ratio));
 
   Tensor h = deep;  // [m, h, w, c]
   const std::size_t layers = last.resnets.size();
   context =
       conditioning.attentions.data() + conditioning.attentions.size() - (last.attentions.empty() ? 0 : 2 * config_.levels[0].transformer_layers);
-  for (std::size_t j = layers - 2; j < layers; ++j) h = last.layer(j, h, silu_time, context, skips, token_merging_ratio);
-  return net.conv_out(h, net.conv_norm_out.then(h, Activation::silu));
+  at = times.data() + times.size() - 2;
+  for (std::size_t j = layers - 2; j < layers; ++j) h = last.layer(j, h, at, context, skips, token_merging_ratio);
+  return net.conv_norm_out.into(net.conv_out, h, Activation::silu).on(sample.backend());
 }
 
 }  // namespace impasto

@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "nn/transformer_block.h"
+#include "ops/replayed.h"
 #include "weights/reader.h"
 
 namespace impasto {
@@ -93,8 +94,8 @@ class UNet {
 
   /// Throws invalid_argument when pooled and ids do not fill the config's added_channels.
   Conditioning condition(const UNetContext& context) const;
-  /// sample [n, h, w, in_channels] to [m, h, w, out_channels], for a conditioning of m images; any h and w. m is a multiple of n: guidance
-  /// asks for the same latents under two prompts, whose images are one until the first cross-attention.
+  /// sample [n, h, w, in_channels] to [m, h, w, out_channels], for a conditioning of m images; any h and w. sample may be on any backend. m is a
+  /// multiple of n: guidance asks for the same latents under two prompts, whose images are one until the first cross-attention.
   Tensor forward(const Tensor& sample, double timestep, const Conditioning& context, const Forward& more) const;
   Tensor forward(const Tensor& sample, double timestep, const Conditioning& context) const;
 
@@ -105,9 +106,14 @@ class UNet {
  private:
   struct Layers;
 
+  /// forward() of a timestep's sinusoids, [1, c].
+  Tensor evaluate(const Tensor& sample, const Tensor& sinusoids, const Conditioning& conditioning, const Forward& more) const;
+
   UNetConfig config_;
+  Backend* backend_;
   std::shared_ptr<const WeightReader> weights_;  // packed layers may point into it
   std::unique_ptr<const Layers> layers_;
+  std::unique_ptr<Replayed> replayed_;  // a cache
 };
 
 }  // namespace impasto

@@ -22,7 +22,7 @@ Transformer2d::Config attention_config(const UNetConfig& c, const UNetLevel& lev
 }
 
 ResnetBlock::Config resnet_config(const UNetConfig& c, std::int64_t in, std::int64_t out) {
-  return {.in = in, .out = out, .time_channels = c.time_channels(), .groups = c.groups, .eps = c.norm_eps};
+  return {.in = in, .out = out, .groups = c.groups, .eps = c.norm_eps};
 }
 
 /// Sinusoids of the timestep, [channels]; float32 throughout, as the published models were trained.
@@ -48,10 +48,12 @@ TimeEmbedding::TimeEmbedding(const WeightScope& w, const UNetConfig& c)
       linear_1_(w / "time_embedding.linear_1", channels_, c.time_channels()),
       linear_2_(w / "time_embedding.linear_2", c.time_channels(), c.time_channels()) {}
 
-Tensor TimeEmbedding::operator()(double timestep, const Tensor& added) const {
-  const std::vector<float> sinusoids = timestep_sinusoids(timestep, channels_, flip_sin_to_cos_, freq_shift_);
-  const Tensor t = Tensor::from_host(backend_, {1, channels_}, sinusoids.data());
-  const Tensor time = linear_2_(linear_1_(t, {.activation = Activation::silu}));
+Tensor TimeEmbedding::sinusoids(double timestep) const {
+  return Tensor::from_host(backend_, {1, channels_}, timestep_sinusoids(timestep, channels_, flip_sin_to_cos_, freq_shift_).data());
+}
+
+Tensor TimeEmbedding::operator()(const Tensor& sinusoids, const Tensor& added) const {
+  const Tensor time = linear_2_(linear_1_(sinusoids, {.activation = Activation::silu}));
   return added ? ops::add(ops::tile_images(time, added.dim(0)), added) : time;
 }
 
@@ -77,8 +79,29 @@ Tensor AddedEmbedding::operator()(const UNetContext& context) const {
   }
   const std::int64_t n = context.ids.dim(0);
   const Tensor ids = Tensor::from_host(backend_, {n, context.ids.dim(1) * id_channels_}, sinusoids.data());
-  return linear_2_(linear_1_(ops::concat_columns(context.pooled, ids), {.activation = Activation::silu}));
+  return linear_2_(linear_1_(ops::concat_columns(context.pooled.on(backend_), ids), {.activation = Activation::silu}));
 }
+
+namespace {
+
+std::vector<nn::JoinedLinear::Part> time_parts(const WeightScope& w, const UNetConfig& c, bool way_up) {
+  std::vector<nn::JoinedLinear::Part> parts;
+  const auto add = [&](const WeightScope& block, int resnets, std::int64_t channels) {
+    for (int j = 0; j < resnets; ++j) parts.push_back({block / "resnets" / j / "time_emb_proj", channels});
+  };
+  const std::size_t n = c.levels.size();
+  for (std::size_t i = 0; i < n; ++i) add(w / "down_blocks" / static_cast<std::int64_t>(i), c.levels[i].resnets, c.levels[i].channels);
+  add(w / "mid_block", 2, c.levels.back().channels);
+  for (std::size_t i = 0; way_up && i < n; ++i) {
+    const UNetLevel& level = c.levels[n - 1 - i];
+    add(w / "up_blocks" / static_cast<std::int64_t>(i), level.resnets + 1, level.channels);
+  }
+  return parts;
+}
+
+}  // namespace
+
+TimeProjections::TimeProjections(const WeightScope& w, const UNetConfig& c, bool way_up) : all_(time_parts(w, c, way_up), c.time_channels()) {}
 
 UNetDownBlock::UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::size_t i) {
   const UNetLevel& level = c.levels[i];
@@ -90,13 +113,13 @@ UNetDownBlock::UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::siz
   if (i + 1 < c.levels.size()) downsampler.emplace(w / "downsamplers.0.conv", level.channels, level.channels, ConvGeometry{.stride = 2});
 }
 
-Tensor UNetDownBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context, float merging) const {
-  const Tensor h = resnets[j](x, silu_time);
+Tensor UNetDownBlock::layer(std::size_t j, const Tensor& x, const Tensor*& time, const KeyValue*& context, float merging) const {
+  const Tensor h = resnets[j](x, *time++);
   return attentions.empty() ? h : attentions[j](h, context, merging);
 }
 
-Tensor UNetDownBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips, float merging) const {
-  for (std::size_t j = 0; j < resnets.size(); ++j) skips.push_back(h = layer(j, h, silu_time, context, merging));
+Tensor UNetDownBlock::operator()(Tensor h, const Tensor*& time, const KeyValue*& context, std::vector<Tensor>& skips, float merging) const {
+  for (std::size_t j = 0; j < resnets.size(); ++j) skips.push_back(h = layer(j, h, time, context, merging));
   if (downsampler) skips.push_back(h = (*downsampler)(h));
   return h;
 }
@@ -106,8 +129,9 @@ UNetMidBlock::UNetMidBlock(const WeightScope& w, const UNetConfig& c)
       attention(w / "attentions.0", attention_config(c, c.levels.back())),
       resnet_1(w / "resnets.1", resnet_config(c, c.levels.back().channels, c.levels.back().channels)) {}
 
-Tensor UNetMidBlock::operator()(const Tensor& h, const Tensor& silu_time, const KeyValue*& context) const {
-  return resnet_1(attention(resnet_0(h, silu_time), context), silu_time);
+Tensor UNetMidBlock::operator()(const Tensor& h, const Tensor*& time, const KeyValue*& context) const {
+  const Tensor first = resnet_0(h, *time++);
+  return resnet_1(attention(first, context), *time++);
 }
 
 UNetUpBlock::UNetUpBlock(const WeightScope& w, const UNetConfig& c, std::size_t i) {
@@ -123,19 +147,19 @@ UNetUpBlock::UNetUpBlock(const WeightScope& w, const UNetConfig& c, std::size_t 
   if (i > 0) upsampler.emplace(w / "upsamplers.0.conv", level.channels, level.channels, nn::kUpsampleConv);
 }
 
-Tensor UNetUpBlock::layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips,
+Tensor UNetUpBlock::layer(std::size_t j, const Tensor& x, const Tensor*& time, const KeyValue*& context, std::vector<Tensor>& skips,
                           float merging) const {
   const Tensor joined = ops::concat_columns(x, ops::tile_images(skips.back(), x.dim(0)));
   skips.pop_back();
-  const Tensor h = resnets[j](joined, silu_time);
+  const Tensor h = resnets[j](joined, *time++);
   return attentions.empty() ? h : attentions[j](h, context, merging);
 }
 
-Tensor UNetUpBlock::operator()(Tensor h, const Tensor& silu_time, const KeyValue*& context, std::vector<Tensor>& skips, float merging,
+Tensor UNetUpBlock::operator()(Tensor h, const Tensor*& time, const KeyValue*& context, std::vector<Tensor>& skips, float merging,
                                Tensor* deep) const {
   for (std::size_t j = 0; j < resnets.size(); ++j) {
     if (deep != nullptr && j + 2 == resnets.size()) *deep = h;
-    h = layer(j, h, silu_time, context, skips, merging);
+    h = layer(j, h, time, context, skips, merging);
   }
   if (upsampler) h = upsampler->resized(h, skips.back().dim(1), skips.back().dim(2));
   return h;

@@ -16,8 +16,9 @@ class TimeEmbedding {
   /// `w` is the network's own scope.
   TimeEmbedding(const WeightScope& w, const UNetConfig& config);
 
+  Tensor sinusoids(double timestep) const;  ///< [1, c]
   /// [1, time_channels], or with what is added for each image, [n, time_channels] or empty, as many.
-  Tensor operator()(double timestep, const Tensor& added = {}) const;
+  Tensor operator()(const Tensor& sinusoids, const Tensor& added = {}) const;
 
  private:
   Backend& backend_;
@@ -44,6 +45,21 @@ class AddedEmbedding {
   nn::Linear linear_1_, linear_2_;
 };
 
+/// What the timestep contributes to each resnet block of a network.
+class TimeProjections {
+ public:
+  /// `w` is the network's own scope; `way_up`: whether it has one.
+  TimeProjections(const WeightScope& w, const UNetConfig& config, bool way_up);
+
+  /// silu_time [1 or n, time_channels] to [1 or n, c] of each block, in the order in which they run.
+  std::vector<Tensor> operator()(const Tensor& silu_time) const { return all_(silu_time); }
+
+ private:
+  nn::JoinedLinear all_;
+};
+
+// The blocks below take their resnets' share of the time from `time`, and their attentions' texts from `context`, and move on behind them.
+
 struct UNetDownBlock {
   std::vector<nn::ResnetBlock> resnets;
   std::vector<nn::Transformer2d> attentions;  // one per resnet, or none
@@ -51,9 +67,9 @@ struct UNetDownBlock {
 
   UNetDownBlock(const WeightScope& w, const UNetConfig& c, std::size_t i);
 
-  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context, float merging = 0) const;
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor*& time, const nn::KeyValue*& context, float merging = 0) const;
   /// Appends what the way up will need to `skips`. `merging`: the ratio of nn::TokenMerging.
-  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips, float merging = 0) const;
+  Tensor operator()(Tensor h, const Tensor*& time, const nn::KeyValue*& context, std::vector<Tensor>& skips, float merging = 0) const;
 };
 
 struct UNetMidBlock {
@@ -63,7 +79,7 @@ struct UNetMidBlock {
 
   UNetMidBlock(const WeightScope& w, const UNetConfig& c);
 
-  Tensor operator()(const Tensor& h, const Tensor& silu_time, const nn::KeyValue*& context) const;
+  Tensor operator()(const Tensor& h, const Tensor*& time, const nn::KeyValue*& context) const;
 };
 
 struct UNetUpBlock {
@@ -75,10 +91,9 @@ struct UNetUpBlock {
   UNetUpBlock(const WeightScope& w, const UNetConfig& c, std::size_t i);
 
   /// Takes the last of the skips.
-  Tensor layer(std::size_t j, const Tensor& x, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips,
-               float merging) const;
+  Tensor layer(std::size_t j, const Tensor& x, const Tensor*& time, const nn::KeyValue*& context, std::vector<Tensor>& skips, float merging) const;
   /// `deep`, where it is asked for, gets what goes into the last layer but one.
-  Tensor operator()(Tensor h, const Tensor& silu_time, const nn::KeyValue*& context, std::vector<Tensor>& skips, float merging, Tensor* deep) const;
+  Tensor operator()(Tensor h, const Tensor*& time, const nn::KeyValue*& context, std::vector<Tensor>& skips, float merging, Tensor* deep) const;
 };
 
 }  // namespace impasto

@@ -27,24 +27,20 @@ ResnetBlock::Config resnet(const VaeConfig& c, std::int64_t in, std::int64_t out
 struct MidBlock {
   ResnetBlock resnet_0;
   GroupNorm norm;
-  nn::Attention attention;
+  nn::SelfAttention attention;
   ResnetBlock resnet_1;
 
   MidBlock(const WeightScope& w, const VaeConfig& c)
       : resnet_0(w / "resnets.0", resnet(c, c.channels.back(), c.channels.back())),
         norm(w / "attentions.0.group_norm", c.channels.back(), c.groups, kNormEps),
-        attention(w / "attentions.0", {.query_channels = c.channels.back(),
-                                       .context_channels = c.channels.back(),
-                                       .inner_channels = c.channels.back(),
-                                       .heads = 1,
-                                       .qkv_bias = true}),
+        attention(w / "attentions.0", c.channels.back(), /*heads=*/1, /*qkv_bias=*/true),
         resnet_1(w / "resnets.1", resnet(c, c.channels.back(), c.channels.back())) {}
 
   Tensor operator()(const Tensor& x) const {
     const Tensor h = resnet_0(x);  // [n, h, w, c]
     const Shape map = h.shape(), tokens{map[0], map[1] * map[2], map[3]};
     const Tensor y = norm(h).reshape(tokens);
-    return resnet_1(attention(y, attention.project(y), h.reshape(tokens)).reshape(map));
+    return resnet_1(attention(y, h.reshape(tokens)).reshape(map));
   }
 };
 
@@ -115,7 +111,8 @@ struct VaeEncoder::Layers {
   }
 };
 
-VaeDecoder::VaeDecoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend) : weights_(std::move(weights)) {
+VaeDecoder::VaeDecoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
+    : backend_(&backend), weights_(std::move(weights)) {
   const WeightScope root(*weights_, backend);
   if (c.tiny) tiny_ = std::make_unique<const TinyDecoder>(root, *c.tiny);
   if (!c.tiny) layers_ = std::make_unique<const Layers>(root, c);
@@ -123,7 +120,8 @@ VaeDecoder::VaeDecoder(const VaeConfig& c, std::shared_ptr<const WeightReader> w
 VaeDecoder::~VaeDecoder() = default;
 VaeDecoder::VaeDecoder(VaeDecoder&&) noexcept = default;
 
-VaeEncoder::VaeEncoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend) : weights_(std::move(weights)) {
+VaeEncoder::VaeEncoder(const VaeConfig& c, std::shared_ptr<const WeightReader> weights, Backend& backend)
+    : backend_(&backend), weights_(std::move(weights)) {
   const WeightScope root(*weights_, backend);
   if (c.tiny) tiny_ = std::make_unique<const TinyEncoder>(root, *c.tiny);
   if (!c.tiny) layers_ = std::make_unique<const Layers>(root, c);
@@ -131,16 +129,19 @@ VaeEncoder::VaeEncoder(const VaeConfig& c, std::shared_ptr<const WeightReader> w
 VaeEncoder::~VaeEncoder() = default;
 VaeEncoder::VaeEncoder(VaeEncoder&&) noexcept = default;
 
-Tensor VaeDecoder::forward(const Tensor& latents) const {
+Tensor VaeDecoder::forward(const Tensor& z) const {
+  const Tensor latents = z.on(*backend_);
   if (tiny_) return (*tiny_)(latents);
   const Layers& net = *layers_;
   Tensor h = net.post_quant_conv ? (*net.post_quant_conv)(latents) : latents;  // [n, h, w, 4]
   h = net.mid_block(net.conv_in(h));                                           // [n, h, w, c]
   for (const Level& level : net.up_blocks) h = level(h);                       // [n, 8h, 8w, c0]
-  return net.conv_out(h, net.conv_norm_out.then(h, Activation::silu));         // [n, 8h, 8w, 3]
+  return net.conv_norm_out.into(net.conv_out, h, Activation::silu);            // [n, 8h, 8w, 3]
 }
 
-Tensor VaeEncoder::forward(const Tensor& image) const {
+Tensor VaeEncoder::forward(const Tensor& image) const { return encode(image.on(*backend_)).on(image.backend()); }
+
+Tensor VaeEncoder::encode(const Tensor& image) const {
   if (tiny_) {
     const Tensor latents = (*tiny_)(image);  // [n, h, w, 4]
     return ops::concat_columns(latents, ops::clamp(latents, kNoVariance, kNoVariance));
@@ -149,7 +150,7 @@ Tensor VaeEncoder::forward(const Tensor& image) const {
   Tensor h = net.conv_in(image);                            // [n, H, W, c0]
   for (const Level& level : net.down_blocks) h = level(h);  // [n, H/8, W/8, c]
   h = net.mid_block(h);
-  h = net.conv_out(h, net.conv_norm_out.then(h, Activation::silu));  // [n, H/8, W/8, 8]
+  h = net.conv_norm_out.into(net.conv_out, h, Activation::silu);  // [n, H/8, W/8, 8]
   return net.quant_conv ? (*net.quant_conv)(h) : h;
 }
 

@@ -44,11 +44,12 @@ class VaeDecoder {
   ~VaeDecoder();
   VaeDecoder(VaeDecoder&&) noexcept;
 
-  /// latents [n, h, w, latent_channels], already divided by scaling_factor; result [n, 8h, 8w, out_channels], about -1..1.
+  /// latents [n, h, w, latent_channels], already divided by scaling_factor, on any backend; result [n, 8h, 8w, out_channels], about -1..1.
   Tensor forward(const Tensor& latents) const;
 
  private:
   struct Layers;
+  Backend* backend_;
   std::shared_ptr<const WeightReader> weights_;
   std::unique_ptr<const Layers> layers_;  // or
   std::unique_ptr<const TinyDecoder> tiny_;
@@ -60,13 +61,16 @@ class VaeEncoder {
   ~VaeEncoder();
   VaeEncoder(VaeEncoder&&) noexcept;
 
-  /// The posterior of a picture [n, H, W, in_channels] in -1..1: mean and log variance, [n, H/8, W/8, 2 * latent_channels], mean first,
-  /// the log variance not yet clamped to -30..20; for AutoencoderTiny it is -30, next to no variance. Sides off the grid of 8 lose their last rows
-  /// and columns.
+  /// The posterior of a picture [n, H, W, in_channels] in -1..1, on any backend, and it on the same: mean and log variance, [n, H/8, W/8, 2 *
+  /// latent_channels], mean first, the log variance not yet clamped to -30..20; for AutoencoderTiny it is -30, next to no variance. Sides off the
+  /// grid of 8 lose their last rows and columns.
   Tensor forward(const Tensor& image) const;
 
  private:
   struct Layers;
+  Tensor encode(const Tensor& image) const;
+
+  Backend* backend_;
   std::shared_ptr<const WeightReader> weights_;
   std::unique_ptr<const Layers> layers_;  // or
   std::unique_ptr<const TinyEncoder> tiny_;

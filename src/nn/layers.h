@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "nn/weight_scope.h"
 #include "ops/ops.h"
@@ -18,6 +19,22 @@ class Linear {
  private:
   std::int64_t out_;
   std::unique_ptr<PackedWeights> weights_;
+};
+
+/// Layers of the same input: one product where the device gains by that.
+class JoinedLinear {
+ public:
+  struct Part {
+    WeightScope w;
+    std::int64_t out;
+  };
+  JoinedLinear(const std::vector<Part>& parts, std::int64_t in, bool bias = true);
+  /// Of x [..., in], each part's [..., out]; maybe columns of one tensor.
+  std::vector<Tensor> operator()(const Tensor& x) const;
+
+ private:
+  std::vector<std::int64_t> outs_;
+  std::vector<std::unique_ptr<PackedWeights>> weights_;  // of each part, or of all
 };
 
 /// x [..., in] to value * gelu(gate) [..., out]; weight [2 * out, in] (Shazeer, 2020).
@@ -52,12 +69,18 @@ class Conv2d {
 inline constexpr ConvGeometry kConv1x1{.kernel = 1, .pad_begin = 0, .pad_end = 0};
 inline constexpr ConvGeometry kUpsampleConv{.upsample = 2};
 
-/// x [n, ..., c] (Wu and He, 2018). `then` leaves the map for the next convolution to apply as it loads; the call applies it.
+/// x [n, ..., c] (Wu and He, 2018).
 class GroupNorm {
  public:
   GroupNorm(const WeightScope& w, std::int64_t channels, int groups, float eps);
-  ops::Affine then(const Tensor& x, Activation activation) const { return ops::group_norm_affine(x, gamma_, beta_, groups_, eps_, activation); }
-  Tensor operator()(const Tensor& x) const { return ops::apply(then(x, Activation::none), x); }
+  Tensor operator()(const Tensor& x, Activation activation = Activation::none) const {
+    return ops::group_norm(x, gamma_, beta_, groups_, eps_, activation);
+  }
+  /// A convolution of act(norm(x)), which is not in memory where the device can do without.
+  Tensor into(const Conv2d& convolution, const Tensor& x, Activation activation, const ops::Fused& fused = {}) const {
+    if (!x.backend().loads_through_prologues()) return convolution((*this)(x, activation), {}, fused);
+    return convolution(x, ops::group_norm_affine(x, gamma_, beta_, groups_, eps_, activation), fused);
+  }
 
  private:
   Tensor gamma_, beta_;

@@ -58,14 +58,14 @@ TokenMerging::TokenMerging(const Tensor& x, std::int64_t height, std::int64_t wi
 
 Tensor TokenMerging::merge(const Tensor& x) const {
   IMPASTO_CHECK(x.view().contiguous() && static_cast<std::size_t>(x.dim(0) * x.dim(1)) == slots_.size());
-  Tensor out = Tensor::empty(x.backend(), {x.dim(0), kept_, x.dim(2)});
+  Tensor out = Tensor::empty(x.backend(), {x.dim(0), kept_, x.dim(2)}, x.dtype());
   x.backend().mean_rows(x.view(), slots_, out.view());
   return out;
 }
 
 Tensor TokenMerging::unmerge(const Tensor& y, const Tensor& residual) const {
   IMPASTO_CHECK(y.dim(1) == kept_ && static_cast<std::size_t>(residual.dim(0) * residual.dim(1)) == slots_.size());
-  Tensor out = Tensor::empty(y.backend(), residual.shape());
+  Tensor out = Tensor::empty(y.backend(), residual.shape(), residual.dtype());
   y.backend().spread_rows(y.view(), slots_, residual.view(), out.view());
   return out;
 }

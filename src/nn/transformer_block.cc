@@ -10,27 +10,31 @@ constexpr float kGroupNormEps = 1e-6f;  // of the transformer, whatever the UNet
 
 }  // namespace
 
-Attention::Attention(const WeightScope& w, const Config& c)
-    : heads_(c.heads),
-      to_q_(w / "to_q", c.query_channels, c.inner_channels, c.qkv_bias),
-      to_k_(w / "to_k", c.context_channels, c.inner_channels, c.qkv_bias),
-      to_v_(w / "to_v", c.context_channels, c.inner_channels, c.qkv_bias),
-      to_out_(w / "to_out.0", c.inner_channels, c.query_channels) {}
+SelfAttention::SelfAttention(const WeightScope& w, std::int64_t channels, int heads, bool qkv_bias)
+    : heads_(heads),
+      to_qkv_({{w / "to_q", channels}, {w / "to_k", channels}, {w / "to_v", channels}}, channels, qkv_bias),
+      to_out_(w / "to_out.0", channels, channels) {}
+
+CrossAttention::CrossAttention(const WeightScope& w, std::int64_t channels, std::int64_t context_channels, int heads)
+    : heads_(heads),
+      to_q_(w / "to_q", channels, channels, /*bias=*/false),
+      to_k_(w / "to_k", context_channels, channels, /*bias=*/false),
+      to_v_(w / "to_v", context_channels, channels, /*bias=*/false),
+      to_out_(w / "to_out.0", channels, channels) {}
 
 TransformerBlock::TransformerBlock(const WeightScope& w, std::int64_t channels, int heads, std::int64_t context_channels)
     : norm1_(w / "norm1", channels, kLayerNormEps),
-      attn1_(w / "attn1", {.query_channels = channels, .context_channels = channels, .inner_channels = channels, .heads = heads}),
+      attn1_(w / "attn1", channels, heads),
       norm2_(w / "norm2", channels, kLayerNormEps),
-      attn2_(w / "attn2", {.query_channels = channels, .context_channels = context_channels, .inner_channels = channels, .heads = heads}),
+      attn2_(w / "attn2", channels, context_channels, heads),
       norm3_(w / "norm3", channels, kLayerNormEps),
       ff_in_(w / "ff.net.0.proj", channels, 4 * channels),
       ff_out_(w / "ff.net.2", 4 * channels, channels) {}
 
 Tensor TransformerBlock::attend_to_itself(const Tensor& x, const TokenMerging* merging) const {
   const Tensor y = norm1_(x);
-  if (merging == nullptr) return attn1_(y, attn1_.project(y), x);
-  const Tensor fewer = merging->merge(y);
-  return merging->unmerge(attn1_(fewer, attn1_.project(fewer)), x);
+  if (merging == nullptr) return attn1_(y, x);
+  return merging->unmerge(attn1_(merging->merge(y)), x);
 }
 
 Tensor TransformerBlock::operator()(const Tensor& x, const KeyValue& context, const TokenMerging* merging) const {
@@ -53,7 +57,7 @@ void Transformer2d::project(const Tensor& context, std::vector<KeyValue>& out) c
 Tensor Transformer2d::operator()(const Tensor& x, const KeyValue*& context, float merging) const {
   const Shape map = x.shape();
   const Shape tokens{map[0], map[1] * map[2], map[3]};
-  Tensor h = proj_in_(x, norm_.then(x, Activation::none)).reshape(tokens);  // [n, h * w, c]
+  Tensor h = norm_.into(proj_in_, x, Activation::none).reshape(tokens);  // [n, h * w, c]
   for (const TransformerBlock& block : blocks_) {
     const auto merged = merging > 0 ? std::optional<TokenMerging>(std::in_place, h, map[1], map[2], merging) : std::nullopt;
     h = block(h, *context++, merged ? &*merged : nullptr);

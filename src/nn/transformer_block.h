@@ -14,20 +14,30 @@ struct KeyValue {
   Tensor key, value;  // [n, t, c]
 };
 
-/// Multi-head attention with its projections (Vaswani et al., 2017); q, k, v carry no bias unless asked for.
-class Attention {
+/// Multi-head attention to oneself with its projections (Vaswani et al., 2017), as wide inside as outside; q, k, v carry no bias unless asked for.
+class SelfAttention {
  public:
-  struct Config {
-    std::int64_t query_channels = 0, context_channels = 0;
-    std::int64_t inner_channels = 0;  // heads * head dim
-    int heads = 1;
-    bool qkv_bias = false;
-  };
+  SelfAttention(const WeightScope& w, std::int64_t channels, int heads, bool qkv_bias = false);
 
-  Attention(const WeightScope& w, const Config& config);
+  /// x [n, t, channels]; the result has `residual` added, if there is one.
+  Tensor operator()(const Tensor& x, const Tensor& residual = {}) const {
+    const std::vector<Tensor> qkv = to_qkv_(x);
+    return to_out_(ops::attention(qkv[0], qkv[1], qkv[2], heads_), {.residual = residual});
+  }
+
+ private:
+  int heads_;
+  JoinedLinear to_qkv_;
+  Linear to_out_;
+};
+
+/// The same to something else.
+class CrossAttention {
+ public:
+  CrossAttention(const WeightScope& w, std::int64_t channels, std::int64_t context_channels, int heads);
 
   KeyValue project(const Tensor& context) const { return {to_k_(context), to_v_(context)}; }
-  /// x [n, t, query_channels]; the result has `residual` added, if there is one.
+  /// x [n, t, channels]; the result has `residual` added, if there is one.
   Tensor operator()(const Tensor& x, const KeyValue& context, const Tensor& residual = {}) const {
     return to_out_(ops::attention(to_q_(x), context.key, context.value, heads_), {.residual = residual});
   }
@@ -51,9 +61,9 @@ class TransformerBlock {
   Tensor attend_to_itself(const Tensor& x, const TokenMerging* merging) const;
 
   LayerNorm norm1_;
-  Attention attn1_;
+  SelfAttention attn1_;
   LayerNorm norm2_;
-  Attention attn2_;
+  CrossAttention attn2_;
   LayerNorm norm3_;
   GegluLinear ff_in_;
   Linear ff_out_;

@@ -33,6 +33,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int heads, b
 
 Affine group_norm_affine(const Tensor& x, const Tensor& gamma, const Tensor& beta, int groups, float eps, Activation activation);
 Tensor apply(const Affine& affine, const Tensor& x);
+/// act(normalised x), at once where the device has an operation for it.
+Tensor group_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int groups, float eps, Activation activation);
 Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps);
 
 Tensor activate(const Tensor& x, Activation activation);
@@ -49,7 +51,7 @@ struct Term {
   double coefficient;
   const Tensor& tensor;
 };
-/// sum of coefficient * tensor; the coefficients are rounded to float32 first, as torch does with Python scalars.
+/// sum of coefficient * tensor, in float32; the coefficients are rounded to float32 first, as torch does with Python scalars.
 Tensor combine(std::initializer_list<Term> terms);
 /// Image i of the result is factors[i] times image i of x.
 Tensor scale_images(const Tensor& x, std::span<const float> factors);
@@ -58,6 +60,7 @@ Tensor tile_images(const Tensor& x, std::int64_t images);
 /// Image i of the result is image i / repeats of x.
 Tensor repeat_images(const Tensor& x, std::int64_t repeats);
 Tensor clamp(const Tensor& x, float low, float high);
+std::vector<std::uint8_t> to_bytes(const Tensor& x);  ///< pixels from -1..1 to 0..255, on the host
 bool is_finite(const Tensor& x);
 std::vector<float> standard_deviation(const Tensor& x);
 

@@ -34,8 +34,9 @@ HostTensor VaeModel::decode(const TensorRef& latents, const ShouldStop& should_s
   return running(should_stop, [&] {
     const std::int64_t channels = impl_->config.latent_channels;
     require_shape("latents", latents, {0, channels, 0, 0}, concat("[n, ", channels, ", height / 8, width / 8]").c_str());
-    return one_by_one(impl_->backend, latents,
-                      [&](const Tensor& x) { return tiled ? decode_in_tiles(*impl_->decoder, impl_->config, x) : impl_->decoder->forward(x); });
+    const auto decoder = impl_->decoder.get();
+    return one_by_one(impl_->backend(), latents,
+                      [&](const Tensor& x) { return tiled ? decode_in_tiles(*decoder, impl_->config, x) : decoder->forward(x); });
   });
 }
 
@@ -45,8 +46,8 @@ HostTensor VaeModel::encode(const TensorRef& pixels, const ShouldStop& should_st
     const std::int64_t scale = impl_->config.scale();
     if (pixels.shape[2] < scale || pixels.shape[3] < scale)
       fail(ErrorKind::invalid_argument, "pixels are ", pixels.shape[3], " x ", pixels.shape[2], ", at least ", scale, " x ", scale, " are needed");
-    const auto encoder = impl_->encoder->get();
-    return one_by_one(impl_->backend, pixels,
+    const auto encoder = impl_->encoder.get();
+    return one_by_one(impl_->backend(), pixels,
                       [&](const Tensor& x) { return tiled ? encode_in_tiles(*encoder, impl_->config, x) : encoder->forward(x); });
   });
 }
@@ -57,14 +58,14 @@ std::vector<Image> VaeModel::preview(const TensorRef& latents, const ShouldStop&
     require_shape("latents", latents, {0, channels, 0, 0}, concat("[n, ", channels, ", height / 8, width / 8]"));
     {
       const std::lock_guard lock(impl_->mutex);
-      if (!impl_->linear) impl_->linear.emplace(*impl_->decoder, impl_->config, impl_->backend);
+      if (!impl_->linear) impl_->linear.emplace(*impl_->decoder.get(), impl_->config, impl_->backend());
     }
     std::vector<Image> pictures;
     for (std::int64_t i = 0; i < latents.shape[0]; ++i) {
-      const Image rough = impl_->linear->decode(images(impl_->backend, latents, i, 1));
+      const Image rough = impl_->linear->decode(images(impl_->backend(), latents, i, 1));
       pictures.push_back(resize(rough, rough.width * static_cast<int>(scale), rough.height * static_cast<int>(scale)));
     }
-    impl_->backend.release_cached_memory();  // the UNet's shapes are others
+    impl_->backend().release_cached_memory();  // the UNet's shapes are others
     return pictures;
   });
 }
@@ -73,29 +74,30 @@ HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n,
   return running(should_stop, [&] {
     if (n < 1 || ids.empty() || static_cast<std::int64_t>(ids.size()) % n != 0)
       fail(ErrorKind::invalid_argument, ids.size(), " ids do not make ", n, " prompts of equal length");
-    const std::int64_t most = impl_->net->config().vocabulary_size;
+    const auto net = impl_->net.get();
+    const std::int64_t most = net->config().vocabulary_size;
     for (const std::int32_t id : ids)
       if (id < 0 || id >= most) fail(ErrorKind::invalid_argument, "id ", id, " is not in the text encoder's vocabulary of ", most);
-    const Tensor out = impl_->net->forward(ids, n, clip_skip);
+    const Tensor out = net->forward(ids, n, clip_skip);
     return HostTensor{{out.shape().begin(), out.shape().end()}, out.to_host()};
   });
 }
 
 /// Reads texts without what they say of steps.
 struct PromptReader {
-  const ClipText& encoder;
+  std::shared_ptr<const ClipText> encoder;
   const PromptReading& how;
   NewVocabulary added;
   PromptTokenizer words;
 
   PromptReader(const Tokenizer& tokenizer, const TextModel& text_encoder, const PromptReading& h)
-      : encoder(*text_encoder.impl_->net),
+      : encoder(text_encoder.impl_->net.get()),
         how(h),
-        added(new_vocabulary(how.embeddings, how.syntax, encoder.config().hidden_size, encoder.config().vocabulary_size)),
+        added(new_vocabulary(how.embeddings, how.syntax, encoder->config().hidden_size, encoder->config().vocabulary_size)),
         words(tokenizer.impl_->clip, added.words) {}
 
   EncodedPromptText read(const std::string& text) const {
-    EncodedText encoded = encode_text({words, encoder, added.vectors}, text, how.syntax, how.clip_skip);
+    EncodedText encoded = encode_text({words, *encoder, added.vectors}, text, how.syntax, how.clip_skip);
     const Shape& shape = encoded.context.shape();
     return {{{shape.begin(), shape.end()}, encoded.context.to_host()}, std::move(encoded.cut)};
   }

@@ -64,10 +64,6 @@ JsonObject parsed(const std::string& config, const std::string& path) {
   return {parse_json(config, where, {.python_constants = true}), where};
 }
 
-std::shared_ptr<const WeightReader> kept(std::shared_ptr<const WeightReader> weights, const LoadOptions& options) {
-  return options.map_weights ? weights : copied_weights(*weights);
-}
-
 }  // namespace
 
 std::string config_of_file(const std::string& component, const std::string& path, const std::string& folder) {
@@ -84,8 +80,7 @@ ControlNetModel ControlNetModel::load_file(const std::string& path, const std::s
     Backend& backend = chosen_backend(options);
     const ControlNetConfig read = ControlNetConfig::parse(parsed(config, path));
     if (read.unet.added_channels > 0) fail(ErrorKind::unsupported, path, ": a ControlNet of Stable Diffusion XL is not run on its own yet");
-    const auto weights = kept(control_net_weights(path), options);
-    return ControlNetModel(std::make_shared<const Impl>(backend, std::make_shared<const ControlNet>(read, weights, backend)));
+    return ControlNetModel(built<Impl>(own<ControlNet>(backend, read, {control_net_weights(path), options.map_weights})));
   });
 }
 
@@ -93,7 +88,7 @@ VaeModel VaeModel::load_file(const std::string& path, const std::string& config,
   const CancellationScope scope(options.should_stop);
   return guarded([&] {
     Backend& backend = chosen_backend(options);
-    return VaeModel(Impl::own(backend, VaeConfig::parse(parsed(config, path)), kept(vae_weights(path), options)));
+    return VaeModel(Impl::alone(backend, VaeConfig::parse(parsed(config, path)), {vae_weights(path), options.map_weights}));
   });
 }
 

@@ -15,12 +15,40 @@
 
 namespace impasto {
 
+/// Weights of a network on its own. In memory where a backend would use them as they lie, unless they are to be mapped; others read them once.
+class OwnWeights {
+ public:
+  OwnWeights(std::shared_ptr<const WeightReader> stored, bool map) : state_(new State{std::move(stored), map}) {}
+
+  std::shared_ptr<const WeightReader> for_backend(const Backend& backend) const {
+    if (state_->map || !backend.shares_host_memory()) return state_->stored;
+    const std::lock_guard lock(state_->mutex);
+    auto copy = state_->copy.lock();
+    if (!copy) state_->copy = copy = copied_weights(*state_->stored);
+    return copy;
+  }
+
+ private:
+  struct State {
+    std::shared_ptr<const WeightReader> stored;
+    bool map;
+    std::mutex mutex = {};
+    std::weak_ptr<const WeightReader> copy = {};  // for as long as a network uses it
+  };
+  std::shared_ptr<State> state_;
+};
+
+/// A network on its own.
+template <class T, class Config>
+Component<T> own(Backend& backend, const Config& config, const OwnWeights& weights) {
+  return {Keep::always, backend, [=](Backend& b) { return std::make_shared<const T>(config, weights.for_backend(b), b); }};
+}
+
 struct UNetModel::Impl {
-  Backend& backend;
-  std::shared_ptr<const UNet> net;
+  Component<UNet> net;
   mutable Remembered<UNet::Conditioning> texts = {};
 
-  Impl(Backend& b, std::shared_ptr<const UNet> n) : backend(b), net(std::move(n)) {}
+  explicit Impl(Component<UNet> n) : net(std::move(n)) {}
 };
 
 struct UNetWalk::Impl {
@@ -41,40 +69,40 @@ struct UNetWalk::Impl {
 };
 
 struct ControlNetModel::Impl {
-  Backend& backend;
-  std::shared_ptr<const ControlNet> net;
+  Component<ControlNet> net;
   mutable Remembered<UNet::Conditioning> texts = {};
   mutable Remembered<Tensor> pictures = {};
 
-  Impl(Backend& b, std::shared_ptr<const ControlNet> n) : backend(b), net(std::move(n)) {}
+  explicit Impl(Component<ControlNet> n) : net(std::move(n)) {}
 };
 
 struct TextModel::Impl {
-  Backend& backend;
-  std::shared_ptr<const ClipText> net;
+  Component<ClipText> net;
 
-  Impl(Backend& b, std::shared_ptr<const ClipText> n) : backend(b), net(std::move(n)) {}
+  explicit Impl(Component<ClipText> n) : net(std::move(n)) {}
 };
 
 struct SafetyModel::Impl {
-  SafetyChecker checker;
+  Component<SafetyChecker> checker;
+
+  explicit Impl(Component<SafetyChecker> c) : checker(std::move(c)) {}
 };
 
 struct VaeModel::Impl {
-  Backend& backend;
   VaeConfig config;
-  std::shared_ptr<const VaeDecoder> decoder;
-  std::shared_ptr<const Component<VaeEncoder>> encoder;
+  Component<VaeDecoder> decoder;
+  Component<VaeEncoder> encoder;  // built when a picture comes in
   mutable std::mutex mutex = {};
   mutable std::optional<LinearDecoder> linear = {};  // from the first preview on
 
-  Impl(Backend& b, const VaeConfig& c, std::shared_ptr<const VaeDecoder> d, std::shared_ptr<const Component<VaeEncoder>> e)
-      : backend(b), config(c), decoder(std::move(d)), encoder(std::move(e)) {}
+  Impl(const VaeConfig& c, Component<VaeDecoder> d, Component<VaeEncoder> e) : config(c), decoder(std::move(d)), encoder(std::move(e)) {}
 
-  static std::shared_ptr<const Impl> own(Backend& b, const VaeConfig& config, const std::shared_ptr<const WeightReader>& weights) {
-    const auto build_encoder = [=, &b] { return std::make_shared<const VaeEncoder>(config, weights, b); };
-    return std::make_shared<const Impl>(b, config, std::make_shared<const VaeDecoder>(config, weights, b),
-                                        std::make_shared<const Component<VaeEncoder>>(Keep::always, build_encoder));
+  Backend& backend() const { return decoder.backend(); }
+
+  static std::shared_ptr<const Impl> alone(Backend& b, const VaeConfig& config, const OwnWeights& weights) {
+    auto impl = std::make_shared<const Impl>(config, own<VaeDecoder>(b, config, weights), own<VaeEncoder>(b, config, weights));
+    impl->decoder.get();  // what is missing is told now
+    return impl;
   }
 };
 
@@ -83,10 +111,11 @@ struct Tokenizer::Impl {
   explicit Impl(ClipTokenizer t) : clip(std::move(t)) {}
 };
 
-/// An Impl with a network of its own.
+/// An Impl with a network of its own, built: what is missing is told now.
 template <typename Impl, typename Network>
-std::shared_ptr<const Impl> own(Backend& backend, Network network) {
-  return std::make_shared<const Impl>(backend, std::make_shared<const Network>(std::move(network)));
+std::shared_ptr<const Impl> built(Component<Network> network) {
+  network.get();
+  return std::make_shared<const Impl>(std::move(network));
 }
 
 }  // namespace impasto

@@ -1,10 +1,11 @@
 // The public face of schedulers and of random numbers.
+#include "backend/registry.h"
 #include "core/fail.h"
 #include "core/flush_denormals.h"
 #include "core/guard.h"
-#include "core/rng.h"
 #include "impasto/components.h"
 #include "pipelines/networks.h"
+#include "pipelines/noise.h"
 #include "schedulers/scheduler.h"
 
 namespace impasto {
@@ -36,7 +37,7 @@ struct Sampler::Impl {
 Sampler::Sampler(const std::string& config, const std::string& name) {
   impl_ = guarded([&] {
     const JsonObject object(parse_json(config, "the scheduler's config", {.python_constants = true}), "the scheduler's config");
-    return std::make_shared<Impl>(Impl{chosen_backend({}), make_scheduler(object, name), read_prediction_type(object)});
+    return std::make_shared<Impl>(Impl{backend_for("cpu"), make_scheduler(object, name), read_prediction_type(object)});
   });
 }
 
@@ -94,18 +95,18 @@ HostTensor Sampler::add_noise(const TensorRef& clean, const TensorRef& noise, in
 }
 
 struct Generator::Impl {
-  TorchGenerator torch;
+  TorchOrPhilox generator;
 };
 
-Generator::Generator(std::uint64_t seed) {
-  impl_ = guarded([&] { return std::make_shared<Impl>(Impl{TorchGenerator(seed)}); });
+Generator::Generator(std::uint64_t seed, Rng rng) {
+  impl_ = guarded([&] { return std::make_shared<Impl>(Impl{make_generator(seed, rng)}); });
 }
 
 std::vector<float> Generator::randn(std::int64_t n) {
   return guarded([&] {
     if (n < 0) fail(ErrorKind::invalid_argument, "n is ", n, ", allowed is 0 and more");
     std::vector<float> values(static_cast<std::size_t>(n));
-    impl_->torch.randn(values.data(), n);
+    std::visit([&](auto& g) { g.randn(values.data(), n); }, impl_->generator);
     return values;
   });
 }

@@ -75,21 +75,23 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const Te
 HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const UNetResiduals& residuals, UNetWalk& walk,
                               const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
-    const UNetConfig& c = impl_->net->config();
+    const auto net = impl_->net.get();
+    Backend& backend = impl_->net.backend();
+    const UNetConfig& c = net->config();
     require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]"));
     const std::int64_t n = sample.shape[0];
     require_context(c, context, n);
     UNet::Control control;
-    if (!residuals.down.empty()) control = control_of(impl_->backend, c, residuals, sample);
-    const auto text = conditioning(impl_->texts, *impl_->net, impl_->backend, context);
-    const Tensor x = images(impl_->backend, sample, 0, repeats(sample) ? n / 2 : n);
+    if (!residuals.down.empty()) control = control_of(backend, c, residuals, sample);
+    const auto text = conditioning(impl_->texts, *net, backend, context);
+    const Tensor x = images(backend, sample, 0, repeats(sample) ? n / 2 : n);
     UNetWalk::Impl& kept = *walk.impl_;
     if (kept.shortcuts.deep_cache_interval > 1) {
       if (control.mid) fail(ErrorKind::unsupported, "deep_cache_interval is above 1; with ControlNets it has to be 1");
-      return to_nchw(kept.predict(impl_->net, text, x, timestep));
+      return to_nchw(kept.predict(net, text, x, timestep));
     }
     const float merging = kept.shortcuts.token_merging_ratio;
-    return to_nchw(impl_->net->forward(x, timestep, *text, {.control = control.mid ? &control : nullptr, .token_merging_ratio = merging}));
+    return to_nchw(net->forward(x, timestep, *text, {.control = control.mid ? &control : nullptr, .token_merging_ratio = merging}));
   });
 }
 
@@ -100,7 +102,9 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const Te
 ControlNetOutput ControlNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const TensorRef& picture, float scale,
                                           const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
-    const ControlNet& net = *impl_->net;
+    const auto held = impl_->net.get();
+    const ControlNet& net = *held;
+    Backend& backend = impl_->net.backend();
     const UNetConfig& c = net.config().unet;
     require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]"));
     const std::int64_t n = sample.shape[0], h = sample.shape[2], w = sample.shape[3];
@@ -108,12 +112,12 @@ ControlNetOutput ControlNetModel::forward(const TensorRef& sample, double timest
     const std::int64_t pictures = !picture.shape.empty() && picture.shape[0] == 1 ? 1 : n;
     require_shape("controlnet_cond", picture, {pictures, net.config().conditioning_channels, 8 * h, 8 * w},
                   concat("[1 or ", n, ", ", net.config().conditioning_channels, ", ", 8 * h, ", ", 8 * w, "] for this sample"));
-    const auto text = conditioning(impl_->texts, net, impl_->backend, context);
+    const auto text = conditioning(impl_->texts, net, backend, context);
     const bool half = repeats(sample) && (pictures == 1 || repeats(picture));
     TensorRef seen = picture;
     seen.shape[0] = half && pictures > 1 ? pictures / 2 : pictures;
-    const auto hint = impl_->pictures.get(seen, [&] { return net.embed(images(impl_->backend, seen, 0, seen.shape[0])); });
-    const UNet::Control control = net.forward(images(impl_->backend, sample, 0, half ? n / 2 : n), timestep, *text, *hint, scale);
+    const auto hint = impl_->pictures.get(seen, [&] { return net.embed(images(backend, seen, 0, seen.shape[0])); });
+    const UNet::Control control = net.forward(images(backend, sample, 0, half ? n / 2 : n), timestep, *text, *hint, scale);
     ControlNetOutput out;
     for (const Tensor& skip : control.skips) out.down.push_back(to_nchw(skip));
     out.mid = to_nchw(control.mid);

@@ -16,12 +16,11 @@ JsonObject config_in(const std::string& folder) {
   return {read_json(file), file};
 }
 
-/// The weights of a folder on their own, in memory unless they are to be mapped.
-std::shared_ptr<const WeightReader> weights_in(const std::string& folder, const char* component, const LoadOptions& options) {
+/// The weights of a folder on their own.
+OwnWeights weights_in(const std::string& folder, const char* component, const LoadOptions& options) {
   const ModelEntry& entry =
       model_entry(component, config_in(folder).text("_class_name", component == std::string("text_encoder") ? "CLIPTextModel" : ""));
-  std::shared_ptr<const WeightReader> weights = open_weights(folder, entry.weights_stem);
-  return options.map_weights ? weights : copied_weights(*weights);
+  return {open_weights(folder, entry.weights_stem), options.map_weights};
 }
 
 DType type_of(GivenWeights::Type type) {
@@ -33,14 +32,14 @@ DType type_of(GivenWeights::Type type) {
   fail(ErrorKind::invalid_argument, "a given weight has a type that does not exist");
 }
 
-std::shared_ptr<const WeightReader> given(const GivenWeights& weights) {
+OwnWeights given(const GivenWeights& weights) {
   std::vector<std::pair<std::string, TensorView>> tensors;
   for (const GivenWeights::Tensor& t : weights.tensors) {
     if (t.shape.empty() || t.shape.size() > Shape::kMaxRank)
       fail(ErrorKind::unsupported, "weight ", t.name, " has ", t.shape.size(), " dimensions; supported are 1 to ", Shape::kMaxRank);
     tensors.emplace_back(t.name, TensorView(const_cast<void*>(t.values), type_of(t.type), Shape(t.shape)));  // never written
   }
-  return in_memory_weights(std::move(tensors), weights.owner);
+  return {in_memory_weights(std::move(tensors), weights.owner), /*map=*/true};  // they are in memory
 }
 
 JsonObject parsed(const std::string& config, const char* where) { return {parse_json(config, where, {.python_constants = true}), where}; }
@@ -69,15 +68,15 @@ auto loading(const LoadOptions& options, const F& f) {
 
 UNetModel UNetModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return UNetModel(
-        own<UNetModel::Impl>(b, UNet(without_additions(UNetConfig::parse(config_in(folder)), folder), weights_in(folder, "unet", options), b)));
+    const UNetConfig config = without_additions(UNetConfig::parse(config_in(folder)), folder);
+    return UNetModel(built<Impl>(own<UNet>(b, config, weights_in(folder, "unet", options))));
   });
 }
 
 UNetModel UNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return UNetModel(own<UNetModel::Impl>(
-        b, UNet(without_additions(UNetConfig::parse(parsed(config, "the UNet's config")), "the UNet's config"), given(weights), b)));
+    const char* where = "the UNet's config";
+    return UNetModel(built<Impl>(own<UNet>(b, without_additions(UNetConfig::parse(parsed(config, where)), where), given(weights))));
   });
 }
 
@@ -85,9 +84,7 @@ ControlNetModel ControlNetModel::load(const std::string& folder, const LoadOptio
   return loading(options, [&](Backend& b) {
     const ControlNetConfig config = read_control_net_config(folder);
     without_additions(config.unet, folder);
-    const std::shared_ptr<const WeightReader> weights = open_weights(folder, "diffusion_pytorch_model");
-    const auto kept = options.map_weights ? weights : copied_weights(*weights);
-    return ControlNetModel(std::make_shared<const Impl>(b, std::make_shared<const ControlNet>(config, kept, b)));
+    return ControlNetModel(built<Impl>(own<ControlNet>(b, config, {open_weights(folder, "diffusion_pytorch_model"), options.map_weights})));
   });
 }
 
@@ -95,33 +92,32 @@ ControlNetModel ControlNetModel::from_weights(const std::string& config, const G
   return loading(options, [&](Backend& b) {
     const ControlNetConfig read = ControlNetConfig::parse(parsed(config, "the ControlNet's config"));
     without_additions(read.unet, "the ControlNet's config");
-    return ControlNetModel(std::make_shared<const Impl>(b, std::make_shared<const ControlNet>(read, given(weights), b)));
+    return ControlNetModel(built<Impl>(own<ControlNet>(b, read, given(weights))));
   });
 }
 
 VaeModel VaeModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    const auto weights = weights_in(folder, "vae", options);
-    return VaeModel(VaeModel::Impl::own(b, VaeConfig::parse(config_in(folder)), weights));
+    const OwnWeights weights = weights_in(folder, "vae", options);
+    return VaeModel(Impl::alone(b, VaeConfig::parse(config_in(folder)), weights));
   });
 }
 
 VaeModel VaeModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
-  return loading(options,
-                 [&](Backend& b) { return VaeModel(VaeModel::Impl::own(b, VaeConfig::parse(parsed(config, "the VAE's config")), given(weights))); });
+  return loading(options, [&](Backend& b) { return VaeModel(Impl::alone(b, VaeConfig::parse(parsed(config, "the VAE's config")), given(weights))); });
 }
 
 TextModel TextModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return TextModel(
-        own<TextModel::Impl>(b, ClipText(states_only(ClipTextConfig::parse(config_in(folder))), weights_in(folder, "text_encoder", options), b)));
+    const ClipTextConfig config = states_only(ClipTextConfig::parse(config_in(folder)));
+    return TextModel(built<Impl>(own<ClipText>(b, config, weights_in(folder, "text_encoder", options))));
   });
 }
 
 TextModel TextModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    return TextModel(
-        own<TextModel::Impl>(b, ClipText(states_only(ClipTextConfig::parse(parsed(config, "the text encoder's config"))), given(weights), b)));
+    const ClipTextConfig read = states_only(ClipTextConfig::parse(parsed(config, "the text encoder's config")));
+    return TextModel(built<Impl>(own<ClipText>(b, read, given(weights))));
   });
 }
 
@@ -129,12 +125,10 @@ Components components_of(const std::shared_ptr<const Networks>& net) {
   if (net->texts.size() != 1 || net->checkpoint.unet.added_channels > 0)
     fail(ErrorKind::unsupported, net->checkpoint.info.path,
          ": the parts of a Stable Diffusion XL model are not handed out yet; Pipeline draws with it");
-  Backend& b = net->backend;
-  const std::shared_ptr<const Component<VaeEncoder>> encoder(net, &net->vae_encoder);
   return {.tokenizer = Tokenizer(std::make_shared<const Tokenizer::Impl>(net->texts.front().tokenizer)),
-          .text_encoder = TextModel(std::make_shared<const TextModel::Impl>(b, net->texts.front().encoder.get())),
-          .unet = UNetModel(std::make_shared<const UNetModel::Impl>(b, net->unet.get())),
-          .vae = VaeModel(std::make_shared<const VaeModel::Impl>(b, net->checkpoint.vae, net->vae_decoder.get(), encoder))};
+          .text_encoder = TextModel(std::make_shared<const TextModel::Impl>(net->texts.front().encoder)),
+          .unet = UNetModel(std::make_shared<const UNetModel::Impl>(net->unet)),
+          .vae = VaeModel(std::make_shared<const VaeModel::Impl>(net->checkpoint.vae, net->vae_decoder, net->vae_encoder))};
 }
 
 }  // namespace impasto

@@ -117,8 +117,8 @@ Networks with_control_nets(const Networks& net, const std::vector<std::string>& 
     const ControlNetConfig parsed = ControlNetConfig::parse(config);
     require_fit(parsed, net.checkpoint.unet, path);
     const std::shared_ptr<const WeightReader> kept = net.copy_late || net.mapped ? weights : copied_weights(*weights);
-    const Component<ControlNet> network(net.keep, [parsed = parsed, kept, copy = net.copy_late, &backend = net.backend] {
-      return std::make_shared<const ControlNet>(parsed, copy ? copied_weights(*kept) : kept, backend);
+    const Component<ControlNet> network(net.keep, net.backend, [parsed = parsed, kept, copy = net.copy_late](Backend& b) {
+      return std::make_shared<const ControlNet>(parsed, copy && b.shares_host_memory() ? copied_weights(*kept) : kept, b);
     });
     network.get();  // what is missing is told now
     changed.control_nets.push_back(network);

@@ -28,10 +28,10 @@ const Networks& unchanged(const Networks& net) {
 
 Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
     : net_(unchanged(net)),
-      options_(checked(given, net.checkpoint, result_)),
+      options_(checked(given, net.checkpoint, net.placement(), result_)),
       scheduler_(scheduler_for(options_, net.checkpoint, result_)),
       prediction_type_(read_prediction_type(net.checkpoint.scheduler)),
-      noise_(net.backend, result_.seeds, options_.shared_generator) {
+      noise_(net.backend, result_.seeds, options_.shared_generator, options_.rng) {
   result_.controlnets = net_.control_net_paths;
   result_.warnings.insert(result_.warnings.end(), net_.warnings.begin(), net_.warnings.end());
   std::vector<ImageTexts> texts = encode_prompts(net_, options_, result_.warnings);
@@ -49,7 +49,7 @@ Tensor Drawing::first_noise() {
   if (!options_.latents) {
     const Tensor noise = noise_.draw(shape);
     if (result_.variation_seeds.empty()) return noise;
-    LatentNoise other(net_.backend, result_.variation_seeds, /*shared=*/false);
+    LatentNoise other(net_.backend, result_.variation_seeds, /*shared=*/false, options_.rng);
     return spherical_mix(noise, other.draw(shape), options_.variation_strength);
   }
   return ops::nchw_to_nhwc(Tensor::from_host(net_.backend, {shape[0], shape[3], shape[1], shape[2]}, options_.latents->values.data()));

@@ -67,10 +67,10 @@ TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions&
   return drawing.finish(drawing.denoise({.latents = latents, .first_step = first}));
 }
 
-void check_options(const ImageToImageOptions& options, const ModelInfo& info) {
+void check_options(const ImageToImageOptions& options, const ModelInfo& info, const LoadOptions& load) {
   guarded([&] {
     const Checkpoint c = Checkpoint::open(info.path, info.parts);
-    require_drawable(settled(options, c), c);
+    require_drawable(settled(options, c), c, placement(load));
   });
 }
 

@@ -110,11 +110,11 @@ TextToImageResult inpaint(const Networks& net, const InpaintOptions& options) {
   return result;
 }
 
-void check_options(const InpaintOptions& options, const ModelInfo& info) {
+void check_options(const InpaintOptions& options, const ModelInfo& info, const LoadOptions& load) {
   guarded([&] {
     const Checkpoint c = Checkpoint::open(info.path, info.parts);
     std::vector<std::string> warnings;
-    require_drawable(InpaintPicture(options, c, warnings).sized(), c);
+    require_drawable(InpaintPicture(options, c, warnings).sized(), c, placement(load));
   });
 }
 

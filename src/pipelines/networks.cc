@@ -1,24 +1,16 @@
 #include "pipelines/networks.h"
 
-#include "backend/registry.h"
 #include "core/cancellation.h"
 #include "core/fail.h"
-#include "core/threads.h"
 
 namespace impasto {
 namespace {
 
-DType arithmetic_named(const std::string& name) {
-  if (name == "auto" || name == "float32") return DType::float32;
-  if (name == "bfloat16") return DType::bfloat16;
-  fail(ErrorKind::unsupported, "dtype \"", name,
-       "\" is not supported; use \"float32\" (\"auto\" takes it) or \"bfloat16\" (files may hold any of float32, float16, bfloat16)");
-}
-
-/// What makes a network of a checkpoint.
+/// A network of a checkpoint. `copy`: of weights that are mapped, where the backend would use them as they lie.
 template <class T, class Config>
-typename Component<T>::Build built(const Config& config, const std::shared_ptr<const WeightReader>& weights, Backend& backend, bool copy) {
-  return [=, &backend] { return std::make_shared<const T>(config, copy ? copied_weights(*weights) : weights, backend); };
+Component<T> component(Keep keep, Backend& backend, const Config& config, const std::shared_ptr<const WeightReader>& weights, bool copy) {
+  return {keep, backend,
+          [=](Backend& b) { return std::make_shared<const T>(config, copy && b.shares_host_memory() ? copied_weights(*weights) : weights, b); }};
 }
 
 ClipTokenizer load_tokenizer(const Checkpoint& c, const TextPart& text) {
@@ -35,58 +27,75 @@ ClipTokenizer load_tokenizer(const Checkpoint& c, const TextPart& text) {
 
 /// Builds each network once over the mapped files, which touches hardly any of their pages: what is missing or of a wrong shape is told at
 /// load.
-void require_tensors(const Checkpoint& c, Backend& backend) {
-  for (const TextPart& text : c.texts) ClipText(text.config, text.weights, backend);
-  UNet(c.unet, c.unet_weights, backend);
-  VaeDecoder(c.vae, c.vae_weights, backend);
+void require_tensors(const Checkpoint& c, const Placement& on) {
+  for (const TextPart& text : c.texts) ClipText(text.config, text.weights, on.text_encoder);
+  UNet(c.unet, c.unet_weights, on.unet);
+  VaeDecoder(c.vae, c.vae_weights, on.vae);
 }
 
 }  // namespace
 
-Backend& chosen_backend(const LoadOptions& options) {
-  const DType arithmetic = arithmetic_named(options.dtype);
-  if (options.num_threads < 0 || options.num_threads > 4096)
-    fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, ", allowed is 0 to 4096");
-  Backend& backend = backend_for(options.device, arithmetic);
-  if (options.num_threads > 0) set_num_threads(options.num_threads);
-  return backend;
-}
-
-Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend) {
+Networks load_networks(const std::string& path, const LoadOptions& options, const Placement& on) {
   const CancellationScope scope(options.should_stop);
   Checkpoint c = Checkpoint::open(path, options.parts);
   std::vector<ClipTokenizer> tokenizers;
   for (const TextPart& text : c.texts) tokenizers.push_back(load_tokenizer(c, text));
   const bool low_memory = options.low_memory;
-  if (!options.map_weights && !low_memory) c.copy_weights();
-  const bool copy_late = !options.map_weights && low_memory;
+  const bool map = options.map_weights || on.off_the_host();  // they are read once
+  if (!map && !low_memory) c.copy_weights();
+  const bool copy_late = map ? !options.map_weights : low_memory;
   const Keep keep = low_memory ? Keep::in_use : Keep::always;
   std::vector<TextNetwork> texts;
   for (std::size_t i = 0; i < c.texts.size(); ++i)
-    texts.push_back({tokenizers[i], {keep, built<ClipText>(c.texts[i].config, c.texts[i].weights, backend, copy_late)}});
+    texts.push_back({tokenizers[i], component<ClipText>(keep, on.text_encoder, c.texts[i].config, c.texts[i].weights, copy_late)});
   Networks net{c,
-               backend,
+               on.unet,
+               on.text_encoder,
+               on.vae,
                std::move(texts),
-               {keep, built<UNet>(c.unet, c.unet_weights, backend, copy_late)},
-               {keep, built<VaeDecoder>(c.vae, c.vae_weights, backend, copy_late)},
-               {keep, built<VaeEncoder>(c.vae, c.vae_weights, backend, copy_late)},
+               component<UNet>(keep, on.unet, c.unet, c.unet_weights, copy_late),
+               component<VaeDecoder>(keep, on.vae, c.vae, c.vae_weights, copy_late),
+               component<VaeEncoder>(keep, on.vae, c.vae, c.vae_weights, copy_late),
                {},
                {},
                {},
                keep,
-               options.map_weights,
+               map,
                copy_late};
-  if (c.preview_vae) net.preview_decoder.emplace(keep, built<VaeDecoder>(*c.preview_vae, c.preview_vae_weights, backend, copy_late));
+  if (c.preview_vae) net.preview_decoder = component<VaeDecoder>(keep, on.vae, *c.preview_vae, c.preview_vae_weights, copy_late);
   if (c.safety_checker)  // late: few calls want it
-    net.safety_checker.emplace(keep, built<SafetyChecker>(*c.safety_checker, c.safety_checker_weights, backend, !options.map_weights));
+    net.safety_checker = component<SafetyChecker>(keep, on.vae, *c.safety_checker, c.safety_checker_weights, !options.map_weights);
   if (net.preview_decoder) net.preview_decoder->get();  // what is missing is told now
   if (low_memory) {
-    require_tensors(c, backend);
+    require_tensors(c, on);
   } else {
     for (const TextNetwork& text : net.texts) text.encoder.get();
     net.unet.get(), net.vae_decoder.get();
   }
   return net;
+}
+
+Networks moved(const Networks& net, const Placement& to) {
+  Networks there{net.checkpoint,
+                 to.unet,
+                 to.text_encoder,
+                 to.vae,
+                 {},
+                 net.unet.on(to.unet),
+                 net.vae_decoder.on(to.vae),
+                 net.vae_encoder.on(to.vae),
+                 {},
+                 {},
+                 net.control_net_paths,
+                 net.keep,
+                 net.mapped,
+                 net.copy_late,
+                 net.warnings};
+  for (const TextNetwork& text : net.texts) there.texts.push_back({text.tokenizer, text.encoder.on(to.text_encoder)});
+  for (const Component<ControlNet>& control : net.control_nets) there.control_nets.push_back(control.on(to.unet));
+  if (net.preview_decoder) there.preview_decoder = net.preview_decoder->on(to.vae);
+  if (net.safety_checker) there.safety_checker = net.safety_checker->on(to.vae);
+  return there;
 }
 
 }  // namespace impasto

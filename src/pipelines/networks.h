@@ -8,6 +8,7 @@
 #include "models/vae.h"
 #include "pipelines/checkpoint.h"
 #include "pipelines/component.h"
+#include "pipelines/placement.h"
 #include "tokenizers/clip_tokenizer.h"
 
 namespace impasto {
@@ -18,10 +19,13 @@ struct TextNetwork {
   Component<ClipText> encoder;
 };
 
-/// A checkpoint's networks on their backend. The VAE's encoder, which drawing from text does not need, is built when a picture comes in.
+/// A checkpoint's networks on their backends; each takes tensors of any. The VAE's encoder, which drawing from text does not need, is built when a
+/// picture comes in.
 struct Networks {
   Checkpoint checkpoint;
-  Backend& backend;
+  Backend& backend;       ///< of the UNet, the ControlNets and the latents
+  Backend& text_backend;  ///< of the text encoders
+  Backend& vae_backend;
   std::vector<TextNetwork> texts;  ///< of the checkpoint's texts
   Component<UNet> unet;
   Component<VaeDecoder> vae_decoder;
@@ -31,17 +35,18 @@ struct Networks {
   std::vector<std::string> control_net_paths;
   Keep keep;                               ///< of the networks
   bool mapped;                             ///< weights are used where the files are mapped
-  bool copy_late;                          ///< weights go into memory when a network is built, not at load
+  bool copy_late;                          ///< weights go into memory when a network is built where it computes there, not at load
   std::vector<std::string> warnings = {};  ///< for every result
   std::optional<Component<SafetyChecker>> safety_checker = {};
+
+  Placement placement() const { return {backend, text_backend, vae_backend}; }
 };
 
-/// The backend that the options name; sets the number of threads. Throws unsupported, invalid_argument.
-Backend& chosen_backend(const LoadOptions& options);
-
 /// See Pipeline::load.
-Networks load_networks(const std::string& path, const LoadOptions& options, Backend& backend);
+Networks load_networks(const std::string& path, const LoadOptions& options, const Placement& placement);
 
+/// See Pipeline::with_device.
+Networks moved(const Networks& networks, const Placement& placement);
 /// See Pipeline::with_loras.
 Networks with_loras(const Networks& networks, const std::vector<Lora>& loras);
 /// See Pipeline::with_controlnets.

@@ -8,9 +8,16 @@
 
 namespace impasto {
 
-LatentNoise::LatentNoise(Backend& backend, const std::vector<std::uint64_t>& seeds, bool shared) : backend_(backend) {
+const char* to_string(Rng rng) { return rng == Rng::cuda ? "cuda" : "cpu"; }
+
+TorchOrPhilox make_generator(std::uint64_t seed, Rng rng) {
+  if (rng == Rng::cuda) return PhiloxGenerator(seed);
+  return TorchGenerator(seed);
+}
+
+LatentNoise::LatentNoise(Backend& backend, const std::vector<std::uint64_t>& seeds, bool shared, Rng rng) : backend_(backend) {
   for (const std::uint64_t seed : seeds) {
-    generators_.emplace_back(seed);
+    generators_.push_back(make_generator(seed, rng));
     if (shared) break;
   }
 }
@@ -19,8 +26,8 @@ Tensor LatentNoise::draw(const Shape& shape) {
   std::vector<float> values(static_cast<std::size_t>(shape.count()));
   const std::int64_t each = shape.count() / static_cast<std::int64_t>(generators_.size());
   float* next = values.data();
-  for (TorchGenerator& generator : generators_) {
-    generator.randn(next, each);
+  for (TorchOrPhilox& generator : generators_) {
+    std::visit([&](auto& g) { g.randn(next, each); }, generator);
     next += each;
   }
   return ops::nchw_to_nhwc(Tensor::from_host(backend_, {shape[0], shape[3], shape[1], shape[2]}, values.data()));

@@ -94,20 +94,31 @@ void settle_prompts(TextToImageOptions& o, const Checkpoint& c) {
   if (o.negative_prompt_embeds) require_embeds("negative_prompt_embeds", *o.negative_prompt_embeds, o.num_images, c.unet.context_channels);
 }
 
-void require_memory(const TextToImageOptions& o, const Checkpoint& c) {
-  const std::int64_t needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1, o.vae_tiling),
-                     there = available_memory();
-  if (needed > there)
-    fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", in_gigabytes(needed), ", but ",
-         in_gigabytes(there), " are available; draw smaller or fewer images");
+/// What a stage needs on a network's device, and on the host beside it.
+void require_memory(const TextToImageOptions& o, const Backend& device, std::int64_t activations, std::int64_t on_host) {
+  const auto require = [&](std::int64_t needed, std::int64_t there, const std::string& where) {
+    if (needed > there)
+      fail(ErrorKind::out_of_memory, "drawing ", o.num_images, " image(s) of ", o.width, "x", o.height, " needs about ", in_gigabytes(needed),
+           ", but ", in_gigabytes(there), " are available on ", where, "; draw smaller or fewer images");
+  };
+  if (device.shares_host_memory()) return require(activations + on_host, device.available_memory(), "this machine");
+  require(activations, device.available_memory(), concat("device \"", device.name(), "\""));
+  require(on_host, available_memory(), "this machine");
+}
+
+void require_memory(const TextToImageOptions& o, const Checkpoint& c, const Placement& on) {
+  const ActivationMemory needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1, o.vae_tiling,
+                                                    on.unet.feature_type(), on.vae.feature_type());
+  require_memory(o, on.unet, needed.unet, needed.pictures);
+  require_memory(o, on.vae, needed.vae, needed.pictures);
 }
 
 /// What would else be found out after the first pass.
-void require_second_pass(const TextToImageOptions& o, const Checkpoint& c) {
+void require_second_pass(const TextToImageOptions& o, const Checkpoint& c, const Placement& on) {
   const TextToImageOptions second = hires_pass(o, c).options;
   require_side("height of the second pass", second.height, c.vae.scale());
   require_side("width of the second pass", second.width, c.vae.scale());
-  require_memory(second, c);
+  require_memory(second, c, on);
   TextToImageResult ignored;
   scheduler_for(second, c, ignored);
 }
@@ -128,7 +139,7 @@ int inference_steps(const TextToImageOptions& o) {
   return has_own_path(o) ? static_cast<int>(std::min<std::size_t>(own, INT32_MAX)) : o.num_inference_steps;
 }
 
-TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
+TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& c, const Placement& on, TextToImageResult& result) {
   TextToImageOptions o = options;
   if (o.height == 0) o.height = c.info.height;
   if (o.width == 0) o.width = c.info.width;
@@ -157,8 +168,8 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
   check_controls(o);
   if (o.safety != SafetyPolicy::off) require_safety_checker(c);
-  require_memory(o, c);
-  if (o.hires) require_second_pass(o, c);
+  require_memory(o, c, on);
+  if (o.hires) require_second_pass(o, c, on);
 
   const std::uint64_t first = o.seed.value_or(random_seed());
   const bool varied = o.variation_strength > 0;
@@ -211,16 +222,16 @@ void require_ordinary_model(const Checkpoint& c) {
     fail(ErrorKind::unsupported, c.info.path, ": this is a model that edits pictures (InstructPix2Pix); it needs a picture (image), and no mask");
 }
 
-void require_drawable(const TextToImageOptions& options, const Checkpoint& c) {
+void require_drawable(const TextToImageOptions& options, const Checkpoint& c, const Placement& on) {
   TextToImageResult ignored;
-  scheduler_for(checked(options, c, ignored), c, ignored);
+  scheduler_for(checked(options, c, on, ignored), c, ignored);
 }
 
-void check_options(const TextToImageOptions& options, const ModelInfo& info) {
+void check_options(const TextToImageOptions& options, const ModelInfo& info, const LoadOptions& load) {
   guarded([&] {
     const Checkpoint c = Checkpoint::open(info.path, info.parts);
     require_ordinary_model(c);
-    require_drawable(options, c);
+    require_drawable(options, c, placement(load));
   });
 }
 

@@ -16,10 +16,7 @@ struct Pipeline::Impl {
 };
 
 Pipeline Pipeline::load(const std::string& path, const LoadOptions& options) {
-  return guarded([&] {
-    Backend& backend = chosen_backend(options);
-    return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, options, backend)}));
-  });
+  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{load_networks(path, options, placement(options))})); });
 }
 
 TextToImageResult Pipeline::text_to_image(const TextToImageOptions& options) const {
@@ -37,6 +34,13 @@ TextToImageResult Pipeline::inpaint(const InpaintOptions& options) const {
   return guarded([&] { return made_safe(impl_->networks, options.safety, impasto::inpaint(impl_->networks, options)); });
 }
 
+Pipeline Pipeline::with_device(const std::string& device, const std::string& dtype) const {
+  return guarded([&] {
+    const Placement to = placement({.device = device, .dtype = dtype});
+    return Pipeline(std::make_shared<const Impl>(Impl{moved(impl_->networks, to)}));
+  });
+}
+
 Pipeline Pipeline::with_loras(const std::vector<Lora>& loras) const {
   return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{impasto::with_loras(impl_->networks, loras)})); });
 }
@@ -48,7 +52,7 @@ Pipeline Pipeline::with_controlnets(const std::vector<std::string>& paths) const
 void Pipeline::check(const TextToImageOptions& options) const {
   guarded([&] {
     TextToImageResult described;
-    checked(options, impl_->networks.checkpoint, described);
+    checked(options, impl_->networks.checkpoint, impl_->networks.placement(), described);
   });
 }
 

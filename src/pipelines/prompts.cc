@@ -77,7 +77,8 @@ class Encoder {
     if (!encoded.cut.empty())
       warnings_.push_back(concat(side.field, " is longer than ", net_.texts.front().tokenizer.max_length(), " tokens: this part was cut: \"",
                                  encoded.cut, "\"; prompt_syntax a1111 or comfyui reads all of it"));
-    return {std::move(encoded.context), std::move(encoded.pooled), side.ids};
+    const Tensor pooled = encoded.pooled ? encoded.pooled.on(net_.backend) : Tensor();
+    return {encoded.context.on(net_.backend), pooled, side.ids};
   }
 
   const Networks& net_;

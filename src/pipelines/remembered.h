@@ -30,6 +30,11 @@ class Remembered {
     return value;
   }
 
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    entries_.clear();
+  }
+
  private:
   static constexpr std::size_t kEntries = 4;  // two each for two callers
   struct Entry {

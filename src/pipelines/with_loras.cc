@@ -64,11 +64,12 @@ Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vect
 
 template <class T, class Config>
 Component<T> adapted(const Networks& net, const Config& config, const std::shared_ptr<const WeightReader>& weights, AdaptedNetwork network,
-                     const std::vector<AppliedLora>& adapters) {
-  const auto build = [=, copy = net.copy_late, &backend = net.backend] {
-    return std::make_shared<const T>(config, adapted_weights(copy ? copied_weights(*weights) : weights, network, adapters), backend);
+                     const std::vector<AppliedLora>& adapters, Backend& backend) {
+  const auto build = [=, copy = net.copy_late](Backend& b) {
+    return std::make_shared<const T>(config, adapted_weights(copy && b.shares_host_memory() ? copied_weights(*weights) : weights, network, adapters),
+                                     b);
   };
-  const Component<T> component(net.keep, build);
+  const Component<T> component(net.keep, backend, build);
   component.get();  // what does not fit is told now
   return component;
 }
@@ -81,8 +82,9 @@ Networks with_loras(const Networks& net, const std::vector<Lora>& loras) {
   changed.warnings.clear();
   const Adapters adapters = open_all(loras, c, changed.warnings);
   for (std::size_t i = 0; i < c.texts.size(); ++i)
-    changed.texts[i].encoder = adapted<ClipText>(net, c.texts[i].config, c.texts[i].weights, network_of(c.texts[i]), adapters.texts);
-  changed.unet = adapted<UNet>(net, c.unet, c.unet_weights, AdaptedNetwork::unet, adapters.unet);
+    changed.texts[i].encoder =
+        adapted<ClipText>(net, c.texts[i].config, c.texts[i].weights, network_of(c.texts[i]), adapters.texts, net.text_backend);
+  changed.unet = adapted<UNet>(net, c.unet, c.unet_weights, AdaptedNetwork::unet, adapters.unet, net.backend);
   return changed;
 }
 

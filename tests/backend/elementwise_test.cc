@@ -1,4 +1,5 @@
 // Elementwise operations against the reference backend's plain loops: exactly where no function is approximated.
+#include <algorithm>
 #include <limits>
 
 #include "backend/backend_test.h"
@@ -154,6 +155,31 @@ TEST_F(ElementwiseTest, WidenRoundsFloat64) {
   std::vector<float> got(4);
   cpu.widen({x.data(), DType::float64, {4}}, view(got, {4}));
   EXPECT_EQ(got, (std::vector<float>{0.1f, -1e30f, std::numeric_limits<float>::infinity(), 5.0f}));
+}
+
+TEST_F(ElementwiseTest, BytesAreTheNearestOfPixels) {
+  // All that lies around each tie, and what clamping keeps out.
+  std::vector<float> x = {-INFINITY, -3e38f, -1.0001f, -1, -0.0f, 0, 1, 1.0001f, 3e38f, INFINITY, NAN};
+  for (int i = 0; i < 255; ++i) {
+    const float tie = (static_cast<float>(i) + 0.5f) / 255 * 2 - 1;
+    for (const float at : {std::nextafter(tie, -2.0f), tie, std::nextafter(tie, 2.0f)}) x.push_back(at);
+  }
+  const auto more = values(40'000, 1);
+  x.insert(x.end(), more.begin(), more.end());
+  const auto n = static_cast<std::int64_t>(x.size());
+  std::vector<std::uint8_t> expected(x.size()), got(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    expected[i] = std::isnan(x[i]) ? 0 : static_cast<std::uint8_t>(std::nearbyint(std::clamp(x[i] / 2 + 0.5f, 0.0f, 1.0f) * 255));
+  }
+  reference->to_bytes(view(x, {n}), TensorView(got.data(), DType::uint8, {n}));
+  EXPECT_EQ(got, expected);
+  for_each_isa([&] {
+    for (const std::int64_t count : {n, std::int64_t{11}, std::int64_t{3}}) {
+      std::fill(got.begin(), got.end(), std::uint8_t{77});
+      cpu.to_bytes(TensorView(x.data(), DType::float32, {count}), TensorView(got.data(), DType::uint8, {count}));
+      for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(got[i], i < static_cast<std::size_t>(count) ? expected[i] : 77) << i << ": " << x[i];
+    }
+  });
 }
 
 TEST_F(ElementwiseTest, LayoutsTransposeEachImage) {

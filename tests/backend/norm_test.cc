@@ -99,6 +99,26 @@ TEST_F(NormTest, ApplyAffineSplitsRangesAtImages) {
   EXPECT_LT(largest_difference(got, expected), 1e-5f);
 }
 
+TEST_F(NormTest, GroupNormAtOnceEqualsItsTwoStepsInPlaceToo) {
+  for (const auto& [shape, groups] : {std::pair<Shape, int>{{2, 8, 8, 32}, 32}, {{1, 5, 7, 12}, 3}, {{3, 127, 64}, 8}, {{1, 3, 3, 6}, 2}}) {
+    for (Activation activation : {Activation::none, Activation::silu, Activation::gelu, Activation::quick_gelu}) {
+      GroupNorm norm(shape, groups);
+      const std::int64_t c = shape.back();
+      std::vector<float> expected(norm.x.size());
+      reference->group_norm(view(norm.x, shape), view(norm.gamma, {c}), view(norm.beta, {c}), groups, 1e-5f, activation, view(expected, shape));
+      for_each_isa([&] {
+        auto affine = norm.affine(cpu), steps = norm.x, got = norm.x;
+        const Shape each{shape[0], c};
+        const TensorView scale(affine.data(), DType::float32, each), shift(affine.data() + each.count(), DType::float32, each);
+        cpu.apply_affine(view(norm.x, shape), scale, shift, activation, view(steps, shape));
+        cpu.group_norm(view(got, shape), view(norm.gamma, {c}), view(norm.beta, {c}), groups, 1e-5f, activation, view(got, shape));
+        EXPECT_TRUE(same_bits(got, steps));
+        EXPECT_LT(largest_difference(got, expected), 5e-5f) << shape.to_string() << " " << static_cast<int>(activation);
+      });
+    }
+  }
+}
+
 TEST_F(NormTest, LayerNormEqualsTheFormulaInPlaceToo) {
   for (std::int64_t c : {1, 2, 3, 5, 8, 15, 16, 17, 32, 63, 64, 65, 127, 129, 320, 768, 1280}) {
     const Shape shape{2, 21, c};

@@ -41,6 +41,23 @@ TEST_F(ProfilingBackendTest, GivesTheInnerBackendsResults) {
   EXPECT_TRUE(test::same_bits(direct, through));
 }
 
+TEST_F(ProfilingBackendTest, PassesNormsAndPixelsOn) {
+  auto x = values(2 * 6 * 8, 1), gamma = values(8, 2), beta = values(8, 3);
+  std::vector<float> direct(x.size()), through(x.size());
+  const Shape shape{2, 6, 8};
+  cpu.group_norm(view(x, shape), view(gamma, {8}), view(beta, {8}), 2, 1e-5f, Activation::silu, view(direct, shape));
+  profiling_.group_norm(view(x, shape), view(gamma, {8}), view(beta, {8}), 2, 1e-5f, Activation::silu, view(through, shape));
+  EXPECT_TRUE(test::same_bits(direct, through));
+  costs_ = profiling_.take();
+  EXPECT_GT(cost(OpFamily::norm).seconds, 0);
+  std::vector<std::uint8_t> direct_bytes(x.size()), through_bytes(x.size());
+  cpu.to_bytes(view(x, shape), {direct_bytes.data(), DType::uint8, shape});
+  profiling_.to_bytes(view(x, shape), {through_bytes.data(), DType::uint8, shape});
+  EXPECT_EQ(direct_bytes, through_bytes);
+  costs_ = profiling_.take();
+  EXPECT_GT(cost(OpFamily::other).seconds, 0);
+}
+
 TEST_F(ProfilingBackendTest, StartsAnewAfterTake) {
   auto x = values(30, 1);
   profiling_.activate(view(x, {30}), Activation::silu, view(x, {30}));

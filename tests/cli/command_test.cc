@@ -40,6 +40,7 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
         "--batch-size",
         "--embedding",
         "--embeddings",
+        "--rng",
         "--variation-seed",
         "--grid",
         "--preview",
@@ -218,7 +219,7 @@ TEST(Command, BenchTellsTimesAndWorkOfStagesAndFamilies) {
   const json report = json::parse(ran.out);
   for (const char* key : {"fma_peak_gflops", "text_encode_ms", "unet_step_ms", "vae_decode_ms", "peak_rss_bytes", "threads"})
     EXPECT_GT(report.at(key), 0) << key;
-  for (const char* key : {"cpu", "isa"}) EXPECT_NE(report.at(key), "") << key;
+  for (const char* key : {"device", "instructions"}) EXPECT_NE(report.at(key), "") << key;
   EXPECT_EQ(report.at("dtype"), "float32");
   for (const char* stage : {"text_encode", "unet_step", "vae_decode"}) {
     double gflop = 0;
@@ -226,14 +227,19 @@ TEST(Command, BenchTellsTimesAndWorkOfStagesAndFamilies) {
     EXPECT_NEAR(report.at("stages").at(stage).at("gflop"), gflop, 1e-9) << stage;
     EXPECT_GT(gflop, 0) << stage;
   }
-  const Ran text = run({"bench", "-m", kModel, "-W", "64", "-H", "64", "--rounds", "1", "--dtype", "bfloat16"});
-  for (const char* part : {"UNet step", "attention", "GFLOP/s", "bfloat16", "Peak memory"}) EXPECT_TRUE(has(text.out, part)) << text.out;
+  EXPECT_EQ(report.at("picture_ms"), 0) << "none was asked for";
+  const Ran text = run({"bench", "-m", kModel, "-W", "64", "-H", "64", "--rounds", "1", "--dtype", "bfloat16", "--steps", "2"});
+  for (const char* part : {"UNet step", "Whole picture", "attention", "GFLOP/s", "bfloat16", "Peak memory"})
+    EXPECT_TRUE(has(text.out, part)) << text.out;
 }
 
 TEST(Command, BenchRefusesBadArguments) {
   EXPECT_EQ(run({"bench", "-m", kModel, "--rounds", "0"}).code, 2);
   EXPECT_EQ(run({"bench", "-m", kModel, "-W", "65"}).code, 2);
   EXPECT_EQ(run({"bench", "-m", "/nowhere"}).code, 2);
+  const Ran placed = run({"bench", "-m", kModel, "--device", "unet=cpu"});
+  EXPECT_EQ(placed.code, 2);
+  EXPECT_TRUE(has(placed.err, "unet=cpu")) << placed.err;
 }
 
 TEST(Command, SchedulersAreListed) {

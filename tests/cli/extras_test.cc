@@ -90,6 +90,16 @@ TEST_F(GenerateExtras, VariationsAreDrawnAgainFromTheirSettings) {
   EXPECT_EQ(report.at("images")[1].at("path"), "impasto-5-2.png") << "one seed, two names";
 }
 
+TEST_F(GenerateExtras, RandomNumbersOfAGpuAreDrawnAgainFromTheirSettings) {
+  ASSERT_EQ(run({"--steps", "2", "-o", "cpu.png"}).code, 0);
+  ASSERT_EQ(run({"--steps", "2", "--rng", "cuda", "-o", "gpu.png"}).code, 0);
+  EXPECT_NE(read("gpu.png").image.pixels, read("cpu.png").image.pixels);
+  EXPECT_NE(read("gpu.png").text.at(0).value.find("RNG: NV"), std::string::npos);
+  ASSERT_EQ(run({"--from", "gpu.png", "-o", "again.png"}).code, 0);
+  EXPECT_EQ(read("again.png").image.pixels, read("gpu.png").image.pixels);
+  EXPECT_EQ(json::parse(run({"--steps", "1", "--rng", "cuda", "--json"}).out).at("settings").at("rng"), "cuda");
+}
+
 TEST_F(GenerateExtras, JpegAndWebpAreDrawnAgainFromTheirSettings) {
   ASSERT_EQ(run({"--steps", "2", "-o", "plain.png"}).code, 0);
   for (const std::vector<std::string>& how : {std::vector<std::string>{"cat.jpg", "--quality", "30"}, {"cat.webp"}, {"whole.webp", "--lossless"}}) {
@@ -168,6 +178,7 @@ TEST_F(GenerateExtras, RefusesWhatCannotBe) {
   expect_refused({"--guess-mode"}, {"--controlnet"});
   expect_refused({"--preview", "every=2,tiny"}, {"--taesd"});
   expect_refused({"--image-guidance-scale", "2"}, {"--image"});
+  expect_refused({"--rng", "tpu"}, {"--rng", "tpu", "cpu, cuda"});
   expect_refused({"--variation-seed", "3"}, {"--variation-strength"});
   expect_refused({"--variation-strength", "2"}, {"variation_strength"});
   for (const std::string text : {"5", "every=0", "every=x", "every=5,rough", "every=", "every=-1", ""})

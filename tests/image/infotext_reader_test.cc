@@ -34,6 +34,19 @@ TEST(ParseInfotext, AnyTextIsAPromptWithoutThreeFields) {
   EXPECT_EQ(parse_infotext("x\nSteps: 1, Odd: \"open, Seed: 2, Size: 8x8").value("Seed"), "2");
 }
 
+TEST(ApplyInfotext, SeedsMeanWhatTheyMeantWhereTheTextComesFrom) {
+  const auto rng = [](const std::string& more) {
+    InpaintOptions options;
+    apply_infotext(parse_infotext("a cat\nSteps: 20, Sampler: Euler, Seed: 1" + more), options);
+    return options.rng;
+  };
+  EXPECT_EQ(rng(", RNG: CPU, Version: v1.10.1"), Rng::cpu);
+  EXPECT_EQ(rng(", RNG: NV, Version: v1.10.1"), Rng::cuda);
+  EXPECT_EQ(rng(", Version: v1.10.1"), Rng::cuda) << "A1111's default is the GPU";
+  EXPECT_EQ(rng(", RNG: CPU, Version: impasto 0.1.0"), Rng::cpu);
+  EXPECT_EQ(rng(", Version: impasto 0.1.0"), Rng::cpu);
+}
+
 TEST(ApplyInfotext, BringsBackWhatOnlyTheXlKindLooksAt) {
   InpaintOptions before;
   before.prompt = "a cat", before.prompt_2 = "oil, on canvas", before.negative_prompt_2 = "a dog";

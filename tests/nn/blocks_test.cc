@@ -1,5 +1,5 @@
 // The UNet's inner blocks alone, each fed with diffusers' own output of the block before it.
-#include "models/unet.h"
+#include "models/unet_blocks.h"
 #include "nn/resnet_block.h"
 #include "nn/transformer_block.h"
 #include "support/networks.h"
@@ -29,10 +29,10 @@ class Blocks : public ::testing::TestWithParam<const char*> {  // a device
 TEST_P(Blocks, ResnetEqualsDiffusers) {
   for_each_case([&](const GoldenCase& golden, const UNetConfig& c, const WeightScope& unet) {
     const std::int64_t channels = c.levels[0].channels;
-    const nn::ResnetBlock block(unet / "down_blocks.0.resnets.0",
-                                {.in = channels, .out = channels, .time_channels = c.time_channels(), .groups = c.groups, .eps = c.norm_eps});
-    const Tensor silu_time = ops::activate(tensor_of(golden, "time_embedding", backend_), Activation::silu);
-    EXPECT_TRUE(map_matches(golden, "down_blocks.0.resnets.0", block(map_of(golden, "conv_in", backend_), silu_time)));
+    const nn::ResnetBlock block(unet / "down_blocks.0.resnets.0", {.in = channels, .out = channels, .groups = c.groups, .eps = c.norm_eps});
+    const TimeProjections project(unet, c, /*way_up=*/true);
+    const std::vector<Tensor> times = project(ops::activate(tensor_of(golden, "time_embedding", backend_), Activation::silu));
+    EXPECT_TRUE(map_matches(golden, "down_blocks.0.resnets.0", block(map_of(golden, "conv_in", backend_), times.front())));
   });
 }
 

@@ -26,6 +26,38 @@ class ComponentsTest : public ::testing::Test {
   const HostTensor context_ = noise({1, 77, 32}, 1);
 };
 
+TEST_F(ComponentsTest, MoveToAnotherDeviceAndAreBuiltAnewAfterUnloading) {
+  const HostTensor x = noise({1, 4, 8, 8}, 2), context = noise({1, 77, 32}, 1);
+  const auto close = [](const HostTensor& a, const HostTensor& b) {
+    ASSERT_EQ(a.shape, b.shape);
+    for (std::size_t i = 0; i < a.values.size(); ++i) ASSERT_NEAR(a.values[i], b.values[i], 2e-3) << i;
+  };
+  const HostTensor out = parts_.unet.forward(ref(x), 500, ref(context)), pixels = parts_.vae.decode(ref(x));
+  const UNetModel unet = parts_.unet.with_device("reference");
+  const VaeModel vae = parts_.vae.with_device("reference");
+  close(unet.forward(ref(x), 500, ref(context)), out);
+  close(vae.decode(ref(x)), pixels);
+  const std::vector<std::int32_t> ids = parts_.tokenizer.encode_padded("a boat").ids;
+  close(parts_.text_encoder.with_device("reference").forward(ids, 1), parts_.text_encoder.forward(ids, 1));
+  EXPECT_EQ(unet.with_device("cpu").forward(ref(x), 500, ref(context)).values, out.values);
+  parts_.unet.unload(), parts_.vae.unload(), parts_.text_encoder.unload();
+  EXPECT_EQ(parts_.unet.forward(ref(x), 500, ref(context)).values, out.values);
+  EXPECT_EQ(parts_.vae.decode(ref(x)).values, pixels.values);
+  EXPECT_ERROR(parts_.unet.with_device("tpu"), unsupported, "tpu");
+  EXPECT_ERROR(parts_.unet.with_device("cpu", "float16"), unsupported, "float16");
+}
+
+TEST_F(ComponentsTest, ControlNetsAndTheSafetyCheckerMove) {
+  const HostTensor x = noise({1, 4, 8, 8}, 2), context = noise({1, 77, 32}, 1), picture = noise({1, 3, 64, 64}, 3);
+  const ControlNetModel net = ControlNetModel::load(IMPASTO_TEST_DATA "/adapters/controlnet");
+  const HostTensor here = net.forward(ref(x), 500, ref(context), ref(picture)).mid;
+  const HostTensor there = net.with_device("reference").forward(ref(x), 500, ref(context), ref(picture)).mid;
+  for (std::size_t i = 0; i < here.values.size(); ++i) ASSERT_NEAR(here.values[i], there.values[i], 2e-3) << i;
+  const SafetyModel checker = SafetyModel::load(IMPASTO_TEST_DATA "/safety_checker");
+  const HostTensor seen = checker.clip_input({8, 8, std::vector<std::uint8_t>(192, 100)});
+  EXPECT_EQ(checker.with_device("reference").flags(ref(seen)), checker.flags(ref(seen)));
+}
+
 TEST_F(ComponentsTest, LoopOverThemEqualsThePipeline) {
   TextToImageOptions options;
   options.prompt = "a boat", options.negative_prompt = "grey", options.seed = 5, options.num_inference_steps = 3, options.scheduler = "euler_a";

@@ -70,17 +70,23 @@ TEST(LowMemory, TellsWhatIsMissingWhenItLoads) {
 
 TEST(Component, IsBuiltOnceAndKeptOrSharedWhileInUse) {
   int built = 0;
-  const auto build = [&] { return std::make_shared<const int>(++built); };
-  const Component<int> kept(Keep::always, build);
+  Backend &cpu = backend_for("cpu"), &reference = backend_for("reference");
+  const auto build = [&](Backend&) { return std::make_shared<const int>(++built); };
+  const Component<int> kept(Keep::always, cpu, build);
   EXPECT_EQ(*kept.get(), 1);
   EXPECT_EQ(*kept.get(), 1);
-  const Component<int> lent(Keep::in_use, build);
+  const Component<int> lent(Keep::in_use, cpu, build);
   {
     const auto first = lent.get(), second = lent.get();
     EXPECT_EQ(*first, 2);
     EXPECT_EQ(first, second);
   }
   EXPECT_EQ(*lent.get(), 3) << "given back, so built anew";
+  kept.let_go();
+  EXPECT_EQ(*kept.get(), 4) << "let go, so built anew";
+  EXPECT_EQ(*kept.on(cpu).get(), 4) << "it is there already";
+  EXPECT_EQ(*kept.on(reference).get(), 5);
+  EXPECT_EQ(&kept.on(reference).backend(), &reference);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ class Safety : public ::testing::Test {
   static TextToImageResult treated(SafetyPolicy policy) {
     LoadOptions load;
     load.parts.safety_checker = kChecker;
-    const Networks networks = load_networks(test_checkpoint("tiny-sd15"), load, chosen_backend(load));
+    const Networks networks = load_networks(test_checkpoint("tiny-sd15"), load, placement(load));
     return made_safe(networks, policy, result());
   }
 };

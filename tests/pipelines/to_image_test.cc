@@ -1,6 +1,7 @@
 #include "pipelines/to_image.h"
 
 #include "backend/registry.h"
+#include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/networks.h"
 
@@ -13,6 +14,11 @@ TEST(ToImage, ClampsAndRoundsHalfToEven) {
   EXPECT_EQ(image.width, 2);
   EXPECT_EQ(image.height, 1);
   EXPECT_EQ(image.pixels, (std::vector<std::uint8_t>{0, 255, 128, 0, 255, 255}));
+}
+
+TEST(ToImage, OfPixelsThatAreAStridedViewIsRefused) {
+  const Tensor wide = Tensor::empty(backend_for("cpu"), {1, 2, 2, 4});
+  EXPECT_ERROR(to_image(wide.columns(0, 3)), internal, "contiguous");
 }
 
 TEST(ToImage, EqualsDiffusersPostprocessing) {

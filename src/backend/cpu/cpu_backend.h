@@ -39,6 +39,8 @@ class CpuBackend final : public Backend {
   void group_norm_affine(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, const TensorView& scale,
                          const TensorView& shift) override;
   void apply_affine(const TensorView& x, const TensorView& scale, const TensorView& shift, Activation activation, const TensorView& out) override;
+  void group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation activation,
+                  const TensorView& out) override;
   void layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) override;
 
   // elementwise.cc
@@ -50,6 +52,7 @@ class CpuBackend final : public Backend {
   void embed(std::span<const std::int32_t> ids, const TensorView& table, const TensorView& out) override;
   void nchw_to_nhwc(const TensorView& x, const TensorView& out) override;
   void nhwc_to_nchw(const TensorView& x, const TensorView& out) override;
+  void to_bytes(const TensorView& x, const TensorView& out) override;
   void widen(const TensorView& x, const TensorView& out) override;
   bool is_finite(const TensorView& x) override;
   std::vector<float> standard_deviation(const TensorView& x) override;

@@ -125,6 +125,25 @@ void widen_bfloat16(const std::uint16_t* x, float* out, std::int64_t n) {
   for (; i < n; ++i) out[i] = bfloat16_to_float32(x[i]);
 }
 
+/// What is not a number becomes 0.
+void to_bytes_range(const float* x, std::uint8_t* out, std::int64_t n) {
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<std::uint8_t, decltype(d)> db;
+  const auto bytes = [&](auto v) HWY_ATTR {
+    const auto half = hn::Set(d, 0.5f);
+    const auto raised = hn::Add(hn::Mul(v, half), half);
+    const auto kept = hn::Min(hn::Set(d, 1.0f), hn::IfThenElseZero(hn::Gt(raised, hn::Zero(d)), raised));
+    return hn::DemoteTo(db, hn::NearestInt(hn::Mul(kept, hn::Set(d, 255.0f))));
+  };
+  each_vector(
+      d, n, [&](std::int64_t i) HWY_ATTR { hn::StoreU(bytes(hn::LoadU(d, x + i)), db, out + i); },
+      [&](std::int64_t i, hn::Mask<decltype(d)> m) HWY_ATTR {
+        std::uint8_t last[HWY_MAX_BYTES / sizeof(float)];
+        hn::StoreU(bytes(hn::MaskedLoad(m, d, x + i)), db, last);
+        std::memcpy(out + i, last, static_cast<std::size_t>(n - i));
+      });
+}
+
 /// Rows begin..end of x [rows, columns] to the same columns of out [columns, rows].
 void transpose_rows(const float* x, std::int64_t rows, std::int64_t columns, std::int64_t begin, std::int64_t end, float* out) {
   constexpr std::int64_t kTile = 64;  // a tile of each side is 16 KiB: both stay in L1 while the other's lines are used up
@@ -147,6 +166,7 @@ HWY_EXPORT(clamp_range);
 HWY_EXPORT(largest_magnitude_bits);
 HWY_EXPORT(widen_float16);
 HWY_EXPORT(widen_bfloat16);
+HWY_EXPORT(to_bytes_range);
 HWY_EXPORT(transpose_rows);
 
 constexpr std::int64_t kGrain = 16384;  // 64 KiB a range: well above what handing one out costs
@@ -223,6 +243,12 @@ void CpuBackend::embed(std::span<const std::int32_t> ids, const TensorView& tabl
 void CpuBackend::nchw_to_nhwc(const TensorView& x, const TensorView& out) { transpose_images(x, x.shape[1], x.shape[2] * x.shape[3], out); }
 
 void CpuBackend::nhwc_to_nchw(const TensorView& x, const TensorView& out) { transpose_images(x, x.shape[1] * x.shape[2], x.shape[3], out); }
+
+void CpuBackend::to_bytes(const TensorView& x, const TensorView& out) {
+  parallel_for(x.count(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    IMPASTO_DISPATCH(to_bytes_range)(x.as<float>() + begin, out.as<std::uint8_t>() + begin, end - begin);
+  });
+}
 
 void CpuBackend::widen(const TensorView& x, const TensorView& out) {
   parallel_for(x.count(), kGrain, [&](std::int64_t begin, std::int64_t end) { widen_range(x, begin, end - begin, out.as<float>() + begin); });

@@ -158,6 +158,15 @@ class ReferenceBackend final : public Backend {
         out.row(r)[i] = static_cast<float>(activated(static_cast<double>(x.row(r)[i]) * scale.row(r / rows)[i] + shift.row(r / rows)[i], a));
   }
 
+  void group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation a,
+                  const TensorView& out) override {
+    const Shape shape{x.shape[0], x.shape.back()};
+    std::vector<float> affine(static_cast<std::size_t>(2 * shape.count()));
+    const TensorView scale(affine.data(), DType::float32, shape), shift(affine.data() + shape.count(), DType::float32, shape);
+    group_norm_affine(x, gamma, beta, groups, eps, scale, shift);
+    apply_affine(x, scale, shift, a, out);
+  }
+
   void layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) override {
     const std::int64_t c = x.shape.back();
     for (std::int64_t r = 0; r < x.rows(); ++r) {
@@ -200,6 +209,12 @@ class ReferenceBackend final : public Backend {
   }
   void nchw_to_nhwc(const TensorView& x, const TensorView& out) override { transpose(x, x.shape[1], x.shape[2] * x.shape[3], out); }
   void nhwc_to_nchw(const TensorView& x, const TensorView& out) override { transpose(x, x.shape[1] * x.shape[2], x.shape[3], out); }
+  void to_bytes(const TensorView& x, const TensorView& out) override {
+    for (std::int64_t i = 0; i < x.count(); ++i) {
+      const float v = x.as<float>()[i] / 2 + 0.5f;
+      out.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(std::nearbyint((v > 1 ? 1.0f : v > 0 ? v : 0.0f) * 255));
+    }
+  }
   void widen(const TensorView& x, const TensorView& out) override {
     for (std::int64_t i = 0; i < x.count(); ++i) out.as<float>()[i] = read(x, i);
   }
