@@ -10,11 +10,10 @@ import diffusers
 import numpy as np
 import torch
 
-from . import _core
+from . import devices
 from .controlnet import ControlNetModel
-from .loading import core_dtype
-from .models import AutoencoderKL, UNet2DConditionModel, lora_scale
-from .once import accepted
+from .models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, lora_scale
+from .once import accepted, say_once
 
 _TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
@@ -68,12 +67,33 @@ def _given(module: torch.nn.Module, prefix: str = "") -> tuple[list[tuple[str, s
     return tensors, kept
 
 
-def _core_of(core_class: Any, module: torch.nn.Module) -> Any:
+def _place_of(device: torch.device, dtype: torch.dtype) -> devices.Place:
+    """Where Impasto computes for a module that is there: on the CPU where it cannot on the module's device."""
+    wished = _TYPES.get(dtype)
+    if device.type == "cpu":
+        return devices.find("cpu", wished)
+    if wished == "float32":
+        say_once("a network in float32 on a GPU is computed by Impasto in float16; load it in torch.bfloat16 or torch.float16 to choose")
+        wished = None
+    try:
+        return devices.find(str(device), wished)
+    except RuntimeError as error:
+        say_once(f"a network on {device} is computed by Impasto on the CPU: {error}")
+        return devices.find("cpu", wished)
+
+
+def _made(model_class: Any, module: torch.nn.Module) -> Any:
+    """Impasto's model of a module's weights."""
+    first = next(module.parameters(), torch.empty(0))
+    place = _place_of(first.device, first.dtype)
+    return model_class(_core_of(model_class._core_class, module, place), _config_dict(module), None, place)
+
+
+def _core_of(core_class: Any, module: torch.nn.Module, place: devices.Place) -> Any:
     config = {k: v for k, v in dict(_config_dict(module)).items() if _is_json(v)}
     config["_class_name"] = type(module).__name__
     tensors, kept = _given(module)
-    dtype = next((t.dtype for t in module.parameters()), torch.float32)
-    return core_class.from_weights(json.dumps(config), tensors, kept, dtype=core_dtype(dtype))
+    return core_class.from_weights(json.dumps(config), tensors, kept, **place._asdict())
 
 
 def _config_dict(module: torch.nn.Module) -> dict[str, Any]:
@@ -116,6 +136,14 @@ class _Accelerated(torch.nn.Module):
     def device(self) -> torch.device:
         return self._device
 
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """As torch.nn.Module's: Impasto's network moves, too, where it can compute there."""
+        device, dtype, *_ = torch._C._nn._parse_to(*args, **kwargs)
+        self._device, self._dtype = device or self._device, dtype or self._dtype
+        place = _place_of(self._device, self._dtype)
+        self.impasto.to(device=place.device, dtype=place.dtype)
+        return self
+
     fuse_qkv_projections = accepted("fuse_qkv_projections")
     unfuse_qkv_projections = accepted("unfuse_qkv_projections")
     set_attn_processor = accepted("set_attn_processor")
@@ -130,7 +158,7 @@ class AcceleratedUNet(_Accelerated):
         super().__init__(unet)
         if any(getattr(block, "s1", None) is not None for block in getattr(unet, "up_blocks", ())):
             raise NotImplementedError("FreeU is on, which Impasto does not have: disable_freeu() before accelerate()")
-        self.impasto = UNet2DConditionModel(_core_of(_core.UNetModel, unet), _config_dict(unet))
+        self.impasto = _made(UNet2DConditionModel, unet)
         self._adapted = any(hasattr(layer, "get_delta_weight") for layer in unet.modules())
 
     def forward(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
@@ -153,7 +181,7 @@ class AcceleratedControlNet(_Accelerated, diffusers.ControlNetModel):
     def __init__(self, net: torch.nn.Module):
         torch.nn.Module.__init__(self)
         self._look_like(net)
-        self.impasto = ControlNetModel(_core_of(_core.ControlNetModel, net), _config_dict(net))
+        self.impasto = _made(ControlNetModel, net)
 
     def forward(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, controlnet_cond: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
         """As ControlNetModel.forward of impasto."""
@@ -176,6 +204,11 @@ class AcceleratedMultiControlNet(diffusers.MultiControlNetModel):
     def device(self) -> torch.device:
         return self.nets[0].device
 
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        for net in self.nets:
+            net.to(*args, **kwargs)
+        return self
+
 
 def _accelerated_control(net: Any) -> Any:
     if isinstance(net, (AcceleratedControlNet, AcceleratedMultiControlNet)):
@@ -190,7 +223,7 @@ class AcceleratedVae(_Accelerated):
 
     def __init__(self, vae: torch.nn.Module):
         super().__init__(vae)
-        self.impasto = AutoencoderKL(_core_of(_core.VaeModel, vae), _config_dict(vae))
+        self.impasto = _made(AutoencoderKL, vae)
 
     def decode(self, z: torch.Tensor, return_dict: bool = True, generator: Any = None) -> Any:
         from diffusers.models.autoencoders.vae import DecoderOutput
@@ -202,7 +235,7 @@ class AcceleratedVae(_Accelerated):
         from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
         from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
-        moments = torch.from_numpy(self.impasto._core.encode(np.ascontiguousarray(x.detach().float().cpu().numpy()), tiled=self.impasto.use_tiling))
+        moments = torch.from_numpy(self.impasto._ready().encode(np.ascontiguousarray(x.detach().float().cpu().numpy()), tiled=self.impasto.use_tiling))
         posterior = DiagonalGaussianDistribution(moments.to(device=x.device, dtype=x.dtype))
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
@@ -223,7 +256,7 @@ class AcceleratedTextEncoder(_Accelerated):
 
     def __init__(self, text_encoder: torch.nn.Module):
         super().__init__(text_encoder)
-        self._core = _core_of(_core.TextModel, text_encoder)
+        self.impasto = _made(CLIPTextModel, text_encoder)
         self._original = SimpleNamespace(module=text_encoder)  # not a submodule: its weights are not this one's
 
     @property
@@ -236,6 +269,6 @@ class AcceleratedTextEncoder(_Accelerated):
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
         ids = np.ascontiguousarray(input_ids.cpu().numpy(), np.int32)
-        out = torch.from_numpy(self._core.forward(ids)).to(device=input_ids.device, dtype=self.dtype)
+        out = torch.from_numpy(self.impasto._ready().forward(ids)).to(device=input_ids.device, dtype=self.dtype)
         ends = (input_ids == self.config.eos_token_id).int().argmax(dim=-1) if self.config.eos_token_id != 2 else input_ids.argmax(dim=-1)
         return BaseModelOutputWithPooling(last_hidden_state=out, pooler_output=out[torch.arange(len(out)), ends])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from . import devices
 from .arrays import to_numpy
 from .loading import adapter_file
 from .once import logger
@@ -27,7 +28,7 @@ class Adapters:
         self._fused_names: set[str] = set()
         self._enabled = True
         self._lock = threading.Lock()
-        self._scaled: tuple[float, Any, Any] | None = None  # the last scale that a call asked for, and its networks
+        self._scaled: tuple[Any, Any, Any] | None = None  # the last scale that a call asked for and where, and its networks
 
     def load(self, source: Any, name: str | None, options: dict[str, Any]) -> None:
         if name is None:
@@ -101,10 +102,21 @@ class Adapters:
         with self._lock:
             if scale == 1 or self._fused is not None or not self._active or not self._enabled:
                 return self._unet._core, self._text_encoder._core
-            if self._scaled is None or self._scaled[0] != scale:
+            key = (scale, self._unet._place, self._text_encoder._place)
+            if self._scaled is None or self._scaled[0] != key:
                 parts = self._merged([(self._files[name], scale * unet, scale * text) for name, (unet, text) in self._active.items()]).components()
-                self._scaled = (scale, parts["unet"], parts["text_encoder"])
+                self._scaled = (key, parts["unet"], parts["text_encoder"])
             return self._scaled[1:]
+
+    def follow(self) -> None:
+        """Goes where the networks are."""
+        unet = self._unet._place
+        self._core = self._core.with_device(**devices.as_options({"unet": unet, "text_encoder": self._text_encoder._place, "vae": unet}))  # no VAE is built of it
+
+    def let_go(self) -> None:
+        """Drops what was made for a scale of one call's."""
+        with self._lock:
+            self._scaled = None
 
     def _merge(self) -> None:
         if self._fused is not None:
@@ -118,8 +130,11 @@ class Adapters:
         with self._lock:
             self._unet._core, self._text_encoder._core = parts["unet"], parts["text_encoder"]
             self._scaled = None
+        plain = self._core.components()  # in nobody's hands any more
+        plain["unet"].unload(), plain["text_encoder"].unload()
 
     def _merged(self, used: list[tuple[Any, float, float]]) -> Any:
+        self.follow()
         return self._core.with_loras([(getattr(file, "name", file), unet, text) for file, unet, text in used])
 
 

@@ -43,23 +43,22 @@ def public(x: np.ndarray) -> Any:
 
 
 class Generator:
-    """Random numbers of `torch.Generator("cpu")`, without torch: the same seed draws the same numbers (to 2e-6).
+    """Random numbers of `torch.Generator(device)`, without torch: the same seed draws the same numbers (to 2e-6).
 
     Args:
-        device: "cpu", as torch calls it; others raise RuntimeError.
+        device: whose numbers, as torch calls it: "cpu" or "cuda"; they are drawn on the CPU, no GPU is needed. Others raise RuntimeError.
     """
 
     def __init__(self, device: str = "cpu"):
-        if str(device) != "cpu":
-            raise RuntimeError(f"impasto.Generator draws on the CPU only, not on {device!r}; the picture does not depend on where noise is drawn")
+        self.device = str(device)
+        if self.device.split(":")[0] not in ("cpu", "cuda"):
+            raise RuntimeError(f"impasto.Generator draws what torch draws on device 'cpu' or 'cuda', not {device!r}")
         self.seed()
-
-    device = "cpu"
 
     def manual_seed(self, seed: int) -> "Generator":
         """Starts again at `seed`, any integer of 64 bits, negative ones too."""
         self._seed = int(seed)
-        self._core = _core.Generator(self._seed % 2**64)
+        self._core = _core.Generator(self._seed % 2**64, self.device != "cpu")
         return self
 
     def seed(self) -> int:

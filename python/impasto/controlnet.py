@@ -59,10 +59,11 @@ class ControlNetModel(Model):
         refuse_extras(class_labels=class_labels, timestep_cond=timestep_cond, attention_mask=attention_mask, added_cond_kwargs=added_cond_kwargs or None, cross_attention_kwargs=cross_attention_kwargs or None)
         x, context, picture = to_numpy(sample), to_numpy(encoder_hidden_states), to_numpy(controlnet_cond)
         times, places = distinct_times(timestep, len(x))
+        core = self._ready()
         if len(times) == 1:
-            down, mid = self._core.forward(x, times[0], context, picture, conditioning_scale, stop)
+            down, mid = core.forward(x, times[0], context, picture, conditioning_scale, stop)
         else:
-            each = [self._core.forward(x[i : i + 1], times[k], context[i : i + 1], picture[i if len(picture) > 1 else 0][None], conditioning_scale, stop) for i, k in enumerate(places)]
+            each = [core.forward(x[i : i + 1], times[k], context[i : i + 1], picture[i if len(picture) > 1 else 0][None], conditioning_scale, stop) for i, k in enumerate(places)]
             down, mid = [np.concatenate(skips) for skips in zip(*(d for d, _ in each))], np.concatenate([m for _, m in each])
         if guess_mode:
             scales = np.logspace(-1, 0, len(down) + 1, dtype=np.float32)
@@ -87,7 +88,9 @@ class MultiControlNetModel:
     def device(self) -> Any:
         return self.nets[0].device
 
-    def to(self, *_: Any, **__: Any) -> "MultiControlNetModel":
+    def to(self, *args: Any, **kwargs: Any) -> "MultiControlNetModel":
+        for net in self.nets:
+            net.to(*args, **kwargs)
         return self
 
     @classmethod

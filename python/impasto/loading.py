@@ -21,18 +21,6 @@ class NotFound(OSError, ValueError):
     """What a name does not lead to a model. diffusers raises OSError for some such names and ValueError for others: this is both."""
 
 
-def core_dtype(dtype: Any) -> str:
-    """The engine's arithmetic for torch's dtype: float16 means "as fast as may be", and is float32 here; bfloat16 is what it says.
-
-    Raises ValueError for other types."""
-    name = str(dtype).removeprefix("torch.")
-    if dtype is None or name in ("auto", "float32", "float16"):
-        return "auto"
-    if name == "bfloat16":
-        return "bfloat16"
-    raise ValueError(f"dtype {dtype} is not supported: use float32, float16 (computed in float32 here) or bfloat16")
-
-
 def built_in_model() -> str:
     """The folder of the small model that comes with Impasto: simple drawn scenes, 128 x 128 pixels, no download, no account.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
+from . import _core, devices
 from .arrays import like, to_numpy
 from .config import FrozenDict, read_config
 from .once import accepted, logger, say_once
@@ -23,29 +23,49 @@ class Model:
     config_name = "config.json"
     _defaults: dict[str, Any] = {}
 
-    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None):
+    _offload: Any = None  # devices.Offload, where networks take turns on the device
+
+    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None, place: devices.Place | None = None, wished: str | None = None):
         self._core = core
         self.config = FrozenDict({**self._defaults, **config})
         self._folder = folder
+        self._place = place or devices.find()
+        self._wished = wished  # dtype that was asked for
 
     @property
     def dtype(self) -> Any:
-        """torch.float32 (or "float32" where torch is not used): results are float32 whatever type the weights are stored in."""
-        from .arrays import torch_if_used
-
-        torch = torch_if_used()
-        return "float32" if torch is None else torch.float32
+        """Of the arithmetic, as torch's (or its name where torch is not used): float32 on a CPU but where bfloat16 was asked for. Arrays are float32 either way."""
+        return devices.public_dtype(self._place)
 
     @property
     def device(self) -> Any:
-        from .arrays import torch_if_used
+        """torch's device, or its name where torch is not used. Tensors may be on any; what comes back is where they were."""
+        return devices.public_device(self._place)
 
-        torch = torch_if_used()
-        return "cpu" if torch is None else torch.device("cpu")
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """`to("cuda")`, `to("cuda:1")`, `to("cpu")`, `to(torch.float16)`, ...: moves this network, which is built there when it is next called.
 
-    def to(self, *_: Any, **__: Any) -> "Model":
-        """Accepted; the engine has the device that it was loaded for."""
+        Raises RuntimeError for a device that is not there, or does not compute in that dtype, and ValueError for other dtypes."""
+        device, wished = devices.asked(args, kwargs)
+        wished = wished or self._wished
+        before, self._place, self._wished = self._place, devices.find(device or self._place.device, wished), wished
+        if self._place != before:
+            self._move(self._place)
         return self
+
+    def _move(self, place: devices.Place) -> None:
+        self._core = self._core.with_device(*place)
+
+    def _ready(self) -> Any:
+        """The engine's network, about to be called."""
+        if self._offload is not None:
+            self._offload.enter(self)
+        return self._core
+
+    def _let_go(self) -> None:
+        """Gives back the device's memory until the next call."""
+        if self._core is not None:
+            self._core.unload()
 
     def eval(self) -> "Model":
         return self
@@ -60,20 +80,28 @@ class Model:
         """Opens a component's folder (`config.json` and safetensors), or a component of a Hub repository.
 
         Raises OSError when files are missing or damaged, NotImplementedError for an architecture that the engine does not have."""
-        from .loading import component_folder, core_dtype
+        from .loading import component_folder
 
+        place, wished = cls._asked(dtype if dtype is not None else torch_dtype, kwargs)
         folder = component_folder(str(pretrained_model_name_or_path), subfolder, kwargs)
-        core = cls._core_class.load(folder, dtype=core_dtype(dtype if dtype is not None else torch_dtype))  # type: ignore[attr-defined]
-        return cls(core, read_config(folder, cls.config_name), folder)
+        core = cls._core_class.load(folder, **place._asdict())  # type: ignore[attr-defined]
+        return cls(core, read_config(folder, cls.config_name), folder, place, wished)
+
+    @staticmethod
+    def _asked(dtype: Any, kwargs: dict[str, Any]) -> tuple[devices.Place, str | None]:
+        wished = devices.dtype_name(dtype)
+        return devices.find(devices.device_name(kwargs.get("device", kwargs.get("device_map"))) or "auto", wished), wished
 
     @classmethod
     def _from_single_file(cls, component: str, link_or_path: Any, config: Any, dtype: Any, kwargs: dict[str, Any]) -> Any:
-        from .loading import component_config_folder, core_dtype, single_file
+        from .loading import component_config_folder, single_file
+
+        place, wished = cls._asked(dtype, kwargs)
 
         path = single_file(os.fspath(link_or_path), kwargs)
         folder = "" if config is None else component_config_folder(os.fspath(config), kwargs)
         said = _core.config_of_file(component, path, folder)
-        return cls(cls._core_class.load_file(path, said, dtype=core_dtype(dtype)), json.loads(said))  # type: ignore[attr-defined]
+        return cls(cls._core_class.load_file(path, said, **place._asdict()), json.loads(said), None, place, wished)  # type: ignore[attr-defined]
 
     enable_xformers_memory_efficient_attention = accepted("enable_xformers_memory_efficient_attention")
     disable_xformers_memory_efficient_attention = accepted("disable_xformers_memory_efficient_attention")
@@ -170,7 +198,18 @@ class UNet2DConditionModel(Model):
     _adapters: Any = None  # adapters.Adapters, once there are any
 
     def _core_at(self, scale: float) -> Any:
-        return self._core if self._adapters is None else self._adapters.at(scale)[0]
+        core = self._ready()
+        return core if self._adapters is None else self._adapters.at(scale)[0]
+
+    def _move(self, place: devices.Place) -> None:
+        super()._move(place)
+        if self._adapters is not None:
+            self._adapters.follow()
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        if self._adapters is not None:
+            self._adapters.let_go()
 
 
 def lora_scale(cross_attention_kwargs: dict[str, Any] | None) -> float:
@@ -203,12 +242,12 @@ class AutoencoderKL(Model):
 
     def decode(self, z: Any, return_dict: bool = True, generator: Any = None, *, stop: Any = None) -> Any:
         """Latents [n, c, h, w], divided by `config.scaling_factor`, to pixels [n, 3, 8h, 8w], about -1..1, as `.sample`."""
-        out = like(self._core.decode(to_numpy(z), stop, self.use_tiling), z)
+        out = like(self._ready().decode(to_numpy(z), stop, self.use_tiling), z)
         return DecoderOutput(sample=out) if return_dict else (out,)
 
     def encode(self, x: Any, return_dict: bool = True, *, stop: Any = None) -> Any:
         """Pixels [n, 3, H, W] in -1..1 to their posterior, as `.latent_dist` with `.sample(generator)`, `.mode()`, `.mean` and `.std`."""
-        posterior = DiagonalGaussianDistribution(self._core.encode(to_numpy(x), stop, self.use_tiling), x)
+        posterior = DiagonalGaussianDistribution(self._ready().encode(to_numpy(x), stop, self.use_tiling), x)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     enable_slicing = accepted("enable_slicing")
@@ -227,16 +266,20 @@ class StableDiffusionSafetyChecker(Model):
 
     _core_class = _core.SafetyModel
 
-    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None):
-        super().__init__(None, config, folder)
-        self._core = core
+    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None, place: devices.Place | None = None, wished: str | None = None):
+        super().__init__(core, config, folder, place, wished)
         self._lock = threading.Lock()
 
     def _loaded(self) -> Any:
         with self._lock:
             if self._core is None:
-                self._core = _core.SafetyModel.load(self._folder)
-            return self._core
+                self._core = _core.SafetyModel.load(self._folder, **self._place._asdict())
+            return self._ready()
+
+    def _move(self, place: devices.Place) -> None:
+        with self._lock:
+            if self._core is not None:
+                super()._move(place)
 
     def clip_input(self, pictures: list[Any]) -> np.ndarray:
         """PIL pictures to [n, 3, 224, 224], as transformers' CLIPImageProcessor makes them."""
@@ -260,14 +303,14 @@ class CLIPTextModel(Model):
 
     _core_class = _core.TextModel
 
-    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None):
-        super().__init__(core, config, folder)
+    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None, place: devices.Place | None = None, wished: str | None = None):
+        super().__init__(core, config, folder, place, wished)
         self.new_words = NewWords()
 
     def forward(self, input_ids: Any, *, clip_skip: int | None = None, return_dict: bool = True, stop: Any = None, **kwargs: Any) -> Any:
         """Ids [n, tokens] to [n, tokens, hidden_size] after the final norm, `clip_skip` layers left out at the end."""
         refuse_extras(**{name: value for name, value in kwargs.items() if value is not False})
-        out = self._core.forward(to_numpy(input_ids, np.int32), clip_skip or 0, stop)
+        out = self._ready().forward(to_numpy(input_ids, np.int32), clip_skip or 0, stop)
         from .arrays import is_torch, public
 
         out = public(out) if is_torch(input_ids) else out

@@ -117,10 +117,19 @@ nb::object encode_text(const TextModel& m, const Ids& ids, int clip_skip, const 
 }
 
 template <typename Model>
+void bind_devices(nb::class_<Model>& model) {
+  model
+      .def("with_device", &Model::with_device, "device"_a, "dtype"_a = "auto", nb::call_guard<nb::gil_scoped_release>(),
+           "The same on another device, built there when it is first called.")
+      .def("unload", &Model::unload, nb::call_guard<nb::gil_scoped_release>(), "Gives the device's memory back until the next call.");
+}
+
+template <typename Model>
 nb::class_<Model> bind_model(nb::module_& m, const char* name, const char* doc) {
   nb::class_<Model> model(m, name, doc);
   model.def_static("load", &load<Model>, "folder"_a, IMPASTO_LOAD_ARGUMENTS)
       .def_static("from_weights", &from_weights<Model>, "config"_a, "tensors"_a, "owner"_a, IMPASTO_LOAD_ARGUMENTS);
+  bind_devices(model);
   return model;
 }
 
@@ -143,8 +152,9 @@ void bind_models(nb::module_& m) {
       .def_static("load_file", &load_file<ControlNetModel>, "path"_a, "config"_a, IMPASTO_LOAD_ARGUMENTS)
       .def("forward", &control, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "controlnet_cond"_a, "scale"_a = 1.0F,
            "stop"_a.none() = nb::none(), "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");
-  nb::class_<SafetyModel>(m, "SafetyModel", "The safety checker. Several threads may use it at once.")
-      .def_static("load", &load_safety, "folder"_a, IMPASTO_LOAD_ARGUMENTS)
+  nb::class_<SafetyModel> safety(m, "SafetyModel", "The safety checker. Several threads may use it at once.");
+  bind_devices(safety);
+  safety.def_static("load", &load_safety, "folder"_a, IMPASTO_LOAD_ARGUMENTS)
       .def("clip_input", &clip_input, "image"_a, "uint8 [height, width, 3] to what the checker looks at, float32 [1, 3, side, side].")
       .def("flags", &flags, "clip_input"_a, "stop"_a.none() = nb::none(), "Whether it flags pictures, clip_input [n, 3, side, side].");
   bind_model<VaeModel>(m, "VaeModel", "The autoencoder. Several threads may use it at once.")

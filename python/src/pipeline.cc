@@ -71,11 +71,20 @@ void bind_pipeline(nb::module_& m) {
     for (const SchedulerName& n : scheduler_names()) names.append(nb::make_tuple(n.class_name, n.short_name));
     return names;
   });
+  m.def(
+      "find_device",
+      [](const std::string& device, const std::string& dtype) {
+        const Device found = find_device(device, dtype);
+        return nb::make_tuple(found.name, found.dtype);
+      },
+      "device"_a = "auto", "dtype"_a = "auto", "The names of a device and of its arithmetic, which \"auto\" stands for.");
   nb::class_<Pipeline>(m, "Pipeline", "A loaded checkpoint. Several threads may use it at once.")
       .def_static("load", &load, "path"_a, "tokenizer"_a = "", "config"_a = "", IMPASTO_LOAD_ARGUMENTS)
       .def("info", [](const Pipeline& p) { return as_dict(p.info()); })
       .def("check", &check, "height"_a, "width"_a, "num_images"_a, "guided"_a,
            "Raises ValueError or MemoryError for a picture that cannot be drawn; sizes in pixels.")
+      .def("with_device", &Pipeline::with_device, "device"_a, "dtype"_a = "auto", nb::call_guard<nb::gil_scoped_release>(),
+           "The same on another device, or on one for each network (\"unet=cuda,vae=cpu\"), built there when it is needed.")
       .def("with_loras", &with_loras, "loras"_a,
            "The same with adapters merged into its weights: (file, scale, the text encoder's scale where that is another) for each.")
       .def("warnings", &Pipeline::warnings, "What adapters say that this model does not have.")

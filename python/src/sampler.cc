@@ -42,8 +42,10 @@ void bind_sampler(nb::module_& m) {
       .def(
           "add_noise", [](const Sampler& s, const Floats& x, const Floats& noise, int i) { return to_numpy(s.add_noise(ref(x), ref(noise), i)); },
           "clean"_a, "noise"_a, "step"_a);
-  nb::class_<Generator>(m, "Generator", "torch's CPU generator. One thread at a time.")
-      .def(nb::init<std::uint64_t>(), "seed"_a)
+  nb::class_<Generator>(m, "Generator", "torch's generator. One thread at a time.")
+      .def(
+          "__init__", [](Generator* self, std::uint64_t seed, bool cuda) { new (self) Generator(seed, cuda ? Rng::cuda : Rng::cpu); }, "seed"_a,
+          "cuda"_a = false)
       .def(
           "randn",
           [](Generator& g, std::int64_t n) {

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
+os.environ.setdefault("IMPASTO_DEVICE", "cpu")  # reference results are float32
 
 import impasto  # noqa: E402
 from golden import DATA  # noqa: E402

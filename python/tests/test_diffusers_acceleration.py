@@ -124,3 +124,33 @@ class TestAccelerate:
         np.testing.assert_allclose(draw(), plain, **CLOSE)
         with pytest.raises(NotImplementedError, match="scale"):
             pipe("a boat", **QUICK, cross_attention_kwargs={"scale": 0.5})
+
+
+class TestDevices:
+    def load(self):
+        return impasto.accelerate(diffusers.StableDiffusionPipeline.from_pretrained(TINY, torch_dtype=torch.float32, safety_checker=None), vae=True, text_encoder=True)
+
+    def test_moving_to_a_dtype_moves_impastos_networks_too(self):
+        pipe = self.load()
+        assert pipe.unet.impasto.dtype == torch.float32
+        pipe.to(torch.bfloat16)
+        assert pipe.unet.dtype == pipe.unet.impasto.dtype == pipe.vae.impasto.dtype == pipe.text_encoder.impasto.dtype == torch.bfloat16
+        out = pipe.unet(torch.randn(1, 4, 8, 8).bfloat16(), 10, torch.randn(1, 77, pipe.unet.config.cross_attention_dim).bfloat16())
+        assert out.sample.dtype == torch.bfloat16 and out.sample.isfinite().all()
+
+    def test_a_module_on_a_gpu_that_impasto_cannot_use_is_computed_on_the_cpu_and_that_is_said(self, caplog):
+        from impasto import acceleration
+
+        place = acceleration._place_of(torch.device("cuda", 99), torch.float16)
+        assert place == ("cpu", "float32") and "cuda:99" in caplog.text
+
+    def test_torchs_devices_and_dtypes_are_understood_and_given(self):
+        pipe = impasto.StableDiffusionPipeline.from_pretrained(TINY, torch_dtype=torch.float16)
+        assert pipe.device == torch.device("cpu") and pipe.dtype == torch.float32
+        assert pipe.to(torch.device("cpu"), torch.bfloat16).dtype == torch.bfloat16
+        assert pipe.to(device="cpu", dtype=torch.float32).dtype == torch.float32
+        assert pipe.to(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.bfloat16
+        with pytest.raises(RuntimeError):
+            pipe.to(torch.device("cuda", 99))
+        with pytest.raises(ValueError, match="float64"):
+            pipe.to(torch.float64)

@@ -37,6 +37,15 @@ def test_generator_state_moves_on(pipe):
     np.testing.assert_array_equal(first, latents(pipe, "a boat", generator=3))
 
 
+def test_generator_draws_what_torch_draws_on_a_gpu():
+    """torch.randn(4, device="cuda") after torch.manual_seed(0), of any GPU."""
+    draws = impasto.Generator("cuda").manual_seed(0)
+    assert draws.device == "cuda"
+    np.testing.assert_allclose(draws.randn(4), [-0.9246624, -0.42534423, -2.6438458, 0.14518386], atol=5e-6)
+    with pytest.raises(RuntimeError, match="'cpu' or 'cuda'"):
+        impasto.Generator("mps")
+
+
 def test_list_of_prompts_is_a_batch_in_prompt_major_order(pipe):
     both = latents(pipe, ["a boat", "a tree"], num_images_per_prompt=2, generator=[1, 2, 3, 4])
     assert both.shape == (4, 4, 4, 4)

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .. import _core, image_processor, schedulers
+from .. import _core, devices, image_processor, schedulers
 from ..adapters import Adapters
 from ..arrays import public, to_numpy
 from ..config import FrozenDict, read_config
-from ..loading import checkpoint_folder, config_folder, core_dtype, single_file, warn_unused
-from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, StableDiffusionSafetyChecker, UNet2DConditionModel
-from ..once import accepted
+from ..controlnet import nets_of
+from ..loading import checkpoint_folder, config_folder, single_file, warn_unused
+from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, Model, StableDiffusionSafetyChecker, UNet2DConditionModel
+from ..once import accepted, say_once
 from .call import Calls, PerCall
 from .parts import parts_of, parts_of_file
 
@@ -63,6 +64,8 @@ class DiffusionPipeline:
         self._calls = Calls()
         self._progress_bar_config: dict[str, Any] = {}
         self._core: Any = None
+        self._places: dict[str, devices.Place] | None = None  # of the engine's pipeline
+        self._offload: devices.Offload | None = None
         self._folder: str | None = None
         self.requires_safety_checker = requires_safety_checker
         self.register_modules(
@@ -115,7 +118,9 @@ class DiffusionPipeline:
         """Opens a checkpoint: a folder in the diffusers layout, or a repository of the Hub.
 
         Args:
-            torch_dtype, dtype: torch.float32 or float16 (computed in float32), or bfloat16. Weights keep the type they are stored in.
+            torch_dtype, dtype: torch.float32, float16 (computed in float32 on a CPU) or bfloat16; a GPU has the latter two, and takes float16 where none is said.
+            device, device_map: "cpu", "cuda", "cuda:1", ..., or a dictionary of them by part; "auto", "balanced" and None take a GPU where this build and this
+                machine have one, else the CPU.
             variant, revision, token, cache_dir, local_files_only, force_download: as diffusers has them.
             scheduler, unet, vae, ...: parts to take instead of the checkpoint's.
             safety_checker: None for none. As diffusers, a checkpoint that has one makes black what it flags.
@@ -127,17 +132,16 @@ class DiffusionPipeline:
         folder = checkpoint_folder(os.fspath(pretrained_model_name_or_path), kwargs)
         cls = cls._class_for(folder)
         parts = {name: kwargs.pop(name) for name in cls._components if name in kwargs}
-        dtype = kwargs.pop("dtype", None)
-        torch_dtype = kwargs.pop("torch_dtype", None)
+        places, wishes = devices.taken(kwargs)
         core = _core.Pipeline.load(
             folder,
-            dtype=core_dtype(dtype if dtype is not None else torch_dtype),
+            **devices.as_options(places),
             num_threads=kwargs.pop("num_threads", 0),
             map_weights=kwargs.pop("map_weights", False),
         )
         warn_unused(kwargs)
-        pipe = cls(**{**parts_of(core, folder), **cls._more_parts(folder, parts), **parts})
-        pipe._core, pipe._folder = core, folder
+        pipe = cls(**{**parts_of(core, folder, places, wishes), **cls._more_parts(folder, parts), **parts})
+        pipe._core, pipe._places, pipe._folder = core, places, folder
         return pipe
 
     @classmethod
@@ -147,7 +151,7 @@ class DiffusionPipeline:
         Args:
             config: a folder in the diffusers layout (or its name on the Hub), for the tokenizer and the configs. Without, the folder beside the file that has
                 its name counts, a folder `tokenizer` beside it, and what the tensors' shapes tell.
-            torch_dtype, dtype, token, revision, cache_dir, local_files_only, scheduler, unet, ...: as in `from_pretrained`.
+            torch_dtype, dtype, device, device_map, token, revision, cache_dir, local_files_only, scheduler, unet, ...: as in `from_pretrained`.
 
         Raises as `from_pretrained`, and OSError (FileNotFoundError) where no tokenizer is found.
         """
@@ -155,11 +159,11 @@ class DiffusionPipeline:
         config = kwargs.pop("config", None)
         folder = config_folder(os.fspath(config), kwargs) if config is not None else ""
         parts = {name: kwargs.pop(name) for name in cls._components if name in kwargs}
-        dtype, torch_dtype = kwargs.pop("dtype", None), kwargs.pop("torch_dtype", None)
+        places, wishes = devices.taken(kwargs)
         core = _core.Pipeline.load(
             path,
             config=folder,
-            dtype=core_dtype(dtype if dtype is not None else torch_dtype),
+            **devices.as_options(places),
             num_threads=kwargs.pop("num_threads", 0),
             map_weights=kwargs.pop("map_weights", False),
         )
@@ -168,8 +172,8 @@ class DiffusionPipeline:
             from . import pipeline_class
 
             cls = pipeline_class(core.info()["pipeline_class"])
-        pipe = cls(**{**parts_of_file(core), **parts})
-        pipe._core = core
+        pipe = cls(**{**parts_of_file(core, places, wishes), **parts})
+        pipe._core, pipe._places = core, places
         return pipe
 
     @classmethod
@@ -200,6 +204,7 @@ class DiffusionPipeline:
             raise ValueError(f"{cls.__name__} is also made of {', '.join(missing)}, which {type(pipeline).__name__} does not have: pass it here")
         pipe = cls(**given)
         pipe._core, pipe._folder = getattr(pipeline, "_core", None), getattr(pipeline, "_folder", None)
+        pipe._places = getattr(pipeline, "_places", None)
         return pipe
 
     def save_pretrained(self, save_directory: str | os.PathLike, safe_serialization: bool = True, **_: Any) -> None:
@@ -286,7 +291,7 @@ class DiffusionPipeline:
         if getattr(self.unet, "_adapters", None) is None:
             if self._core is None:
                 raise NotImplementedError("adapters need a pipeline of from_pretrained; this one was put together from parts")
-            self.unet._adapters = Adapters(self._core, self.unet, self.text_encoder)
+            self.unet._adapters = Adapters(self._engine(), self.unet, self.text_encoder)
         return self.unet._adapters
 
     def load_textual_inversion(self, pretrained_model_name_or_path: Any, token: str | list[str] | None = None, tokenizer: Any = None, text_encoder: Any = None, **kwargs: Any) -> None:
@@ -328,12 +333,31 @@ class DiffusionPipeline:
     # Where and how
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
-        """`to("cpu")`, `to(torch.float16)`, ...: a dtype is accepted and stays what it was loaded with. Raises RuntimeError for other devices."""
-        for arg in (*args, *kwargs.values()):
-            device = arg if isinstance(arg, (str, int)) and not isinstance(arg, bool) else getattr(arg, "type", None)  # a dtype has none
-            if device is not None and str(device).split(":")[0] != "cpu":
-                raise RuntimeError(f"this build of Impasto draws on the CPU, not on {arg}; leave `.to(...)` out or use `.to(\"cpu\")`")
+        """`to("cuda")`, `to("cuda:1")`, `to("cpu")`, `to(torch.float16)`, ...: moves all networks, which are built there when they are next called.
+
+        Raises RuntimeError for a device that is not there, or does not compute in that dtype, and ValueError for other dtypes; then nothing has moved."""
+        device, wished = devices.asked(args, kwargs)
+        networks = self._networks()
+        for part in networks:
+            devices.find(device or part._place.device, wished or part._wished)
+        for part in networks:
+            part.to(device=device, dtype=wished)
+        self._engine()  # holds nothing where the parts were
+        if getattr(self.unet, "_adapters", None) is not None:
+            self.unet._adapters.follow()
         return self
+
+    def _networks(self) -> list[Any]:
+        """The parts that compute."""
+        parts = [getattr(self, name) for name in self._components if name != "scheduler"]
+        return [net for part in parts if part is not None for net in nets_of(part) if isinstance(net, Model)]
+
+    def _engine(self) -> Any:
+        """The engine's pipeline, with its networks where the parts are now."""
+        places = {name: getattr(self, name)._place for name in devices.PLACED}
+        if self._core is not None and self._places != places:
+            self._core, self._places = self._core.with_device(**devices.as_options(places)), places
+        return self._core
 
     @property
     def device(self) -> Any:
@@ -424,8 +448,35 @@ class DiffusionPipeline:
             drawing.exception()  # seen
             raise
 
+    def enable_model_cpu_offload(self, gpu_id: int | None = None, device: Any = None) -> None:
+        """Networks take turns on a GPU: each is built there when it is needed, and what others hold is given back. Less memory, and each picture waits for it.
+
+        Nothing happens where there is no GPU, and it is said once. Raises RuntimeError for a device that is not there."""
+        name = devices.device_name(gpu_id if device is None else device) or "auto"
+        if devices.find(name).device == "cpu":
+            say_once("enable_model_cpu_offload() has nothing to do on a CPU: the networks are where they are used")
+            return
+        self.to(name)
+        self.remove_all_hooks()
+        together = [net for net in self._networks() if net not in (self.vae, self.text_encoder, self.safety_checker)]  # in every step
+        self._offload = devices.Offload([[self.text_encoder], together, [self.vae], [self.safety_checker] if isinstance(self.safety_checker, Model) else []])
+        for part in self._networks():
+            part._offload = self._offload
+
+    def enable_sequential_cpu_offload(self, gpu_id: int | None = None, device: Any = None) -> None:
+        """As `enable_model_cpu_offload`: networks move as wholes."""
+        self.enable_model_cpu_offload(gpu_id, device)
+
     def maybe_free_model_hooks(self) -> None:
-        pass
+        """With `enable_model_cpu_offload`, empties the GPU."""
+        if self._offload is not None:
+            self._offload.leave()
+
+    def remove_all_hooks(self) -> None:
+        """Ends `enable_model_cpu_offload`: networks stay where they are built."""
+        self._offload = None
+        for part in self._networks():
+            part._offload = None
 
     enable_attention_slicing = accepted("enable_attention_slicing")
     disable_attention_slicing = accepted("disable_attention_slicing")
@@ -441,14 +492,11 @@ class DiffusionPipeline:
     def disable_vae_tiling(self) -> None:
         self.vae.disable_tiling()
 
-    enable_model_cpu_offload = accepted("enable_model_cpu_offload")
-    enable_sequential_cpu_offload = accepted("enable_sequential_cpu_offload")
     enable_group_offload = accepted("enable_group_offload")
     enable_xformers_memory_efficient_attention = accepted("enable_xformers_memory_efficient_attention")
     disable_xformers_memory_efficient_attention = accepted("disable_xformers_memory_efficient_attention")
     fuse_qkv_projections = accepted("fuse_qkv_projections")
     unfuse_qkv_projections = accepted("unfuse_qkv_projections")
-    remove_all_hooks = accepted("remove_all_hooks")
     reset_device_map = accepted("reset_device_map")
 
 

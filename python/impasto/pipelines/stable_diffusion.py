@@ -66,7 +66,7 @@ class StableDiffusionBase(DiffusionPipeline):
 
     def _check_fits(self, call: Call, height: int, width: int, images: int) -> None:
         if self._core is not None:
-            self._core.check(height, width, images, call._guidance_scale > 1)
+            self._engine().check(height, width, images, call._guidance_scale > 1)
 
     @staticmethod
     def _repeats(num_images_per_prompt: int | None) -> int:
@@ -114,8 +114,8 @@ class StableDiffusionBase(DiffusionPipeline):
 
     def _text_core(self, call: Call) -> Any:
         """The engine's text encoder, with adapters as strong as the call has them."""
-        adapters = getattr(self.unet, "_adapters", None)
-        return self.text_encoder._core if adapters is None else adapters.at(adapter_scale(call._cross_attention_kwargs))[1]
+        adapters, core = getattr(self.unet, "_adapters", None), self.text_encoder._ready()
+        return core if adapters is None else adapters.at(adapter_scale(call._cross_attention_kwargs))[1]
 
     def encode_prompt(
         self,
@@ -172,7 +172,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if call.clean is None:
             raise RuntimeError("preview() shows the call that runs in this thread, from its callback_on_step_end; there is none")
         if method == "linear":
-            return [Image.fromarray(picture) for picture in self.vae._core.preview(call.clean(), call.stop)]
+            return [Image.fromarray(picture) for picture in self.vae._ready().preview(call.clean(), call.stop)]
         return image_processor.postprocess(self._decode(call, call.clean()), "pil")
 
     def _decode(self, call: Call, latents: np.ndarray) -> np.ndarray:
@@ -253,6 +253,7 @@ class StableDiffusionBase(DiffusionPipeline):
         else:
             pixels, flagged = self.run_safety_checker(self._decode(call, latents))
             images = image_processor.postprocess(pixels, output_type)
+        self.maybe_free_model_hooks()
         if overlay is not None:
             images = [overlay(image) for image in images]
         if not return_dict:
