@@ -86,6 +86,8 @@ class Backend {
   virtual DeviceDescription describe() const = 0;
   /// Of what products, convolutions, attention and norms yield: feature maps and token sequences. They take it, and float32, as x.
   virtual DType feature_type() const { return DType::float32; }
+  /// The same device computing in a type of float32's range: for networks whose activations leave float16's.
+  virtual Backend& with_wide_range() { return *this; }
   /// Whether the host may read and write the device's memory, and the device the host's.
   virtual bool shares_host_memory() const { return true; }
   /// What the device reaches in a loop of nothing but multiply-adds into float32 sums, 1e9 operations (two for each) a second; `factors` is
@@ -96,6 +98,9 @@ class Backend {
   virtual void* allocate(std::size_t bytes) = 0;  ///< 64-byte aligned, contents undefined; throws out_of_memory
   virtual void deallocate(void* block, std::size_t bytes) noexcept = 0;
   virtual void release_cached_memory() = 0;
+  /// The same where others wait for the memory: a device that keeps some in release_cached_memory(), since it will soon want it again, keeps none
+  /// now.
+  virtual void empty_cache() { release_cached_memory(); }
   /// Bytes that could still be allocated: free on the device, or kept for reuse.
   virtual std::int64_t available_memory() const { return impasto::available_memory(); }
   virtual void upload(const void* host, void* device, std::size_t bytes) = 0;

@@ -49,8 +49,8 @@ Backend& cuda_backend(const std::string& device, int index, DType features) {
 std::string best_device(std::optional<DType> arithmetic) {
   if (const char* chosen = std::getenv("IMPASTO_DEVICE"); chosen != nullptr && *chosen != '\0' && std::string(chosen) != "auto") return chosen;
   if (arithmetic == DType::float32) return "cpu";
-  static const bool cuda = count_cuda_devices() > 0;
-  return cuda ? kCuda : "cpu";
+  static const std::optional<int> cuda = first_usable_cuda_device();
+  return !cuda ? "cpu" : *cuda == 0 ? kCuda : concat(kCuda, ":", *cuda);
 }
 
 std::string device_name(const std::string& device, std::optional<DType> arithmetic) {

@@ -142,7 +142,7 @@ Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Condit
   const Layers& net = *layers_;
   const UNetUpBlock& last = net.up_blocks.back();
   const Tensor time = net.time_embedding(net.time_embedding.sinusoids(timestep), conditioning.added);
-  const std::vector<Tensor> times = net.time_projections(ops::activate(time, Activation::silu));
+  const std::vector<Tensor> times = net.time_projections.outermost(ops::activate(time, Activation::silu));
 
   std::vector<Tensor> skips{ops::tile_images(net.conv_in(sample.on(*backend_)), std::max(sample.dim(0), time.dim(0)))};  // [n or m, h, w, c0]
   const KeyValue* context = conditioning.attentions.data();
@@ -153,7 +153,6 @@ Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Condit
   const std::size_t layers = last.resnets.size();
   context =
       conditioning.attentions.data() + conditioning.attentions.size() - (last.attentions.empty() ? 0 : 2 * config_.levels[0].transformer_layers);
-  at = times.data() + times.size() - 2;
   for (std::size_t j = layers - 2; j < layers; ++j) h = last.layer(j, h, at, context, skips, token_merging_ratio);
   return net.conv_norm_out.into(net.conv_out, h, Activation::silu).on(sample.backend());
 }

@@ -53,6 +53,8 @@ class TimeProjections {
 
   /// silu_time [1 or n, time_channels] to [1 or n, c] of each block, in the order in which they run.
   std::vector<Tensor> operator()(const Tensor& silu_time) const { return all_(silu_time); }
+  /// Of the first block and of the last two.
+  std::vector<Tensor> outermost(const Tensor& silu_time) const { return all_.some(silu_time, {0, all_.size() - 2, all_.size() - 1}); }
 
  private:
   nn::JoinedLinear all_;

@@ -23,6 +23,7 @@ struct VaeConfig {
   double scaling_factor = 0.18215;  // what the UNet sees is latents times this
   std::int64_t sample_size = 512;   // side of the pictures it was trained on
   bool quant_conv = true, post_quant_conv = true;
+  bool force_upcast = true;           // where diffusers looks at it (SDXL): activations may leave float16's range
   std::optional<TinyVaeConfig> tiny;  // for AutoencoderTiny, of which the fields above tell no more than size and scale
 
   /// Whether a picture is encoded as a distribution of latents, to be drawn from, rather than as latents.

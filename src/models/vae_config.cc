@@ -46,6 +46,7 @@ VaeConfig VaeConfig::parse(const JsonObject& c) {
   if (!(out.scaling_factor > 0)) fail(ErrorKind::bad_file, c.where(), ": \"scaling_factor\" must be above 0");
   out.quant_conv = c.boolean("use_quant_conv", true);
   out.post_quant_conv = c.boolean("use_post_quant_conv", true);
+  out.force_upcast = c.boolean("force_upcast", true);
   for (const std::int64_t channels : out.channels)
     if (channels % out.groups != 0) fail(ErrorKind::bad_file, c.where(), ": ", channels, " channels do not divide into ", out.groups, " groups");
   return out;

@@ -51,6 +51,14 @@ JoinedLinear::JoinedLinear(const std::vector<Part>& parts, std::int64_t in, bool
     weights_.push_back(backend.pack_linear(weights[i], bias ? biases[i] : TensorView(), /*gated=*/false));
 }
 
+std::vector<Tensor> JoinedLinear::some(const Tensor& x, const std::vector<std::size_t>& parts) const {
+  std::vector<Tensor> results, all;
+  const bool joined = weights_.size() != outs_.size();
+  if (joined) all = (*this)(x);
+  for (const std::size_t i : parts) results.push_back(joined ? all[i] : ops::linear(x, *weights_[i], outs_[i]));
+  return results;
+}
+
 std::vector<Tensor> JoinedLinear::operator()(const Tensor& x) const {
   std::vector<Tensor> results;
   if (weights_.size() == outs_.size()) {

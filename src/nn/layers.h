@@ -31,6 +31,9 @@ class JoinedLinear {
   JoinedLinear(const std::vector<Part>& parts, std::int64_t in, bool bias = true);
   /// Of x [..., in], each part's [..., out]; maybe columns of one tensor.
   std::vector<Tensor> operator()(const Tensor& x) const;
+  /// Of these parts alone, in this order.
+  std::vector<Tensor> some(const Tensor& x, const std::vector<std::size_t>& parts) const;
+  std::size_t size() const { return outs_.size(); }
 
  private:
   std::vector<std::int64_t> outs_;

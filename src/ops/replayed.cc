@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cancellation.h"
+#include "core/fail.h"
 
 namespace impasto {
 namespace {
@@ -36,8 +37,8 @@ void assign(const Replayed::Tensors& to, const Replayed::Tensors& from) {
 struct Replayed::Recorded {
   Tensors changing, lasting;             // what the recording reads
   Tensors last;                          // what `lasting` was copied from: held, so that its memory is nobody else's
-  Tensor result;                         // what it writes
-  std::unique_ptr<Recording> recording;  // goes before the memory that it names
+  std::unique_ptr<Recording> recording;  // goes before the memory that it reads
+  Tensor result;                         // what it writes, in its own memory: goes first
 };
 
 Replayed::Replayed() = default;
@@ -61,7 +62,15 @@ Tensor Replayed::operator()(const Tensors& changing, const Tensors& lasting, con
   }
   std::rotate(found, found + 1, kept_.end());
   Recorded& r = *kept_.back();
-  if (!r.recording) r.recording = backend.record([&] { r.result = f(r.changing, r.lasting); });
+  if (!r.recording) {
+    try {
+      r.recording = backend.record([&] { r.result = f(r.changing, r.lasting); });
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::out_of_memory) throw;
+      kept_.clear();  // there is room to run, but not for a recording beside it
+      return f(changing, lasting);
+    }
+  }
   assign(r.changing, changing);
   if (!same_memory(r.last, lasting)) {
     assign(r.lasting, lasting);

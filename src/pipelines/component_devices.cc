@@ -11,7 +11,7 @@ Backend& named(const std::string& device, const std::string& dtype) { return cho
 template <typename T>
 void let_go(const Component<T>& network) {
   network.let_go();
-  network.backend().release_cached_memory();
+  network.backend().empty_cache();
 }
 
 /// A model of one network elsewhere, or itself where it is there already.

@@ -43,4 +43,13 @@ void require_finite(const Tensor& latents, int step, const Checkpoint& c) {
   fail(ErrorKind::non_finite, "the latents hold NaN or infinity after step ", step + 1, reason);
 }
 
+void require_finite_picture(const Tensor& pixels, const VaeConfig& vae, const Checkpoint& c) {
+  if (ops::is_finite(pixels)) return;
+  std::string reason = blame(&vae == &c.vae ? *c.vae_weights : *c.preview_vae_weights);
+  if (reason.empty())
+    reason = concat("; all weights are finite: its activations leave the range of ", to_string(pixels.backend().feature_type()),
+                    ", and dtype vae=bfloat16 on a GPU, or vae=float32 on a CPU, may help");
+  fail(ErrorKind::non_finite, "the VAE made a picture with NaN or infinity of finite latents", reason);
+}
+
 }  // namespace impasto

@@ -107,14 +107,16 @@ std::vector<Image> Drawing::preview(const Tensor& clean, PreviewMethod method) {
     images.push_back(method == PreviewMethod::linear ? resize(linear_->decode(latents), options_.width, options_.height)
                                                      : decode(*decoder, vae, latents));
   }
-  net_.backend.release_cached_memory();  // the UNet's shapes are others
+  net_.vae_backend.release_cached_memory();  // the UNet's shapes are others
   return images;
 }
 
 /// latents [1, h, w, 4]
 Image Drawing::decode(const VaeDecoder& decoder, const VaeConfig& vae, const Tensor& latents) const {
   const Tensor z = ops::combine({{1 / vae.scaling_factor, latents}});
-  return to_image(options_.vae_tiling ? decode_in_tiles(decoder, vae, z) : decoder.forward(z));
+  const Tensor pixels = options_.vae_tiling ? decode_in_tiles(decoder, vae, z) : decoder.forward(z);
+  require_finite_picture(pixels, vae, net_.checkpoint);
+  return to_image(pixels);
 }
 
 std::vector<Image> Drawing::decode(const Tensor& latents) {
@@ -129,7 +131,7 @@ std::vector<Image> Drawing::decode(const Tensor& latents) {
 TextToImageResult Drawing::finish(const Tensor& latents) {
   result_.latents = to_host_nchw(latents);
   if (options_.decode) result_.images = decode(latents);
-  net_.backend.release_cached_memory();
+  net_.backend.release_cached_memory(), net_.vae_backend.release_cached_memory();
   result_.timings.vae_decoder = watch_.lap();
   return std::move(result_);
 }

@@ -1,5 +1,6 @@
 #include "pipelines/networks.h"
 
+#include "backend/registry.h"
 #include "core/cancellation.h"
 #include "core/fail.h"
 
@@ -33,11 +34,18 @@ void require_tensors(const Checkpoint& c, const Placement& on) {
   VaeDecoder(c.vae, c.vae_weights, on.vae);
 }
 
+/// The VAE of models of the XL kind where it has the range that it needs, unless its config says that it needs none.
+Placement with_range(const Checkpoint& c, const Placement& on) {
+  const bool wide = c.unet.added_channels > 0 && c.vae.force_upcast && !c.vae.tiny;
+  return {on.unet, on.text_encoder, wide ? on.vae.with_wide_range() : on.vae};
+}
+
 }  // namespace
 
-Networks load_networks(const std::string& path, const LoadOptions& options, const Placement& on) {
+Networks load_networks(const std::string& path, const LoadOptions& options, const Placement& asked) {
   const CancellationScope scope(options.should_stop);
   Checkpoint c = Checkpoint::open(path, options.parts);
+  const Placement on = with_range(c, asked);
   std::vector<ClipTokenizer> tokenizers;
   for (const TextPart& text : c.texts) tokenizers.push_back(load_tokenizer(c, text));
   const bool low_memory = options.low_memory;
@@ -67,7 +75,8 @@ Networks load_networks(const std::string& path, const LoadOptions& options, cons
     net.safety_checker = component<SafetyChecker>(keep, on.vae, *c.safety_checker, c.safety_checker_weights, !options.map_weights);
   if (net.preview_decoder) net.preview_decoder->get();  // what is missing is told now
   if (low_memory) {
-    require_tensors(c, on);
+    Backend& cpu = backend_for("cpu");  // which reads hardly any of their bytes
+    require_tensors(c, {cpu, cpu, cpu});
   } else {
     for (const TextNetwork& text : net.texts) text.encoder.get();
     net.unet.get(), net.vae_decoder.get();
@@ -75,7 +84,8 @@ Networks load_networks(const std::string& path, const LoadOptions& options, cons
   return net;
 }
 
-Networks moved(const Networks& net, const Placement& to) {
+Networks moved(const Networks& net, const Placement& asked) {
+  const Placement to = with_range(net.checkpoint, asked);
   Networks there{net.checkpoint,
                  to.unet,
                  to.text_encoder,

@@ -1,6 +1,8 @@
 #include "pipelines/options.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "core/fail.h"
@@ -109,6 +111,10 @@ void require_memory(const TextToImageOptions& o, const Backend& device, std::int
 void require_memory(const TextToImageOptions& o, const Checkpoint& c, const Placement& on) {
   const ActivationMemory needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1, o.vae_tiling,
                                                     on.unet.feature_type(), on.vae.feature_type());
+  // The libraries of GPUs count a map's elements in 32 bits; the widest one is as large as the picture, as wide as the last level but one.
+  const std::int64_t widest = c.vae.channels[std::min<std::size_t>(1, c.vae.channels.size() - 1)];
+  if (!on.vae.shares_host_memory() && !o.vae_tiling && std::int64_t{o.width} * o.height * widest > std::numeric_limits<std::int32_t>::max())
+    fail(ErrorKind::invalid_argument, o.width, "x", o.height, " is too large to be decoded in one piece on a GPU: use vae_tiling");
   require_memory(o, on.unet, needed.unet, needed.pictures);
   require_memory(o, on.vae, needed.vae, needed.pictures);
 }

@@ -20,10 +20,12 @@ class RecordingCpu final : public ProfilingBackend {
       void replay() override { calls(); }
       std::function<void()> calls;
     };
+    if (full) fail(ErrorKind::out_of_memory, "full");
     ++recordings;
     return std::make_unique<Again>(calls);
   }
   int recordings = 0;
+  bool full = false;
 };
 
 class ReplayedTest : public testing::Test {
@@ -76,6 +78,19 @@ TEST_F(ReplayedTest, RecordsEveryShapeAndKeepsTheLastFew) {
   const Tensor first = row({1, 1});
   for (int turn = 0; turn < 2; ++turn) EXPECT_EQ(sum(first, first), (std::vector<float>{2, 2}));
   EXPECT_EQ(backend_.recordings, 6);
+}
+
+TEST_F(ReplayedTest, RunsWhereThereIsNoRoomToRecord) {
+  backend_.full = true;
+  for (int turn = 0; turn < 4; ++turn) {
+    const Tensor x = row({1, static_cast<float>(turn)});
+    EXPECT_EQ(sum(x, x), (std::vector<float>{2, 2 * static_cast<float>(turn)}));
+  }
+  EXPECT_EQ(backend_.recordings, 0);
+  backend_.full = false;
+  const Tensor x = row({1, 1});
+  for (int turn = 0; turn < 3; ++turn) EXPECT_EQ(sum(x, x), (std::vector<float>{2, 2}));
+  EXPECT_EQ(backend_.recordings, 1);
 }
 
 TEST_F(ReplayedTest, CallsAnewWhereTheBackendDoesNotRecord) {

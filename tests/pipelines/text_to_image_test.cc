@@ -479,7 +479,7 @@ TEST_F(TextToImage, StopsAtAnyOperationWhenAsked) {
 }
 
 TEST_F(TextToImage, StopsWithAnErrorThatNamesTheDamagedTensor) {
-  for (const char* component : {"unet", "text_encoder"}) {
+  for (const char* component : {"unet", "text_encoder", "vae"}) {
     const CheckpointCopy copy("tiny-sd15");
     const std::string name = copy.poison(component);
     const Pipeline damaged = Pipeline::load(copy.path());

@@ -354,7 +354,8 @@ class DiffusionPipeline:
 
     def _engine(self) -> Any:
         """The engine's pipeline, with its networks where the parts are now."""
-        places = {name: getattr(self, name)._place for name in devices.PLACED}
+        # A part that is missing, or somebody else's, is nowhere of ours: the engine's own stays where it was.
+        places = {name: getattr(getattr(self, name, None), "_place", (self._places or {}).get(name, self.unet._place)) for name in devices.PLACED}
         if self._core is not None and self._places != places:
             self._core, self._places = self._core.with_device(**devices.as_options(places)), places
         return self._core
@@ -456,10 +457,11 @@ class DiffusionPipeline:
         if devices.find(name).device == "cpu":
             say_once("enable_model_cpu_offload() has nothing to do on a CPU: the networks are where they are used")
             return
-        self.to(name)
+        self.to(devices.find(name).device)
         self.remove_all_hooks()
-        together = [net for net in self._networks() if net not in (self.vae, self.text_encoder, self.safety_checker)]  # in every step
-        self._offload = devices.Offload([[self.text_encoder], together, [self.vae], [self.safety_checker] if isinstance(self.safety_checker, Model) else []])
+        alone = [part for part in (self.text_encoder, self.vae, self.safety_checker) if isinstance(part, Model)]
+        together = [net for net in self._networks() if not any(net is part for part in alone)]  # in every step
+        self._offload = devices.Offload([together, *([part] for part in alone)])
         for part in self._networks():
             part._offload = self._offload
 

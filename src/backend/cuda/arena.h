@@ -13,8 +13,9 @@ namespace impasto {
 /// queued. Safe for several threads.
 class CudaArena {
  public:
-  /// `other` gives back what nobody uses there when the device has no room; it outlives this.
-  explicit CudaArena(CudaArena* other = nullptr) : other_(other) {}
+  /// When a device has no room for one of its arenas, all that are not `lasting` give back what nobody uses. A recording's is lasting: what it runs
+  /// names blocks that nobody has in hand.
+  CudaArena(int device, bool lasting);
   ~CudaArena();
   CudaArena(const CudaArena&) = delete;
   CudaArena& operator=(const CudaArena&) = delete;
@@ -22,18 +23,17 @@ class CudaArena {
   void* take(std::size_t bytes);                            ///< throws out_of_memory
   void give_back(void* block, std::size_t bytes) noexcept;  /// `bytes` as asked for
   bool owns(void* block) const;
-  void release();  ///< returns what nobody uses to the device
-  std::size_t bytes() const;
+  void release();              ///< returns what nobody uses to the device
   std::size_t unused() const;  ///< bytes that release() would return
 
  private:
   void release_locked() noexcept;
 
-  CudaArena* const other_;
+  const int device_;
+  const bool lasting_;
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;  // by size
   std::unordered_set<void*> blocks_;
-  std::size_t bytes_ = 0;
 };
 
 }  // namespace impasto

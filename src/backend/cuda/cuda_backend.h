@@ -4,6 +4,8 @@
 #include <cuda_runtime_api.h>
 
 #include <memory>
+#include <mutex>
+#include <unordered_set>
 #include <vector>
 
 #include "backend/backend.h"
@@ -25,6 +27,7 @@ class CudaBackend final : public Backend {
 
   std::string_view name() const override { return "cuda"; }
   DType feature_type() const override { return features_; }
+  Backend& with_wide_range() override;
   bool shares_host_memory() const override { return false; }
   bool records() const override { return true; }
   bool loads_through_prologues() const override { return false; }
@@ -39,6 +42,7 @@ class CudaBackend final : public Backend {
   void* allocate(std::size_t bytes) override;
   void deallocate(void* block, std::size_t bytes) noexcept override;
   void release_cached_memory() override;
+  void empty_cache() override;
   std::int64_t available_memory() const override;
   void upload(const void* host, void* device, std::size_t bytes) override;
   void download(const void* device, void* host, std::size_t bytes) override;
@@ -102,6 +106,8 @@ class CudaBackend final : public Backend {
   int multiprocessors_ = 0;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<CudaArena> arena_;
+  std::mutex recorded_mutex_;
+  std::unordered_multiset<void*> recorded_;   // blocks of recordings that are in somebody's hands
   std::unique_ptr<CudaLibraries> libraries_;  // handles and plans of cuBLASLt and cuDNN
 };
 

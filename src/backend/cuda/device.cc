@@ -6,8 +6,14 @@
 #include "backend/cuda/graph.h"
 #include "backend/cuda/libraries.h"
 #include "backend/cuda/products.h"
+#include "backend/registry.h"
 
 namespace impasto {
+namespace {
+
+constexpr int kLeastMajor = 8;  // Ampere
+
+}  // namespace
 
 int count_cuda_devices() {
   int count = 0;
@@ -16,15 +22,25 @@ int count_cuda_devices() {
   return 0;
 }
 
+std::optional<int> first_usable_cuda_device() {
+  for (int i = 0, n = count_cuda_devices(); i < n; ++i) {
+    int major = 0;
+    if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, i) == cudaSuccess && major >= kLeastMajor) return i;
+  }
+  return {};
+}
+
 std::unique_ptr<Backend> make_cuda_backend(int index, DType features) { return std::make_unique<CudaBackend>(index, features); }
 
-CudaBackend::CudaBackend(int index, DType features) : index_(index), features_(features), arena_(std::make_unique<CudaArena>()) {
+CudaBackend::CudaBackend(int index, DType features)
+    : index_(index), features_(features), arena_(std::make_unique<CudaArena>(index, /*lasting=*/false)) {
   const int devices = count_cuda_devices();
   if (devices == 0) fail(ErrorKind::unsupported, "there is no CUDA device, or no driver for it; use device \"cpu\"");
   if (index >= devices) fail(ErrorKind::unsupported, "there is no CUDA device ", index, ": there are ", devices, ", counted from 0");
   int major = 0;
   require_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "describing the device");
-  if (major < 8) fail(ErrorKind::unsupported, "CUDA device ", index, " has compute capability ", major, ".x; 8.0 (Ampere) is the least; use \"cpu\"");
+  if (major < kLeastMajor)
+    fail(ErrorKind::unsupported, "CUDA device ", index, " has compute capability ", major, ".x; 8.0 (Ampere) is the least; use \"cpu\"");
   require_cuda(cudaSetDevice(index), "choosing the device");
   require_cuda(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, index), "describing the device");
   require_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
@@ -38,12 +54,11 @@ CudaBackend::~CudaBackend() {
   cudaStreamDestroy(stream_);
 }
 
+Backend& CudaBackend::with_wide_range() { return features_ == DType::float16 ? backend_for(concat("cuda:", index_), DType::bfloat16) : *this; }
+
 cudaStream_t CudaBackend::stream() const {
-  thread_local int current = -1;
-  if (current != index_) {
-    require_cuda(cudaSetDevice(index_), "choosing the device");
-    current = index_;
-  }
+  int current = -1;  // asked for each time: a thread's device is anybody's to change
+  if (cudaGetDevice(&current) != cudaSuccess || current != index_) require_cuda(cudaSetDevice(index_), "choosing the device");
   const Capture* capture = Capture::of(*this);
   return capture != nullptr ? capture->stream : stream_;
 }

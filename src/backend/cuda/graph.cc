@@ -23,7 +23,7 @@ const Capture* Capture::of(const CudaBackend& backend) {
 /// A graph, and the memory that its operations use between them, which is nobody else's: it is overwritten at every replay.
 class CudaRecording final : public Recording {
  public:
-  CudaRecording(CudaBackend& backend, CudaArena& common, const std::function<void()>& calls) : backend_(backend), arena_(&common) {
+  CudaRecording(CudaBackend& backend, const std::function<void()>& calls) : backend_(backend), arena_(backend.index(), /*lasting=*/true) {
     backend.stream();
     cudaStream_t stream = nullptr;
     cudaGraph_t graph = nullptr;
@@ -61,6 +61,6 @@ class CudaRecording final : public Recording {
   cudaGraphExec_t exec_ = nullptr;
 };
 
-std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& calls) { return std::make_unique<CudaRecording>(*this, *arena_, calls); }
+std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& calls) { return std::make_unique<CudaRecording>(*this, calls); }
 
 }  // namespace impasto

@@ -18,27 +18,53 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+/// All of the process. Who holds an arena's lock never waits for this one.
+struct Arenas {
+  std::mutex mutex;
+  std::vector<CudaArena*> list;
+};
+
+Arenas& arenas() {
+  static Arenas& all = *new Arenas;
+  return all;
+}
+
 }  // namespace
 
+CudaArena::CudaArena(int device, bool lasting) : device_(device), lasting_(lasting) {
+  const std::scoped_lock lock(arenas().mutex);
+  arenas().list.push_back(this);
+}
+
 CudaArena::~CudaArena() {
+  {
+    const std::scoped_lock lock(arenas().mutex);
+    std::erase(arenas().list, this);
+  }
   for (void* block : blocks_) cudaFree(block);
 }
 
 void* CudaArena::take(std::size_t bytes) {
   const std::size_t size = size_class(bytes);
-  const std::scoped_lock lock(mutex_);
-  if (const auto kept = free_.find(size); kept != free_.end() && !kept->second.empty()) {
-    void* block = kept->second.back();
-    kept->second.pop_back();
-    return block;
+  {
+    const std::scoped_lock lock(mutex_);
+    std::vector<void*>& kept = free_[size];
+    kept.reserve(64);  // giving back does not throw
+    if (!kept.empty()) {
+      void* block = kept.back();
+      kept.pop_back();
+      return block;
+    }
   }
-  free_.try_emplace(size).first->second.reserve(64);  // giving back does not throw
   void* block = nullptr;
   cudaError_t status = cudaMalloc(&block, size);
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    release_locked();
-    if (other_ != nullptr) other_->release();
+    {
+      const std::scoped_lock lock(arenas().mutex);
+      for (CudaArena* arena : arenas().list)
+        if (arena->device_ == device_ && !arena->lasting_) arena->release();
+    }
     status = cudaMalloc(&block, size);
   }
   if (status == cudaErrorMemoryAllocation) {
@@ -46,11 +72,11 @@ void* CudaArena::take(std::size_t bytes) {
     std::size_t available = 0, total = 0;
     cudaMemGetInfo(&available, &total);
     fail(ErrorKind::out_of_memory, "the GPU has no room for another ", size >> 20, " MiB: of ", total >> 20, " MiB, ", available >> 20,
-         " are free and ", bytes_ >> 20, " in use by this pipeline; draw fewer or smaller pictures at once");
+         " are free; draw fewer or smaller pictures at once");
   }
   require_cuda(status, "allocating");
+  const std::scoped_lock lock(mutex_);
   blocks_.insert(block);
-  bytes_ += size;
   return block;
 }
 
@@ -78,15 +104,9 @@ void CudaArena::release_locked() noexcept {
     for (void* block : blocks) {
       cudaFree(block);
       blocks_.erase(block);
-      bytes_ -= size;
     }
     blocks.clear();
   }
-}
-
-std::size_t CudaArena::bytes() const {
-  const std::scoped_lock lock(mutex_);
-  return bytes_;
 }
 
 std::size_t CudaArena::unused() const {
@@ -97,17 +117,28 @@ std::size_t CudaArena::unused() const {
 }
 
 void* CudaBackend::allocate(std::size_t bytes) {
-  const cudaStream_t here = stream();
-  (void)here;  // the device is now this thread's
+  stream();  // the device is now this thread's
   const Capture* capture = Capture::of(*this);
-  return (capture != nullptr ? capture->arena : *arena_).take(bytes);
+  if (capture == nullptr) return arena_->take(bytes);
+  void* block = capture->arena.take(bytes);
+  const std::scoped_lock lock(recorded_mutex_);
+  recorded_.insert(block);
+  return block;
 }
 
 void CudaBackend::deallocate(void* block, std::size_t bytes) noexcept {
-  const Capture* capture = Capture::of(*this);
-  if (capture != nullptr && capture->arena.owns(block)) return capture->arena.give_back(block, bytes);
-  if (arena_->owns(block)) arena_->give_back(block, bytes);
-  // else it is a recording's, and goes with it
+  {
+    // A recording's block goes with the recording, which may be gone by now: its address can be another block's of the common arena already. Of two
+    // with one address, the first that is given back counts as the recording's, and the second is.
+    const std::scoped_lock lock(recorded_mutex_);
+    if (const auto found = recorded_.find(block); found != recorded_.end()) {
+      recorded_.erase(found);
+      const Capture* capture = Capture::of(*this);
+      if (capture != nullptr && capture->arena.owns(block)) capture->arena.give_back(block, bytes);
+      return;
+    }
+  }
+  arena_->give_back(block, bytes);
 }
 
 /// Allocating anew costs more than a step, so memory is given back only when it gets short.
@@ -117,6 +148,11 @@ void CudaBackend::release_cached_memory() {
   std::size_t available = 0, total = 0;
   require_cuda(cudaMemGetInfo(&available, &total), "asking for free memory");
   if (available < total / kShort) arena_->release();
+}
+
+void CudaBackend::empty_cache() {
+  stream();
+  arena_->release();
 }
 
 std::int64_t CudaBackend::available_memory() const {
