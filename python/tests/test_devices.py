@@ -50,6 +50,15 @@ def test_nothing_is_built_before_it_is_needed_and_equal_places_are_not_moved_to(
     assert pipe.unet._core is not core
 
 
+def test_a_pipeline_without_a_text_encoder_draws_from_embeddings_and_moves(pipe):
+    prompt, negative = pipe.encode_prompt("a red boat", None, 1, True)
+    given = dict(prompt_embeds=prompt, negative_prompt_embeds=negative, generator=7, **SETTINGS)
+    here = pipe(**given).images
+    pipe.text_encoder = None
+    np.testing.assert_array_equal(pipe(**given).images, here)
+    np.testing.assert_allclose(pipe.to("reference")(**given).images, here, atol=2e-3)
+
+
 def test_device_map_places_parts(tiny):
     load = impasto.StableDiffusionPipeline.from_pretrained
     parts = load(tiny, device_map={"vae": "reference", "default": "cpu"})

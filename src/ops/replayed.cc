@@ -64,7 +64,7 @@ Tensor Replayed::operator()(const Tensors& changing, const Tensors& lasting, con
   Recorded& r = *kept_.back();
   if (!r.recording) {
     try {
-      r.recording = backend.record([&] { r.result = f(r.changing, r.lasting); });
+      r.recording = backend.record([&r, f] { r.result = f(r.changing, r.lasting); });
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::out_of_memory) throw;
       kept_.clear();  // there is room to run, but not for a recording beside it

@@ -459,9 +459,9 @@ class DiffusionPipeline:
             return
         self.to(devices.find(name).device)
         self.remove_all_hooks()
-        alone = [part for part in (self.text_encoder, self.vae, self.safety_checker) if isinstance(part, Model)]
-        together = [net for net in self._networks() if not any(net is part for part in alone)]  # in every step
-        self._offload = devices.Offload([together, *([part] for part in alone)])
+        text, vae, checker = ([part] if isinstance(part, Model) else [] for part in (self.text_encoder, self.vae, self.safety_checker))
+        together = [net for net in self._networks() if not any(net is part for part in (*text, *vae, *checker))]  # in every step
+        self._offload = devices.Offload([text, together, vae, checker])
         for part in self._networks():
             part._offload = self._offload
 
