@@ -143,9 +143,9 @@ class Backend {
                                  const TensorView& shift) = 0;
   /// out = act(x * scale + shift), x [n, ..., c], scale and shift [n, c]; out may be x.
   virtual void apply_affine(const TensorView& x, const TensorView& scale, const TensorView& shift, Activation activation, const TensorView& out) = 0;
-  /// Both at once, out = act(normalised x): for devices whose conv2d gains nothing by a prologue. out may be x.
+  /// out = act(normalised x): one of these after the other, unless the device has a better way. out may be x.
   virtual void group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation activation,
-                          const TensorView& out) = 0;
+                          const TensorView& out);
   /// Over the last dimension; gamma and beta [c]; out may be x.
   virtual void layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) = 0;
 

@@ -95,8 +95,8 @@ UNet::Conditioning from_list(const Replayed::Tensors& list) {
 
 Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& conditioning, const Forward& more) const {
   const Tensor x = sample.on(*backend_), sinusoids = layers_->time_embedding.sinusoids(timestep);
-  const bool recordable = backend_->records() && !more.observe && more.deep == nullptr && more.control == nullptr && more.token_merging_ratio == 0;
-  if (!recordable) return evaluate(x, sinusoids, conditioning, more).on(sample.backend());
+  const bool plain = !more.observe && more.deep == nullptr && more.control == nullptr && more.token_merging_ratio == 0;
+  if (!plain) return evaluate(x, sinusoids, conditioning, more).on(sample.backend());
   const auto f = [this](const Replayed::Tensors& changing, const Replayed::Tensors& lasting) {
     return evaluate(changing[0], changing[1], from_list(lasting), {});
   };

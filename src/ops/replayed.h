@@ -17,6 +17,9 @@ class Replayed {
   using Tensors = std::vector<Tensor>;
   using Function = std::function<Tensor(const Tensors& changing, const Tensors& lasting)>;
 
+  Replayed();
+  ~Replayed();
+
   /// f(changing, lasting), on the arguments' backend. `lasting` are recognised when they are the last call's own, and not copied again; an empty
   /// tensor stays one. Shapes and types are what tells recordings apart; the last few are kept.
   Tensor operator()(const Tensors& changing, const Tensors& lasting, const Function& f);
@@ -25,10 +28,6 @@ class Replayed {
   struct Recorded;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Recorded>> kept_;  // the last one used comes last
-
- public:
-  Replayed();
-  ~Replayed();
 };
 
 }  // namespace impasto

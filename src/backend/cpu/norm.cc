@@ -217,15 +217,6 @@ void CpuBackend::apply_affine(const TensorView& x, const TensorView& scale, cons
   });
 }
 
-void CpuBackend::group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation activation,
-                            const TensorView& out) {
-  const Shape each{x.shape[0], x.shape.back()};
-  const Scratch scratch(pool_, static_cast<std::size_t>(2 * each.count()));
-  const TensorView scale(scratch.data(), DType::float32, each), shift(scratch.data() + each.count(), DType::float32, each);
-  group_norm_affine(x, gamma, beta, groups, eps, scale, shift);
-  apply_affine(x, scale, shift, activation, out);
-}
-
 void CpuBackend::layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) {
   const std::int64_t columns = x.shape.back();
   parallel_for(x.rows(), rows_per_range(columns), [&](std::int64_t begin, std::int64_t end) {

@@ -158,15 +158,6 @@ class ReferenceBackend final : public Backend {
         out.row(r)[i] = static_cast<float>(activated(static_cast<double>(x.row(r)[i]) * scale.row(r / rows)[i] + shift.row(r / rows)[i], a));
   }
 
-  void group_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, int groups, float eps, Activation a,
-                  const TensorView& out) override {
-    const Shape shape{x.shape[0], x.shape.back()};
-    std::vector<float> affine(static_cast<std::size_t>(2 * shape.count()));
-    const TensorView scale(affine.data(), DType::float32, shape), shift(affine.data() + shape.count(), DType::float32, shape);
-    group_norm_affine(x, gamma, beta, groups, eps, scale, shift);
-    apply_affine(x, scale, shift, a, out);
-  }
-
   void layer_norm(const TensorView& x, const TensorView& gamma, const TensorView& beta, float eps, const TensorView& out) override {
     const std::int64_t c = x.shape.back();
     for (std::int64_t r = 0; r < x.rows(); ++r) {

@@ -108,11 +108,7 @@ void CudaBackend::group_norm(const TensorView& x, const TensorView& gamma, const
                              const TensorView& out) {
   if (x.count() == 0) return;
   if (cuda::group_norm_by_moments(*this, x, gamma, beta, groups, eps, activation, out)) return;
-  const Shape each{x.shape[0], x.shape.back()};
-  const Scratch affine(*this, static_cast<std::size_t>(2 * each.count()) * sizeof(float));
-  const TensorView scale(affine.as<float>(), DType::float32, each), shift(affine.as<float>() + each.count(), DType::float32, each);
-  group_norm_affine(x, gamma, beta, groups, eps, scale, shift);
-  apply_affine(x, scale, shift, activation, out);
+  Backend::group_norm(x, gamma, beta, groups, eps, activation, out);
 }
 
 }  // namespace impasto
