@@ -86,12 +86,14 @@ class Backend {
   virtual DeviceDescription describe() const = 0;
   /// Of what products, convolutions, attention and norms yield: feature maps and token sequences. They take it, and float32, as x.
   virtual DType feature_type() const { return DType::float32; }
+  /// What the factors of products, convolutions and attention are rounded to.
+  virtual DType factor_type() const { return feature_type(); }
   /// The same device computing in a type of float32's range: for networks whose activations leave float16's.
   virtual Backend& with_wide_range() { return *this; }
   /// Whether the host may read and write the device's memory, and the device the host's.
   virtual bool shares_host_memory() const { return true; }
-  /// What the device reaches in a loop of nothing but multiply-adds into float32 sums, 1e9 operations (two for each) a second; `factors` is
-  /// float32 or bfloat16. Takes a fraction of a second.
+  /// What the device reaches in a loop of nothing but multiply-adds of such factors (into float32 sums; a CPU's of float16 into float16), 1e9
+  /// operations (two for each) a second. Takes a fraction of a second.
   virtual double measure_peak_gflops(DType factors) = 0;
 
   // --- memory. Blocks are kept for reuse after deallocate, so a loop that repeats its shapes allocates nothing after its first turn.

@@ -30,6 +30,7 @@ class ProfilingBackend : public Backend {
   std::string_view name() const override { return inner_.name(); }
   DeviceDescription describe() const override { return inner_.describe(); }
   DType feature_type() const override { return inner_.feature_type(); }
+  DType factor_type() const override { return inner_.factor_type(); }
   bool shares_host_memory() const override { return inner_.shares_host_memory(); }
   bool loads_through_prologues() const override { return inner_.loads_through_prologues(); }
   bool joins_products() const override { return inner_.joins_products(); }

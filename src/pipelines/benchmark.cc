@@ -141,7 +141,8 @@ BenchmarkReport benchmark(const std::string& path, const LoadOptions& load, cons
     report.dtype = load.dtype == "auto" ? to_string(backend.feature_type()) : load.dtype;
     report.threads = backend.shares_host_memory() ? num_threads() : 0;
     report.fma_peak_gflops = backend.measure_peak_gflops(DType::float32);
-    report.product_peak_gflops = report.dtype == "bfloat16" ? backend.measure_peak_gflops(DType::bfloat16) : report.fma_peak_gflops;
+    report.product_peak_gflops =
+        backend.factor_type() == DType::float32 ? report.fma_peak_gflops : backend.measure_peak_gflops(backend.factor_type());
     measure(net, backend, options, report);
     if (options.picture_steps > 0) report.picture_milliseconds = measure_pictures(net, backend, options);
     report.peak_rss_bytes = peak_resident_memory();

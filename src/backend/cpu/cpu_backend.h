@@ -8,10 +8,13 @@ namespace impasto {
 
 class CpuBackend final : public Backend {
  public:
-  /// `arithmetic`: float32, or bfloat16 for the factors of products and attention (sums, tensors in memory and Winograd's convolutions stay
-  /// float32: its transforms lose too much in 8 bits, and it is the faster one).
+  /// `arithmetic`: float32; bfloat16 for the factors of products and attention (sums, tensors in memory and Winograd's convolutions stay
+  /// float32: its transforms lose too much in 8 bits, and it is the faster one); or float16 for all factors and short sums where the processor has
+  /// instructions for it (avx512_fp16), float32 where it has none. Tensors in memory are float32 always.
   explicit CpuBackend(DType arithmetic = DType::float32) : arithmetic_(arithmetic) {}
   std::string_view name() const override { return "cpu"; }
+  DType factor_type() const override;
+  Backend& with_wide_range() override;
 
   // peak.cc
   DeviceDescription describe() const override;

@@ -32,7 +32,7 @@ struct Plan {
 
     const std::int64_t pieces = 4 * num_threads();
     panels = ceil_div(target.columns, kernels.out_width(target.gated));
-    const std::int64_t panel_bytes = kernels.words(depth) * kernels.width * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t panel_bytes = kernels.words(depth) * kernels.panel_row * static_cast<std::int64_t>(sizeof(float));
     const std::int64_t fitting = std::max<std::int64_t>(1, kernels.panel_bytes / std::max<std::int64_t>(1, panel_bytes));
     const std::int64_t good_chunks = std::clamp<std::int64_t>(row_count / kGoodChunk, 1, pieces);
     blocks = std::min(panels, std::max(ceil_div(panels, fitting), ceil_div(pieces, good_chunks)));
@@ -73,15 +73,15 @@ class Product {
   }
 
  private:
-  /// Of one thread: weights of a block (and some of them on their way to bfloat16), rows of a tile (in float32, in bfloat16), and the sums so
-  /// far: of one tile where depth is not cut, else of all tiles of a piece.
+  /// Of one thread: weights of a block (and some of them on their way to 16 bits), rows of a tile (in float32, in words), and the sums so far: of one
+  /// tile where depth is not cut, else of all tiles of a piece.
   struct Memory {
     float *panels, *wide, *rows, *narrow, *sums;
   };
 
-  std::int64_t panel_floats() const { return kernels_.words(plan_.depth) * kernels_.width; }
+  std::int64_t panel_floats() const { return kernels_.words(plan_.depth) * kernels_.panel_row; }
   std::int64_t narrow_stride() const { return spread_stride(kernels_.words(plan_.depth)); }
-  /// Columns of weights that are widened before they are paired: few, to stay in the first-level cache; all where taps come between.
+  /// Columns of weights that are widened before they are narrowed: few, to stay in the first-level cache; all where taps come between.
   std::int64_t wide_columns() const { return taps_ == 1 ? 64 : plan_.depth; }
   std::int64_t tile_floats() const { return kernels_.rows * kernels_.width; }
   std::int64_t block_width() const { return plan_.panels_per_block * kernels_.width; }
@@ -105,7 +105,7 @@ class Product {
     for (std::int64_t i = 0; i < depth.count; i += wide_columns()) {
       const DepthBlock part{depth.first + i, std::min(wide_columns(), depth.count - i), taps_};
       kernels_.widen_panel(weights_, column, target_.gated, part, wide);
-      kernels_.pair(wide, part.count, panel + kernels_.words(i) * kernels_.width);
+      kernels_.pair(wide, part.count, panel + kernels_.words(i) * kernels_.panel_row);
     }
   }
 

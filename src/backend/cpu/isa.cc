@@ -6,6 +6,9 @@
 
 #include "core/fail.h"
 #include "hwy/highway.h"
+#if HWY_ARCH_X86
+#include <cpuid.h>
+#endif
 
 namespace impasto {
 namespace {
@@ -13,10 +16,14 @@ namespace {
 struct Target {
   std::string_view name;
   std::int64_t bit;
-  bool bfloat16 = false;
+  bool bfloat16 = false, float16 = false;
 };
 
-constexpr Target kTargets[] = {{"baseline", HWY_STATIC_TARGET}, {"avx2", HWY_AVX2}, {"avx512", HWY_AVX3}, {"avx512_bf16", HWY_AVX3, true}};
+constexpr Target kTargets[] = {{"baseline", HWY_STATIC_TARGET},
+                               {"avx2", HWY_AVX2},
+                               {"avx512", HWY_AVX3},
+                               {"avx512_bf16", HWY_AVX3, true},
+                               {"avx512_fp16", HWY_AVX3, true, true}};
 
 std::int64_t machine_targets() {
   static const std::int64_t targets = (hwy::SupportedTargets() & HWY_TARGETS) | HWY_STATIC_TARGET;
@@ -31,7 +38,19 @@ bool machine_has_bfloat16() {
 #endif
 }
 
-bool available(const Target& t) { return (machine_targets() & t.bit) != 0 && (!t.bfloat16 || machine_has_bfloat16()); }
+/// Not by __builtin_cpu_supports(): Clang 14 does not know the name.
+bool machine_has_float16() {
+#if HWY_ARCH_X86
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & 1u << 23) != 0;
+#else
+  return false;
+#endif
+}
+
+bool available(const Target& t) {
+  return (machine_targets() & t.bit) != 0 && (!t.bfloat16 || machine_has_bfloat16()) && (!t.float16 || machine_has_float16());
+}
 
 std::string names(bool available_only) {
   std::string s;
@@ -79,6 +98,11 @@ std::string_view isa() {
 bool has_bfloat16_instructions() {
   isa();
   return chosen.load(std::memory_order_acquire)->bfloat16;
+}
+
+bool has_float16_instructions() {
+  isa();
+  return chosen.load(std::memory_order_acquire)->float16;
 }
 
 void set_isa(std::string_view name) { choose(target_named(name)); }
