@@ -100,8 +100,10 @@ class Backend {
   virtual void* allocate(std::size_t bytes) = 0;  ///< 64-byte aligned, contents undefined; throws out_of_memory
   virtual void deallocate(void* block, std::size_t bytes) noexcept = 0;
   virtual void release_cached_memory() = 0;
-  /// The same where others wait for the memory: a device that keeps some in release_cached_memory(), since it will soon want it again, keeps none
-  /// now.
+  /// Shapes to come are others: what is kept may be made into blocks of theirs.
+  virtual void recycle_cached_memory() {}
+  /// release_cached_memory() where others wait for the memory: a device that keeps some in release_cached_memory(), since it will soon want it again,
+  /// keeps none now.
   virtual void empty_cache() { release_cached_memory(); }
   /// Bytes that could still be allocated: free on the device, or kept for reuse.
   virtual std::int64_t available_memory() const { return impasto::available_memory(); }

@@ -98,9 +98,9 @@ void measure(const Networks& net, ProfilingBackend& backend, const BenchmarkOpti
     GuidedUNet led(unet, text.turn(what, [&] { return encode_prompts(net, drawing, described.warnings); }), drawing);
     if (queues) led.predict(input, kTimestep, /*step=*/0, /*num_steps=*/1);  // what the texts contribute is the first step's
     step.turn(what, [&] { return led.predict(input, kTimestep, /*step=*/0, /*num_steps=*/1); });
-    backend.release_cached_memory();
+    backend.recycle_cached_memory();
     decode.turn(what, [&] { return to_image(decoder->forward(latents)); });
-    backend.release_cached_memory();
+    backend.recycle_cached_memory();
   };
   const int warm_ups = queues ? 3 : 1;  // one runs, one records, one replays
   for (int i = 0; i < warm_ups; ++i) round(Turn::warm_up);

@@ -24,6 +24,7 @@ class CpuBackend final : public Backend {
   void* allocate(std::size_t bytes) override;
   void deallocate(void* block, std::size_t bytes) noexcept override;
   void release_cached_memory() override;
+  void recycle_cached_memory() override { pool_.recycle(); }
   void upload(const void* host, void* device, std::size_t bytes) override;
   void download(const void* device, void* host, std::size_t bytes) override;
 
