@@ -6,7 +6,7 @@
 //
 // Queries lie along the vector lanes: Q, the scores and O are all held transposed, [d][queries] and [keys][queries]. Then both products are
 // the same outer-product kernel (rows of K, or columns of V, as broadcast scalars against vectors of queries), the softmax needs no
-// operation across lanes, and no head dimension wastes lanes: 40 is as good as 64.
+// operation across lanes, and no head dimension wastes lanes: 40 is as good as 64. (attention_amx-inl.h does it otherwise.)
 //
 // The factors of both products are words (see words-inl.h): float32, or pairs of bfloat16 along the depth of the product, which is d for the
 // scores and the keys for the output. Scores, maximum, sum and O are float32 either way; attention_float16-inl.h has float16's own way.
@@ -26,6 +26,7 @@
 #include "hwy/highway.h"
 
 #include "backend/cpu/attention-inl.h"
+#include "backend/cpu/attention_amx-inl.h"
 #include "backend/cpu/attention_float16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -239,6 +240,7 @@ void attend_with(const AttentionHead& h, std::int64_t begin, std::int64_t end, f
 void attend_queries(const AttentionHead& h, std::int64_t begin, std::int64_t end, Factors factors, float* scratch) {
 #if HWY_TARGET == HWY_AVX3
   if (factors == Factors::bfloat16_by_instructions) return attend_with<BFloat16Dot>(h, begin, end, scratch);
+  if (factors == Factors::bfloat16_by_tiles) return AttentionByTiles(h, begin, end, scratch).run();
   if (factors == Factors::float16_by_instructions) return attend_with<Float16>(h, begin, end, scratch);
 #endif
   if (factors == Factors::float32) return attend_with<Float32Words>(h, begin, end, scratch);
@@ -264,11 +266,12 @@ std::int64_t group_size(std::int64_t queries, std::int64_t heads) {
 }
 
 std::int64_t scratch_size(std::int64_t d, std::int64_t queries) {
-  const std::int64_t depth = round_up(d, kMostLanes);
+  const std::int64_t depth = round_up(d, kMostOutputs);
   return (2 * kKeyBlock + kMostTileRows) * depth + kKeyBlock * kQueryVectors * kMostLanes + round_up(queries, kMostOutputs) * (2 * depth + 2);
 }
 
 Factors factors_of(DType arithmetic) {
+  if (arithmetic == DType::bfloat16 && has_tiles()) return Factors::bfloat16_by_tiles;
   if (arithmetic == DType::bfloat16) return has_bfloat16_instructions() ? Factors::bfloat16_by_instructions : Factors::bfloat16;
   return arithmetic == DType::float16 && has_float16_instructions() ? Factors::float16_by_instructions : Factors::float32;
 }

@@ -14,7 +14,7 @@ constexpr std::int64_t kMostQueries = 768;  // queries that share a packed block
 constexpr std::int64_t kMostTileRows = 8;  // rows of a register tile, most
 
 /// What the two products multiply.
-enum class Factors { float32, bfloat16, bfloat16_by_instructions, float16_by_instructions };
+enum class Factors { float32, bfloat16, bfloat16_by_instructions, bfloat16_by_tiles, float16_by_instructions };
 
 /// One head of one image; strides between tokens in elements.
 struct AttentionHead {

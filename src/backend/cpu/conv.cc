@@ -5,6 +5,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/isa.h"
 
 namespace impasto {
 namespace {
@@ -96,10 +97,22 @@ void direct_conv(BlockPool& pool, const GemmKernels& kernels, const TensorView& 
   }
 }
 
+/// Tiles multiply 16 times as often as vectors of float32 do, so that nine products take less time than Winograd's transforms, and an activation for
+/// each tap would take longer than they.
+void CpuBackend::conv_by_tiles(const TensorView& x, const ConvWeights& w, const Prologue& prologue, const Epilogue& epilogue, const TensorView& out) {
+  const GemmKernels& kernels = gemm_kernels(DType::bfloat16);
+  if (!prologue.scale || is_product(w.geometry)) return direct_conv(pool_, kernels, x, w, prologue, epilogue, out);
+  const Scratch memory(pool_, static_cast<std::size_t>(x.count()));
+  const TensorView mapped(memory.data(), DType::float32, x.shape);
+  apply_affine(x, prologue.scale, prologue.shift, prologue.activation, mapped);
+  direct_conv(pool_, kernels, mapped, w, {}, epilogue, out);
+}
+
 void CpuBackend::conv2d(const TensorView& x, const PackedWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
                         const TensorView& out) {
   const auto& w = static_cast<const ConvWeights&>(weights);
   const DType arithmetic = arithmetic_ == DType::float16 && out.shape[3] <= kFewOutputs ? DType::float32 : arithmetic_;
+  if (arithmetic == DType::bfloat16 && has_tiles()) return conv_by_tiles(x, w, prologue, epilogue, out);
   if (winograd_wins(w.geometry, out.shape[1], out.shape[2])) {
     winograd_conv(pool_, arithmetic == DType::float16 ? DType::float16 : DType::float32, x, w, prologue, epilogue, out);
   } else {

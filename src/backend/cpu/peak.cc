@@ -14,6 +14,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
+#include "backend/cpu/amx-inl.h"
 #include "backend/cpu/float16-inl.h"
 #include "backend/cpu/words-inl.h"
 
@@ -80,11 +81,23 @@ double run_chains(std::int64_t turns, float* result) {
   return 2.0 * Chain::kProducts * kChains * static_cast<double>(turns);
 }
 
+#if HWY_TARGET == HWY_AVX3
+double run_tiles(std::int64_t turns) {
+  Amx::configure();
+  Amx::zero<4>(), Amx::zero<5>(), Amx::zero<6>(), Amx::zero<7>();
+  for (std::int64_t t = 0; t < turns; ++t)
+    Amx::multiply_add<0, 4, 6>(), Amx::multiply_add<1, 4, 7>(), Amx::multiply_add<2, 5, 6>(), Amx::multiply_add<3, 5, 7>();
+  Amx::release();
+  return 4 * 16384.0 * static_cast<double>(turns);
+}
+#endif
+
 }  // namespace
 
 /// Without instructions for them, factors of 16 bits are multiplied as float32.
 double run_multiply_adds([[maybe_unused]] DType factors, std::int64_t turns, float* result) {
 #if HWY_TARGET == HWY_AVX3
+  if (factors == DType::bfloat16 && has_tiles()) return run_tiles(turns / 16);
   if (factors == DType::bfloat16 && has_bfloat16_instructions()) return run_chains<BFloat16Chain>(turns, result);
   if (factors == DType::float16 && has_float16_instructions()) return run_chains<Float16Chain>(turns, result);
 #endif
