@@ -110,7 +110,7 @@ std::vector<Image> Drawing::preview(const Tensor& clean, PreviewMethod method) {
     images.push_back(method == PreviewMethod::linear ? resize(linear_->decode(latents), options_.width, options_.height)
                                                      : decode(*decoder, vae, latents));
   }
-  net_.vae_backend.release_cached_memory();  // the UNet's shapes are others
+  net_.vae_backend.recycle_cached_memory();  // the UNet's shapes are others
   return images;
 }
 
@@ -124,7 +124,7 @@ Image Drawing::decode(const VaeDecoder& decoder, const VaeConfig& vae, const Ten
 
 std::vector<Image> Drawing::decode(const Tensor& latents) {
   unet_.reset();
-  net_.backend.release_cached_memory();  // the decoder's shapes are others
+  net_.backend.recycle_cached_memory();  // the decoder's shapes are others
   const auto decoder = net_.vae_decoder.get();
   std::vector<Image> images;
   for (std::int64_t i = 0; i < options_.num_images; ++i) images.push_back(decode(*decoder, net_.checkpoint.vae, latents.slice(i, 1)));

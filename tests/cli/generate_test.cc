@@ -282,7 +282,7 @@ TEST_F(Generate, BadSettingsAreRefusedByNameAndLeaveNothing) {
                                                                                {{"--device", "cuda:999"}, "CUDA"},
                                                                                {{"--device", "unet=cpu,vea=cpu"}, "vea=cpu"},
                                                                                {{"--device", "vae=toaster"}, "toaster"},
-                                                                               {{"--dtype", "float16", "--device", "cpu"}, "float16"},
+                                                                               {{"--dtype", "float16", "--device", "reference"}, "float16"},
                                                                                {{"--dtype", "unet=int8"}, "int8"},
                                                                                {{"--dtype", "float1"}, "float1"},
                                                                                {{"-t", "-3"}, "threads"},
