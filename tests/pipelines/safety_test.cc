@@ -1,4 +1,5 @@
 // What becomes of pictures that the safety checker flags.
+#include "pipelines/clip_pixels.h"
 #include "pipelines/safety.h"
 
 #include <filesystem>
