@@ -194,7 +194,7 @@ TEST(Command, InfoSaysWhatAnIpAdapterIsFor) {
   EXPECT_NE(plus.out.find("16 cross-attentions"), std::string::npos);
   const Ran plain = run({"info", folder + "plain.bin", "--json"});
   ASSERT_EQ(plain.code, 0) << plain.err;
-  const Json report = Json::parse(plain.out);
+  const auto report = nlohmann::json::parse(plain.out);
   EXPECT_EQ(report.at("kind"), "IP-Adapter");
   EXPECT_EQ(report.at("cross_attention_dim"), 32);
   EXPECT_EQ(report.at("image_channels"), 24);

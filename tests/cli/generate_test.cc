@@ -171,8 +171,8 @@ TEST_F(Generate, SaysWhatIsWrongWithAnIpAdapter) {
   EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter", adapter, "--ip-adapter-image", picture}), "2 IP-Adapters"));
   EXPECT_TRUE(has(message({"a cat", "--ip-adapter", "none:0.5", "--ip-adapter-image", picture}), "--ip-adapter: there is no file \"none\""));
   EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter-image", "none.png"}), "none.png"));
-  std::string cut = contents(picture);
-  folder_.write("cut.png", cut.substr(0, cut.size() / 2));
+  const std::vector<std::uint8_t> whole = contents(picture);
+  folder_.write("cut.png", std::string(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 2)));
   EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter-image", "cut.png"}), "cut.png"));
   EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter-image", picture, "--image-encoder", "none"}), "none: no such folder"));
   EXPECT_TRUE(has(message({"a cat", "--ip-adapter", IMPASTO_TEST_DATA "/ip_adapters/face.safetensors", "--ip-adapter-image", picture}), "FaceID"));

@@ -1,10 +1,10 @@
 // What becomes of pictures that the safety checker flags.
-#include "pipelines/clip_pixels.h"
 #include "pipelines/safety.h"
 
 #include <filesystem>
 
 #include "impasto/components.h"
+#include "pipelines/clip_pixels.h"
 #include "support/checkpoint_copy.h"
 #include "support/expect_error.h"
 
