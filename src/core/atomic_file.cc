@@ -138,10 +138,13 @@ std::string unique_temporary(const fs::path& target) {
 /// 0, or the error. Whoever writes a temporary holds this lock until it has its last name; others take what is not locked for abandoned.
 int lock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
 
-bool is_named(int fd, const std::string& path) {
+/// Nothing where the system cannot tell.
+std::optional<bool> is_named(int fd, const std::string& path) {
   struct stat opened {
   }, named{};
-  return ::fstat(fd, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+  if (::fstat(fd, &opened) != 0) return std::nullopt;
+  if (::lstat(path.c_str(), &named) != 0) return errno == ENOENT ? std::optional(false) : std::nullopt;
+  return opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
 /// Removes a file, or a folder and all that is in it, without asking for memory that may fail: destructors call it. What cannot be removed stays.
@@ -178,7 +181,7 @@ void remove_abandoned(const std::string& path) {
   const Descriptor first(::open(path.c_str(), kFlags));
   if (first.get() < 0) return;
   const Descriptor second(::open(path.c_str(), kFlags));
-  if (second.get() < 0 || lock(first.get()) != 0 || lock(second.get()) == 0 || !is_named(first.get(), path)) return;
+  if (second.get() < 0 || lock(first.get()) != 0 || lock(second.get()) == 0 || !is_named(first.get(), path).value_or(false)) return;
   remove_tree(AT_FDCWD, path.c_str());
 }
 
@@ -194,7 +197,7 @@ Made make_temporary(const fs::path& target, const Create& create) {
   const int fd = create(usual);
   if (fd < 0 && errno != EEXIST && errno != ENOENT) return {usual, fd};
   if (fd >= 0) {
-    if (lock(fd) != EWOULDBLOCK && is_named(fd, usual)) return {usual, fd};
+    if (lock(fd) != EWOULDBLOCK && is_named(fd, usual).value_or(true)) return {usual, fd};
     ::close(fd);  // another process took it for abandoned in the moment before it was locked
   }
   const std::string unique = unique_temporary(target);

@@ -55,7 +55,11 @@ void File::read(void* out, std::size_t count, std::uint64_t offset) const {
 
 bool has_entry(const std::string& path) {
   struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
+  if (::lstat(path.c_str(), &status) == 0) return true;
+  const int code = errno;
+  for (const int absent : {ENOENT, ENOTDIR, EACCES, ENAMETOOLONG, ELOOP})
+    if (code == absent) return false;
+  fail(ErrorKind::io, path, ": cannot look for it: ", std::generic_category().message(code));
 }
 
 std::string read_file(const std::string& path, std::size_t max_bytes) {

@@ -38,7 +38,8 @@ class File {
   struct stat opened_ {};
 };
 
-/// Whether there is something of that name; a dangling link counts, so that opening it says what is wrong.
+/// Whether there is something of that name; a dangling link counts, so that opening it says what is wrong. Throws io where the system cannot tell:
+/// what may be missing is not left out because of a fault.
 bool has_entry(const std::string& path);
 
 /// Whole content of a file of at most `max_bytes`. Throws not_found, io or bad_file.

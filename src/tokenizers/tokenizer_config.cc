@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/fail.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/quote.h"
 
@@ -22,8 +23,7 @@ constexpr const char* kNamed[] = {"bos_token", "eos_token", "unk_token", "sep_to
 
 JsonObject read_optional(const std::string& folder, const char* name) {
   const std::string path = (std::filesystem::path(folder) / name).string();
-  std::error_code ignored;
-  return {std::filesystem::exists(path, ignored) ? read_json(path) : Json::object(), path};
+  return {has_entry(path) ? read_json(path) : Json::object(), path};
 }
 
 // A token in a file: its text, or an object with its text and looks. `special` where the file's place for it implies so.
