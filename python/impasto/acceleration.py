@@ -12,8 +12,9 @@ import torch
 
 from . import devices
 from .controlnet import ControlNetModel
-from .models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, lora_scale
+from .models import AutoencoderKL, UNet2DConditionModel, lora_scale
 from .once import accepted, say_once
+from .text_models import CLIPTextModel
 
 _TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
