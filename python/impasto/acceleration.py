@@ -161,6 +161,8 @@ class AcceleratedUNet(_Accelerated):
             raise NotImplementedError("FreeU is on, which Impasto does not have: disable_freeu() before accelerate()")
         self.impasto = _made(UNet2DConditionModel, unet)
         self._adapted = any(hasattr(layer, "get_delta_weight") for layer in unet.modules())
+        if (embedding := getattr(unet, "add_embedding", None)) is not None:  # SDXL's pipelines look at its size
+            self.add_embedding = SimpleNamespace(linear_1=SimpleNamespace(in_features=embedding.linear_1.in_features))
 
     def forward(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
         """As UNet2DConditionModel.forward of impasto; adapters have the scale that they had."""

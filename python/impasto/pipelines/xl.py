@@ -13,7 +13,7 @@ from .base import DiffusionPipeline
 from .call import Call, PerCall
 from .extras import Extras
 from .image_to_image import first_step, steps_to_run
-from .stable_diffusion import StableDiffusionBase, led, negatives
+from .stable_diffusion import StableDiffusionBase, led
 from .texts import Encoded, Sides, Texts, given, nothing
 
 
@@ -47,9 +47,11 @@ class Prompts:
         return _paired(self.prompt, self.prompt_2 or self.prompt, "prompt")
 
     def negative_texts(self, batch: int) -> list[tuple[str, str]]:
-        first = negatives(self.prompt, self.negative_prompt, batch)
-        second = self.negative_prompt_2 or first
-        return _paired(first, [second] * batch if isinstance(second, str) else second, "negative_prompt")
+        first = self.negative_prompt or ""
+        first, second = ([texts] * batch if isinstance(texts, str) else list(texts) for texts in (first, self.negative_prompt_2 or first))
+        if len(first) != batch:
+            raise ValueError(f"`negative_prompt` has batch size {len(first)}, but `prompt` has batch size {batch}: pass one for each")
+        return _paired(first, second, "negative_prompt")
 
 
 def _paired(first: Any, second: Any, name: str) -> list[tuple[str, str]]:
