@@ -17,11 +17,14 @@ class Call:
         self._guidance_rescale: float = 0.0
         self._clip_skip: int | None = None
         self._cross_attention_kwargs: dict[str, Any] | None = None
+        self._denoising_start: float | None = None
+        self._denoising_end: float | None = None
         self._num_timesteps: int = 0
         self._interrupt: bool = False
         self.scheduler: Any = None
         self.extras = Extras()
         self.texts: Any = None  # texts.Texts, once the prompts are encoded
+        self.time_ids: Any = None  # numbers about the pictures, [1, k], for the prompt's side and the negative prompt's, where the model takes them
         self.walk: Any = None  # what the UNet keeps from step to step
         self.control: Any = None  # control.Control, of the call's ControlNets
         self.clean: Any = None  # gives the clean latents that the last step spoke of, while a callback runs

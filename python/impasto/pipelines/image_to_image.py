@@ -9,9 +9,10 @@ import numpy as np
 from .. import image_processor
 from ..arrays import to_numpy
 from .call import Call
+from .callbacks import Callbacks
 from .control import NOT_LED
 from .extras import Extras
-from .stable_diffusion import Callbacks, StableDiffusionBase
+from .stable_diffusion import StableDiffusionBase
 
 
 class StableDiffusionImg2ImgPipeline(StableDiffusionBase):

@@ -7,9 +7,10 @@ from typing import Any, Callable
 import numpy as np
 
 from .call import Call
+from .callbacks import Callbacks
 from .control import NOT_LED
 from .extras import Extras
-from .stable_diffusion import Callbacks, StableDiffusionBase, start
+from .stable_diffusion import StableDiffusionBase, start
 
 
 class StableDiffusionPipeline(StableDiffusionBase):
