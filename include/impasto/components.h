@@ -38,6 +38,17 @@ struct GivenWeights {
   std::shared_ptr<void> owner;
 };
 
+/// What an IP-Adapter shows a UNet (picture_components.h).
+class IMPASTO_API ShownPictures {
+ public:
+  struct Impl;
+  explicit ShownPictures(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  friend class UNetModel;
+  std::shared_ptr<const Impl> impl_;
+};
+
 /// What a network is led by, one entry for each image of its sample.
 struct UNetTexts {
   UNetTexts(TensorRef states) : encoder_hidden_states(std::move(states)) {}  // NOLINT(google-explicit-constructor): most models take no more
@@ -48,6 +59,8 @@ struct UNetTexts {
   // Of networks whose addition_embed_type is text_time (Stable Diffusion XL), else left empty:
   TensorRef text_embeds;  ///< what the texts come to as a whole, [n, c]
   TensorRef time_ids;     ///< numbers about the pictures, [n, 6], or [n, 5] for a refiner: MicroConditions in this order, or a score last
+  /// Beside the texts, of UNets alone: each for as many images.
+  std::vector<ShownPictures> pictures = {};
 };
 
 /// What ControlNets add to a UNet (Zhang et al., 2023), NCHW with as many images as the UNet's sample.

@@ -12,6 +12,7 @@ from ._core import Cancelled
 from .arrays import Generator
 from .controlnet import ControlNetModel, MultiControlNetModel
 from .loading import built_in_model
+from .ip_adapters import CLIPVisionModelWithProjection
 from .models import AutoencoderKL, StableDiffusionSafetyChecker, UNet2DConditionModel
 from .outputs import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
 from .pipelines import (
@@ -43,6 +44,7 @@ __all__ = [
     "CLIPTextModel",
     "CLIPTextModelWithProjection",
     "CLIPTokenizer",
+    "CLIPVisionModelWithProjection",
     "Cancelled",
     "ControlNetModel",
     "DiffusionPipeline",

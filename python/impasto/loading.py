@@ -124,6 +124,11 @@ def adapter_file(name: str, kwargs: dict[str, Any]) -> str:
     return _one_file(name, kwargs, "adapter", ("pytorch_lora_weights.safetensors",), (".safetensors",))
 
 
+def ip_adapter_file(name: str, subfolder: str, weight_name: str, kwargs: dict[str, Any]) -> str:
+    """An IP-Adapter's file in a folder or a repository of the Hub. Raises OSError."""
+    return _one_file(name, {**kwargs, "subfolder": subfolder, "weight_name": weight_name}, "IP-Adapter", (), (".safetensors", ".bin"))
+
+
 def embedding_file(name: str, kwargs: dict[str, Any]) -> str:
     """The same for textual inversion."""
     kwargs = {**kwargs, "token": kwargs.get("hf_token")}  # `token` is the word

@@ -120,7 +120,7 @@ def added_conditions(config: dict[str, Any], given: dict[str, Any] | None) -> tu
     """What `added_cond_kwargs` hold for a network whose config asks for it, as the engine takes it. Others leave them unused, as in diffusers.
 
     Raises ValueError where something is missing."""
-    for name in set(given or ()) - {"text_embeds", "time_ids"}:
+    for name in set(given or ()) - {"text_embeds", "time_ids", "image_embeds"}:
         refuse_extras(**{f"added_cond_kwargs[{name!r}]": given[name]})  # type: ignore[index]
     if config.get("addition_embed_type") is None:
         return None
@@ -175,7 +175,7 @@ class UNet2DConditionModel(Model):
             timestep: a number, or one for each image.
             encoder_hidden_states: [n, tokens, cross_attention_dim]; what follows from them alone is kept for the next call with the same.
             cross_attention_kwargs: `{"scale": s}` multiplies the adapters' scales.
-            added_cond_kwargs: of SDXL's, `{"text_embeds": [n, c], "time_ids": [n, k]}`: what the prompts come to as a whole, and numbers about the pictures.
+            added_cond_kwargs: with IP-Adapters `{"image_embeds": [...]}`, [n, pictures, ...] for each of them; of SDXL's, `{"text_embeds": [n, c], "time_ids": [n, k]}`: what the prompts come to as a whole, and numbers about the pictures.
             down_block_additional_residuals, mid_block_additional_residual: what `ControlNetModel.forward` gave.
             walk: an `impasto._core.UNetWalk`, the same for all steps of a walk: what they may give up for speed.
             stop: an `impasto._core.StopFlag`.
@@ -197,11 +197,13 @@ class UNet2DConditionModel(Model):
         down = [to_numpy(r) for r in down_block_additional_residuals or ()]
         mid = None if mid_block_additional_residual is None else to_numpy(mid_block_additional_residual)
         added = added_conditions(self.config, added_cond_kwargs)
+        pictures = self._embeds_of(added_cond_kwargs)
+        shown = lambda of: [] if pictures is None else self._ip_adapters.shown([p[of] for p in pictures], stop)  # noqa: E731
         times, places = distinct_times(timestep, len(x))
         if len(times) == 1:
-            out = core.forward(x, times[0], context, stop, down, mid, walk, added)
+            out = core.forward(x, times[0], context, stop, down, mid, walk, added, shown(slice(None)))
         else:  # images at different noise levels
-            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1], None, image_of(added, i))  # noqa: E731
+            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1], None, image_of(added, i), shown(slice(i, i + 1)))  # noqa: E731
             out = np.concatenate([core.forward(x[i : i + 1], times[k], context[i : i + 1], *one(i)) for i, k in enumerate(places)])
         out = like(out, sample)
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)
@@ -215,6 +217,23 @@ class UNet2DConditionModel(Model):
     set_default_attn_processor = accepted("set_default_attn_processor")
 
     _adapters: Any = None  # adapters.Adapters, once there are any
+    _ip_adapters: Any = None  # ip_adapters.IpAdapters, likewise
+
+    @property
+    def encoder_hid_proj(self) -> Any:
+        """The IP-Adapters, as diffusers has them; None where there are none."""
+        return self._ip_adapters
+
+    def _embeds_of(self, added: dict[str, Any] | None) -> list[np.ndarray] | None:
+        """The pictures' embeddings of a call. Raises ValueError for those that no IP-Adapter takes, and where there are none for the IP-Adapters."""
+        embeds = (added or {}).get("image_embeds")
+        if self._ip_adapters is None:
+            if embeds is not None:
+                raise ValueError("image_embeds are given, and this UNet has no IP-Adapter that takes them; load_ip_adapter() first")
+            return None
+        if embeds is None:
+            raise ValueError("this UNet has IP-Adapters, which require `image_embeds` to be passed in `added_cond_kwargs`: pass ip_adapter_image, or unload_ip_adapter()")
+        return [to_numpy(e) for e in embeds] if isinstance(embeds, (list, tuple)) else [to_numpy(embeds)[:, None]]  # as diffusers still takes it
 
     def _core_at(self, scale: float) -> Any:
         core = self._ready()
@@ -222,13 +241,15 @@ class UNet2DConditionModel(Model):
 
     def _move(self, place: devices.Place) -> None:
         super()._move(place)
-        if self._adapters is not None:
-            self._adapters.follow()
+        for adapters in (self._adapters, self._ip_adapters):
+            if adapters is not None:
+                adapters.follow()
 
     def _let_go(self) -> None:
         super()._let_go()
-        if self._adapters is not None:
-            self._adapters.let_go()
+        for adapters in (self._adapters, self._ip_adapters):
+            if adapters is not None:
+                adapters.let_go()
 
 
 def lora_scale(cross_attention_kwargs: dict[str, Any] | None) -> float:

@@ -109,6 +109,11 @@ class TextEncoderOutput(Output):
 
 
 @dataclass
+class CLIPVisionModelOutput(Output):
+    image_embeds: Any
+
+
+@dataclass
 class TextEncoderProjectionOutput(Output):
     text_embeds: Any
     last_hidden_state: Any

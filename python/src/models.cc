@@ -5,6 +5,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "given_weights.h"
 #include "impasto/components.h"
 #include "load_options.h"
 #include "run.h"
@@ -13,28 +14,6 @@ namespace impasto::python {
 using namespace nb::literals;
 
 namespace {
-
-GivenWeights::Type type_named(const std::string& name) {
-  if (name == "float32") return GivenWeights::Type::float32;
-  if (name == "float16") return GivenWeights::Type::float16;
-  if (name == "bfloat16") return GivenWeights::Type::bfloat16;
-  throw nb::type_error(("weights of type " + name + " are not supported").c_str());
-}
-
-/// Tuples (name, type, shape, address); `owner` is whatever keeps the addresses valid.
-GivenWeights given(const nb::list& tensors, nb::object owner) {
-  GivenWeights out;
-  for (const nb::handle item : tensors) {
-    const auto t = nb::cast<nb::tuple>(item);
-    out.tensors.push_back({nb::cast<std::string>(t[0]), type_named(nb::cast<std::string>(t[1])), nb::cast<std::vector<std::int64_t>>(t[2]),
-                           reinterpret_cast<const void*>(nb::cast<std::uintptr_t>(t[3]))});
-  }
-  out.owner = std::shared_ptr<void>(new nb::object(std::move(owner)), [](void* p) {
-    const nb::gil_scoped_acquire gil;
-    delete static_cast<nb::object*>(p);
-  });
-  return out;
-}
 
 template <typename Model>
 Model load(const std::string& folder, const std::string& device, const std::string& dtype, int num_threads, bool map_weights) {
@@ -64,13 +43,15 @@ UNetTexts texts_of(const Floats& context, const std::optional<std::pair<Floats, 
 
 nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop,
                    const std::vector<Floats>& down, const std::optional<Floats>& mid, UNetWalk* walk,
-                   const std::optional<std::pair<Floats, Floats>>& added) {
+                   const std::optional<std::pair<Floats, Floats>>& added, const std::vector<ShownPictures>& pictures) {
   UNetResiduals residuals;
   for (const Floats& each : down) residuals.down.push_back(ref(each));
   if (mid) residuals.mid = ref(*mid);
   UNetWalk alone;
   UNetWalk& steps = walk != nullptr ? *walk : alone;
-  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, texts_of(context, added), residuals, steps, s); });
+  UNetTexts texts = texts_of(context, added);
+  texts.pictures = pictures;
+  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, texts, residuals, steps, s); });
 }
 
 nb::tuple control(const ControlNetModel& m, const Floats& sample, double timestep, const Floats& context, const Floats& picture, float scale,
@@ -155,9 +136,9 @@ void bind_models(nb::module_& m) {
       .def(nb::init<int, float>(), "deep_cache_interval"_a = 1, "token_merging_ratio"_a = 0.0F);
   bind_model<UNetModel>(m, "UNetModel", "The denoiser. Several threads may use it at once.")
       .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(), "down"_a = std::vector<Floats>{},
-           "mid"_a = nb::none(), "walk"_a.none() = nb::none(), "added"_a = nb::none(),
+           "mid"_a = nb::none(), "walk"_a.none() = nb::none(), "added"_a = nb::none(), "pictures"_a = std::vector<ShownPictures>{},
            "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add. walk: what is kept from step to step. added: "
-           "text_embeds [n, c] and time_ids [n, k], of models that take them.");
+           "text_embeds [n, c] and time_ids [n, k], of models that take them. pictures: what IP-Adapters show.");
   m.def("config_of_file", &config_of_file, "component"_a, "path"_a, "folder"_a = "", nb::call_guard<nb::gil_scoped_release>(),
         "What the config.json of a network (vae or controlnet) in a single file would say.");
   bind_model<ControlNetModel>(m, "ControlNetModel", "A ControlNet. Several threads may use it at once.")

@@ -39,6 +39,11 @@ std::shared_ptr<const UNet::Conditioning> conditioning(Remembered<UNet::Conditio
   return known.get({states, pooled, ids}, [&] { return net.condition({rows(backend, states), rows(backend, pooled), rows(backend, ids)}); });
 }
 
+void require_pictures(const TextsWithPictures::Pictures& pictures, std::int64_t n) {
+  for (const auto& shown : pictures)
+    if (shown->images != n) fail(ErrorKind::invalid_argument, "image_embeds are for ", shown->images, " images, sample has ", n);
+}
+
 /// What the UNet's way down leaves for a sample [n, c, h, w], and last what its middle does.
 std::vector<std::vector<std::int64_t>> residual_shapes(const UNetConfig& c, std::int64_t n, std::int64_t h, std::int64_t w) {
   std::vector<std::vector<std::int64_t>> shapes{{n, c.levels[0].channels, h, w}};
@@ -98,7 +103,10 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const UN
     require_texts(c, texts, n);
     UNet::Control control;
     if (!residuals.down.empty()) control = control_of(backend, c, residuals, sample);
-    const auto text = conditioning(impl_->texts, *net, backend, texts);
+    TextsWithPictures::Pictures pictures;
+    for (const ShownPictures& shown : texts.pictures) pictures.push_back(shown.impl_);
+    require_pictures(pictures, n);
+    const auto text = impl_->with_pictures.get(conditioning(impl_->texts, *net, backend, texts), pictures);
     const Tensor x = images(backend, sample, 0, repeats(sample) ? n / 2 : n);
     UNetWalk::Impl& kept = *walk.impl_;
     if (kept.shortcuts.deep_cache_interval > 1) {

@@ -32,16 +32,6 @@ DType type_of(GivenWeights::Type type) {
   fail(ErrorKind::invalid_argument, "a given weight has a type that does not exist");
 }
 
-OwnWeights given(const GivenWeights& weights) {
-  std::vector<std::pair<std::string, TensorView>> tensors;
-  for (const GivenWeights::Tensor& t : weights.tensors) {
-    if (t.shape.empty() || t.shape.size() > Shape::kMaxRank)
-      fail(ErrorKind::unsupported, "weight ", t.name, " has ", t.shape.size(), " dimensions; supported are 1 to ", Shape::kMaxRank);
-    tensors.emplace_back(t.name, TensorView(const_cast<void*>(t.values), type_of(t.type), Shape(t.shape)));  // never written
-  }
-  return {in_memory_weights(std::move(tensors), weights.owner), /*map=*/true};  // they are in memory
-}
-
 JsonObject parsed(const std::string& config, const char* where) { return {parse_json(config, where, {.python_constants = true}), where}; }
 
 /// Runs a factory of a model from options, with the caller's wish to stop looked at.
@@ -52,6 +42,16 @@ auto loading(const LoadOptions& options, const F& f) {
 }
 
 }  // namespace
+
+OwnWeights given(const GivenWeights& weights) {
+  std::vector<std::pair<std::string, TensorView>> tensors;
+  for (const GivenWeights::Tensor& t : weights.tensors) {
+    if (t.shape.empty() || t.shape.size() > Shape::kMaxRank)
+      fail(ErrorKind::unsupported, "weight ", t.name, " has ", t.shape.size(), " dimensions; supported are 1 to ", Shape::kMaxRank);
+    tensors.emplace_back(t.name, TensorView(const_cast<void*>(t.values), type_of(t.type), Shape(t.shape)));  // never written
+  }
+  return {in_memory_weights(std::move(tensors), weights.owner), /*map=*/true};  // they are in memory
+}
 
 UNetModel UNetModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {

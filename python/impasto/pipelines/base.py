@@ -17,6 +17,7 @@ from .adapting import Adapting
 from .call import Calls, PerCall
 from .checkpoints import Checkpoints
 from .placing import Placing
+from .showing import Showing
 
 COMPONENTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor", "image_encoder")
 _KINDS: dict[str, type] = {
@@ -25,7 +26,7 @@ _KINDS: dict[str, type] = {
 }  # fmt: skip
 _LIBRARIES = {
     "safety_checker": "stable_diffusion", "controlnet": "diffusers", "vae": "diffusers", "unet": "diffusers", "scheduler": "diffusers",
-    "text_encoder": "transformers", "text_encoder_2": "transformers", "tokenizer": "transformers", "tokenizer_2": "transformers",
+    "image_encoder": "transformers", "text_encoder": "transformers", "text_encoder_2": "transformers", "tokenizer": "transformers", "tokenizer_2": "transformers",
 }  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def _not_there(name: str, what: str) -> Any:
     return method
 
 
-class DiffusionPipeline(Checkpoints, Adapting, Placing):
+class DiffusionPipeline(Checkpoints, Adapting, Showing, Placing):
     """A checkpoint's networks, tokenizer and scheduler, and how they draw. `DiffusionPipeline.from_pretrained` takes the class that the checkpoint names."""
 
     _components: tuple[str, ...] = COMPONENTS
@@ -107,9 +108,6 @@ class DiffusionPipeline(Checkpoints, Adapting, Placing):
     def name_or_path(self) -> str | None:
         return self._folder
 
-    load_ip_adapter = _not_there("load_ip_adapter", "IP adapters")
-    unload_ip_adapter = _not_there("unload_ip_adapter", "IP adapters")
-    set_ip_adapter_scale = _not_there("set_ip_adapter_scale", "IP adapters")
     enable_freeu = _not_there("enable_freeu", "FreeU")
     disable_freeu = accepted("disable_freeu")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import _core, devices
 from ..config import read_config
+from ..ip_adapters import CLIPVisionModelWithProjection
 from ..loading import checkpoint_folder, config_folder, single_file, warn_unused
 from ..models import StableDiffusionSafetyChecker
 from .parts import parts_of, parts_of_file
@@ -141,4 +142,5 @@ class Checkpoints:
     def _folders(self) -> list[tuple[str, Any]]:
         """The folders with weights or a tokenizer, and the parts in them."""
         checkers = ["safety_checker"] if isinstance(getattr(self, "safety_checker", None), StableDiffusionSafetyChecker) else []
-        return [(name, part) for name in (*_SAVED, *checkers) if name in self._components and (part := getattr(self, name)) is not None]
+        encoders = ["image_encoder"] if isinstance(getattr(self, "image_encoder", None), CLIPVisionModelWithProjection) else []
+        return [(name, part) for name in (*_SAVED, *checkers, *encoders) if name in self._components and (part := getattr(self, name)) is not None]

@@ -70,7 +70,7 @@ class StableDiffusionInpaintPipeline(Masking, StableDiffusionBase):
         if strength < 0 or strength > 1:
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
         self._check_size(height, width)
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         self._check_pictures(image, mask_image, padding_mask_crop, output_type)
         repeats = self._repeats(num_images_per_prompt)
@@ -87,6 +87,7 @@ class StableDiffusionInpaintPipeline(Masking, StableDiffusionBase):
 
         self._calls.begin(call)
         try:
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
             embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             x, noise, clean = self._first_latents(call, picture, batch, height, width, generator, latents, first, strength)
             under, masked = self._mask_latents(call, mask, picture, masked_image_latents, batch, height, width, generator)

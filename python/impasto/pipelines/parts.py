@@ -9,6 +9,7 @@ from typing import Any
 from .. import schedulers
 from ..devices import Place
 from ..config import read_config
+from ..ip_adapters import CLIPVisionModelWithProjection
 from ..models import AutoencoderKL, StableDiffusionSafetyChecker, UNet2DConditionModel
 from ..once import say_once
 from ..text_models import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -65,10 +66,14 @@ def parts_of(core: Any, folder: str, places: dict[str, Place], wishes: dict[str,
     def where(component: str) -> str:
         return os.path.join(folder, component)
 
+    encoder = None
+    if os.path.exists(os.path.join(where("image_encoder"), "config.json")) and (index.get("image_encoder") or [None])[-1] is not None:
+        encoder = CLIPVisionModelWithProjection.from_pretrained(where("image_encoder"), device=places["text_encoder"].device, dtype=wishes["text_encoder"])
     return {
         **_networks(parts, lambda name: read_config(where(name), "config.json"), where, places, wishes),
         "scheduler": schedulers.named(name, stored),
         "safety_checker": checker,
+        "image_encoder": encoder,
         "requires_safety_checker": checker is not None and bool(index.get("requires_safety_checker", True)),
         "requires_aesthetics_score": bool(index.get("requires_aesthetics_score", False)),
         "force_zeros_for_empty_prompt": bool(index.get("force_zeros_for_empty_prompt", True)),

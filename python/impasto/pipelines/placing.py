@@ -66,7 +66,7 @@ class Placing:
             return
         self.to(devices.find(name).device)
         self.remove_all_hooks()
-        texts = list(self._text_encoders().values())
+        texts = [*self._text_encoders().values(), getattr(self, "image_encoder", None)]
         text, vae, checker = ([p for p in parts if isinstance(p, Model)] for parts in (texts, [self.vae], [getattr(self, "safety_checker", None)]))
         together = [net for net in self._networks() if not any(net is part for part in (*text, *vae, *checker))]  # in every step
         self._offload = devices.Offload([text, together, vae, checker])

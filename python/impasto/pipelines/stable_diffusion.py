@@ -269,7 +269,11 @@ class StableDiffusionBase(DiffusionPipeline):
         if more:
             x = np.concatenate([x, *(names[k][: len(x)] for k in more)], axis=1)
         time, context, attention = call.scheduler._core.timesteps[place], names["prompt_embeds"], call._cross_attention_kwargs
-        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, added_cond_kwargs=added_conditions(names), **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
+        added = added_conditions(names)
+        if call.pictures is not None:
+            halved = call._guidance_scale > 1 and not guided
+            added = {**(added or {}), "image_embeds": [p[len(p) // 2 :] if halved else p for p in call.pictures]}
+        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, added_cond_kwargs=added, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
         before = latents

@@ -75,7 +75,7 @@ class StableDiffusionXLImg2ImgPipeline(StableDiffusionXLBase):
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         if strength < 0 or strength > 1:
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         prompts = Prompts(prompt, prompt_2, negative_prompt, negative_prompt_2, prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds)
         call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, _denoising_start=denoising_start, _denoising_end=denoising_end)  # fmt: skip
         picture = image_processor.preprocess(image, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)
@@ -89,6 +89,7 @@ class StableDiffusionXLImg2ImgPipeline(StableDiffusionXLBase):
 
         self._calls.begin(call)
         try:
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
             embeds = self._embed_all(call, prompts, self._repeats(num_images_per_prompt), guidance_scale > 1, clip_skip)
             numbers = PictureNumbers(original_size, crops_coords_top_left, target_size, negative_original_size, negative_crops_coords_top_left, negative_target_size, aesthetic_score, negative_aesthetic_score)  # fmt: skip
             call.time_ids = self._time_ids(numbers, (height, width), embeds.pooled)

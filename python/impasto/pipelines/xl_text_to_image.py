@@ -91,7 +91,7 @@ class StableDiffusionXLPipeline(StableDiffusionXLBase):
         side = self.unet.config.sample_size
         height, width = (asked or s * self.vae_scale_factor for asked, s in zip((height, width), (side, side) if isinstance(side, int) else side))
         self._check_size(height, width)
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         prompts = Prompts(prompt, prompt_2, negative_prompt, negative_prompt_2, prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds)
         call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, _denoising_end=denoising_end)  # fmt: skip
         self._check_fits(call, height, width, batch)
@@ -99,6 +99,7 @@ class StableDiffusionXLPipeline(StableDiffusionXLBase):
 
         self._calls.begin(call)
         try:
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
             embeds = self._embed_all(call, prompts, self._repeats(num_images_per_prompt), guidance_scale > 1, clip_skip)
             numbers = PictureNumbers(original_size, crops_coords_top_left, target_size, negative_original_size, negative_crops_coords_top_left, negative_target_size)
             call.time_ids = self._text_ids(numbers, (height, width), embeds.pooled)
