@@ -47,7 +47,6 @@ def test_mistakes_raise_what_diffusers_raises(fresh):
         lambda pipe: pipe.set_ip_adapter_scale({"up": {"block_1": [1.0, 2.0]}}),
         lambda pipe: pipe("a", num_inference_steps=1, ip_adapter_image=[picture(9, 9)] * 2),
         lambda pipe: pipe("a", num_inference_steps=1, ip_adapter_image_embeds=torch.zeros(2, 1, 24)),
-        lambda pipe: pipe("a", num_inference_steps=1),
         lambda pipe: pipe.load_ip_adapter(str(DATA / "ip_adapters"), subfolder="", weight_name="none.safetensors"),
     ]
     for mistake in wrong:
