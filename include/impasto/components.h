@@ -38,6 +38,31 @@ struct GivenWeights {
   std::shared_ptr<void> owner;
 };
 
+/// What an IP-Adapter shows a UNet (picture_components.h).
+class IMPASTO_API ShownPictures {
+ public:
+  struct Impl;
+  explicit ShownPictures(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  friend class UNetModel;
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// What a network is led by, one entry for each image of its sample.
+struct UNetTexts {
+  UNetTexts(TensorRef states) : encoder_hidden_states(std::move(states)) {}  // NOLINT(google-explicit-constructor): most models take no more
+  UNetTexts(TensorRef states, TensorRef pooled, TensorRef ids)
+      : encoder_hidden_states(std::move(states)), text_embeds(std::move(pooled)), time_ids(std::move(ids)) {}
+
+  TensorRef encoder_hidden_states;  ///< [n, tokens, c]
+  // Of networks whose addition_embed_type is text_time (Stable Diffusion XL), else left empty:
+  TensorRef text_embeds;  ///< what the texts come to as a whole, [n, c]
+  TensorRef time_ids;     ///< numbers about the pictures, [n, 6], or [n, 5] for a refiner: MicroConditions in this order, or a score last
+  /// Beside the texts, of UNets alone: each for as many images.
+  std::vector<ShownPictures> pictures = {};
+};
+
 /// What ControlNets add to a UNet (Zhang et al., 2023), NCHW with as many images as the UNet's sample.
 struct UNetResiduals {
   std::vector<TensorRef> down;  ///< to each skip, in the order in which the way down leaves them; empty: nothing is added
@@ -65,16 +90,16 @@ class IMPASTO_API UNetModel {
   /// `config` is the text of a config.json. Throws bad_file for a tensor that is missing or has another shape, unsupported.
   static UNetModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
 
-  /// sample [n, in_channels, h, w], any h and w, and encoder_hidden_states [n, tokens, c] to [n, out_channels, h, w]. Where the second half
+  /// sample [n, in_channels, h, w], any h and w, and `texts` of n images to [n, out_channels, h, w]. Where the second half
   /// of the sample repeats the first, as it does under guidance, what does not depend on the text is computed once. What depends on
-  /// the text alone is kept for the next call with equal encoder_hidden_states (of the last four different ones).
+  /// the text alone is kept for the next call with equal texts (of the last four different ones).
   /// Throws invalid_argument for shapes that do not fit, out_of_memory, cancelled.
-  HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const ShouldStop& should_stop = {}) const;
-  HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const UNetResiduals& residuals,
+  HostTensor forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const ShouldStop& should_stop = {}) const;
+  HostTensor forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const UNetResiduals& residuals,
                      const ShouldStop& should_stop = {}) const;
   /// The next step of a walk. Where the texts or the sample's shape are others than at the step before, what `walk` kept is computed anew.
   /// Throws unsupported for residuals beside a deep_cache_interval above 1.
-  HostTensor forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const UNetResiduals& residuals, UNetWalk& walk,
+  HostTensor forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const UNetResiduals& residuals, UNetWalk& walk,
                      const ShouldStop& should_stop = {}) const;
 
   /// On another device (LoadOptions::device and dtype, of one network), where it is built when it is first called. Throws unsupported,
@@ -109,10 +134,10 @@ class IMPASTO_API ControlNetModel {
   static ControlNetModel load_file(const std::string& path, const std::string& config, const LoadOptions& options = {});
   static ControlNetModel from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options = {});
 
-  /// sample [n, in_channels, h, w] and encoder_hidden_states [n, tokens, c] as the UNet gets them, and the picture that is followed,
+  /// sample [n, in_channels, h, w] and texts as the UNet gets them, and the picture that is followed,
   /// controlnet_cond [n or 1, 3, 8h, 8w] in 0..1, to what is added to the UNet, `scale` times.
-  ControlNetOutput forward(const TensorRef& sample, double timestep, const TensorRef& encoder_hidden_states, const TensorRef& controlnet_cond,
-                           float scale = 1, const ShouldStop& should_stop = {}) const;
+  ControlNetOutput forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const TensorRef& controlnet_cond, float scale = 1,
+                           const ShouldStop& should_stop = {}) const;
 
   ControlNetModel with_device(const std::string& device, const std::string& dtype = "auto") const;
   void unload() const;
@@ -177,32 +202,46 @@ class TextModel;
 /// How encode_prompt() reads a text: docs/prompts.md.
 struct PromptReading {
   PromptSyntax syntax = PromptSyntax::plain;
-  int clip_skip = 0;  ///< layers of the text encoder left out at the end
-  /// Words beside those that the text encoder knows. Throws invalid_argument for one that was made for another text encoder.
+  int clip_skip = 0;  ///< layers of the text encoders left out at the end
+  /// The states before the layer that is then the last, without the final norm, as Stable Diffusion XL takes them.
+  bool penultimate = false;
+};
+
+/// A text, and what reads it. A model with several text encoders has one for each, whose states stand beside each other in the context.
+struct PromptPart {
+  const Tokenizer& tokenizer;
+  const TextModel& text_encoder;
+  std::string text;
+  /// Words beside those that this text encoder knows. Throws invalid_argument for one that was made for another text encoder.
   std::vector<Embedding> embeddings = {};
 };
 
 struct EncodedPromptText {
-  HostTensor context;  ///< [1, tokens, hidden_size]: 77 tokens in plain syntax, 77 for each chunk in the others
+  HostTensor context;  ///< [1, tokens, c], c being hidden_size, or the sum of them: 77 tokens in plain syntax, 77 for each chunk in the others
+  HostTensor pooled;   ///< what the text comes to as a whole, [1, projection_dim], by the last text encoder with a projection; empty without
   std::string cut;     ///< plain: the part of the text that did not fit
 };
 
 /// A text as the UNet takes it. Throws invalid_argument for what is no text or too long, and unsupported for a prompt that changes on the way
 /// ([a:b:0.5] in a1111), which is not one context.
+IMPASTO_API EncodedPromptText encode_prompt(std::span<const PromptPart> parts, const PromptReading& how = {}, const ShouldStop& should_stop = {});
 IMPASTO_API EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text,
                                             const PromptReading& how = {}, const ShouldStop& should_stop = {});
 
 /// A prompt for a walk of some steps, in the course of which it may change ([a:b:0.5] and [a|b] in a1111).
 struct EncodedPromptTurns {
   std::vector<HostTensor> contexts;  ///< each as EncodedPromptText::context
+  std::vector<HostTensor> pooled;    ///< for each context; see EncodedPromptText::pooled
   std::vector<std::uint32_t> turns;  ///< the context of each step
   std::string cut;                   ///< as in EncodedPromptText
 };
 /// Throws invalid_argument for what is no text, too long, or changes into too much.
+IMPASTO_API EncodedPromptTurns encode_prompt_turns(std::span<const PromptPart> parts, int num_steps, const PromptReading& how = {},
+                                                   const ShouldStop& should_stop = {});
 IMPASTO_API EncodedPromptTurns encode_prompt_turns(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, int num_steps,
                                                    const PromptReading& how = {}, const ShouldStop& should_stop = {});
 
-/// The text encoder (class CLIPTextModel). As UNetModel in all that is not said.
+/// A text encoder (class CLIPTextModel or CLIPTextModelWithProjection). As UNetModel in all that is not said.
 class IMPASTO_API TextModel {
  public:
   static TextModel load(const std::string& folder, const LoadOptions& options = {});
@@ -211,6 +250,9 @@ class IMPASTO_API TextModel {
   /// ids of n prompts of equal length, one after the other, to [n, tokens, hidden_size], after the final norm. clip_skip leaves out that many
   /// layers at the end. Throws invalid_argument for ids or lengths that the model does not have.
   HostTensor forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip = 0, const ShouldStop& should_stop = {}) const;
+  /// What n prompts come to as a whole, [n, projection_dim]: the projection where the id `end` first stands in each. Throws unsupported for models
+  /// without a projection.
+  HostTensor pooled(std::span<const std::int32_t> ids, std::int64_t n, std::int32_t end, const ShouldStop& should_stop = {}) const;
 
   TextModel with_device(const std::string& device, const std::string& dtype = "auto") const;
   void unload() const;
@@ -298,10 +340,16 @@ class IMPASTO_API Generator {
   std::shared_ptr<Impl> impl_;
 };
 
+/// What reads a prompt.
+struct TextComponent {
+  std::string name;  ///< "text_encoder", "text_encoder_2"
+  Tokenizer tokenizer;
+  TextModel encoder;
+};
+
 /// What a pipeline is made of, sharing its weights.
 struct Components {
-  Tokenizer tokenizer;
-  TextModel text_encoder;
+  std::vector<TextComponent> texts;  ///< one at least; SDXL's base model has two, its refiner the second one alone
   UNetModel unet;
   VaeModel vae;
 };

@@ -11,5 +11,6 @@
 #include "impasto/ip_adapter.h"
 #include "impasto/lora.h"
 #include "impasto/metadata.h"
+#include "impasto/picture_components.h"
 #include "impasto/pipeline.h"
 #include "impasto/wildcards.h"

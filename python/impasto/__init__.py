@@ -12,8 +12,9 @@ from ._core import Cancelled
 from .arrays import Generator
 from .controlnet import ControlNetModel, MultiControlNetModel
 from .loading import built_in_model
-from .models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, StableDiffusionSafetyChecker, UNet2DConditionModel
-from .outputs import StableDiffusionPipelineOutput
+from .ip_adapters import CLIPVisionModelWithProjection
+from .models import AutoencoderKL, StableDiffusionSafetyChecker, UNet2DConditionModel
+from .outputs import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
 from .pipelines import (
     AutoPipelineForImage2Image,
     AutoPipelineForInpainting,
@@ -25,9 +26,13 @@ from .pipelines import (
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLInpaintPipeline,
+    StableDiffusionXLPipeline,
 )
 from .preview import LivePreview
 from .scheduler_defaults import DEFAULTS as _SCHEDULERS
+from .text_models import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 __version__ = _core.version()
 
@@ -37,7 +42,9 @@ __all__ = [
     "AutoPipelineForText2Image",
     "AutoencoderKL",
     "CLIPTextModel",
+    "CLIPTextModelWithProjection",
     "CLIPTokenizer",
+    "CLIPVisionModelWithProjection",
     "Cancelled",
     "ControlNetModel",
     "DiffusionPipeline",
@@ -52,6 +59,10 @@ __all__ = [
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionSafetyChecker",
+    "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
+    "StableDiffusionXLPipeline",
+    "StableDiffusionXLPipelineOutput",
     "UNet2DConditionModel",
     "accelerate",
     "built_in_model",

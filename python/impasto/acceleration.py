@@ -12,8 +12,9 @@ import torch
 
 from . import devices
 from .controlnet import ControlNetModel
-from .models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, lora_scale
+from .models import AutoencoderKL, UNet2DConditionModel, lora_scale
 from .once import accepted, say_once
+from .text_models import CLIPTextModel
 
 _TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
@@ -160,6 +161,8 @@ class AcceleratedUNet(_Accelerated):
             raise NotImplementedError("FreeU is on, which Impasto does not have: disable_freeu() before accelerate()")
         self.impasto = _made(UNet2DConditionModel, unet)
         self._adapted = any(hasattr(layer, "get_delta_weight") for layer in unet.modules())
+        if (embedding := getattr(unet, "add_embedding", None)) is not None:  # SDXL's pipelines look at its size
+            self.add_embedding = SimpleNamespace(linear_1=SimpleNamespace(in_features=embedding.linear_1.in_features))
 
     def forward(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
         """As UNet2DConditionModel.forward of impasto; adapters have the scale that they had."""

@@ -7,7 +7,7 @@ import os
 import struct
 import tempfile
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,17 +18,18 @@ from .once import logger
 
 
 class Adapters:
-    """The adapters of one UNet and text encoder. The networks change in place, so every pipeline that shares them sees the same."""
+    """The adapters of one UNet and its text encoders. The networks change in place, so every pipeline that shares them sees the same."""
 
-    def __init__(self, core: Any, unet: Any, text_encoder: Any):
-        self._core, self._unet, self._text_encoder = core, unet, text_encoder
+    def __init__(self, core: Any, unet: Any, text_encoders: dict[str, Any]):
+        self._core, self._unet, self._text_encoders = core, unet, text_encoders
+        self._networks = {"unet": unet, **text_encoders}
         self._files: dict[str, Any] = {}  # name -> path, or the temporary file that tensors were written to
-        self._active: dict[str, tuple[float, float]] = {}  # name -> scales of UNet and text encoder
-        self._fused: list[tuple[Any, float, float]] | None = None
+        self._active: dict[str, Scales] = {}
+        self._fused: list[tuple[Any, Scales]] | None = None
         self._fused_names: set[str] = set()
         self._enabled = True
         self._lock = threading.Lock()
-        self._scaled: tuple[Any, Any, Any] | None = None  # the last scale that a call asked for and where, and its networks
+        self._scaled: tuple[Any, dict[str, Any]] | None = None  # the last scale that a call asked for and where, and its networks
 
     def load(self, source: Any, name: str | None, options: dict[str, Any]) -> None:
         if name is None:
@@ -37,7 +38,7 @@ class Adapters:
             raise ValueError(f"Adapter name {name} already in use in the model - please select a new adapter name.")
         file = _written(source) if isinstance(source, dict) else adapter_file(os.fspath(source), options)
         before = dict(self._active)
-        self._files[name], self._active = file, {name: (1.0, 1.0)}
+        self._files[name], self._active = file, {name: Scales()}
         try:
             self._merge()
         except Exception:
@@ -74,8 +75,8 @@ class Adapters:
     def fuse(self, scale: float, names: list[str] | None) -> None:
         if names is not None:
             self._require(names)
-        chosen = self._active if names is None else {name: self._active.get(name, (1.0, 1.0)) for name in names}
-        self._fused = [(self._files[name], scale * unet, scale * text) for name, (unet, text) in chosen.items()]
+        chosen = self._active if names is None else {name: self._active.get(name, Scales()) for name in names}
+        self._fused = [(self._files[name], scales.times(scale)) for name, scales in chosen.items()]
         self._fused_names = set(chosen)
         self._merge()
 
@@ -97,21 +98,21 @@ class Adapters:
         if missing:
             raise ValueError(f"Adapter name(s) {missing} not in the list of present adapters: {set(self._files)}.")
 
-    def at(self, scale: float) -> tuple[Any, Any]:
-        """The engine's UNet and text encoder with all adapters `scale` times as strong, for one call; what is fused stays. The last scale's are kept."""
+    def at(self, scale: float) -> dict[str, Any]:
+        """The engine's networks, by name, with all adapters `scale` times as strong, for one call; what is fused stays. The last scale's are kept."""
         with self._lock:
             if scale == 1 or self._fused is not None or not self._active or not self._enabled:
-                return self._unet._core, self._text_encoder._core
-            key = (scale, self._unet._place, self._text_encoder._place)
+                return {name: network._core for name, network in self._networks.items()}
+            key = (scale, *(network._place for network in self._networks.values()))
             if self._scaled is None or self._scaled[0] != key:
-                parts = self._merged([(self._files[name], scale * unet, scale * text) for name, (unet, text) in self._active.items()]).components()
-                self._scaled = (key, parts["unet"], parts["text_encoder"])
-            return self._scaled[1:]
+                parts = self._merged([(self._files[name], scales.times(scale)) for name, scales in self._active.items()]).components()
+                self._scaled = (key, {name: parts[name] for name in self._networks})
+            return self._scaled[1]
 
     def follow(self) -> None:
         """Goes where the networks are."""
-        unet = self._unet._place
-        self._core = self._core.with_device(**devices.as_options({"unet": unet, "text_encoder": self._text_encoder._place, "vae": unet}))  # no VAE is built of it
+        unet, text = self._unet._place, next(iter(self._text_encoders.values()))._place
+        self._core = self._core.with_device(**devices.as_options({"unet": unet, "text_encoder": text, "vae": unet}))  # no VAE is built of it
 
     def let_go(self) -> None:
         """Drops what was made for a scale of one call's."""
@@ -122,34 +123,50 @@ class Adapters:
         if self._fused is not None:
             used = self._fused
         else:
-            used = [(self._files[name], *scales) for name, scales in self._active.items()] if self._enabled else []
+            used = [(self._files[name], scales) for name, scales in self._active.items()] if self._enabled else []
         merged = self._merged(used)
         for warning in merged.warnings():
             logger.warning("%s", warning)
         parts = merged.components()
         with self._lock:
-            self._unet._core, self._text_encoder._core = parts["unet"], parts["text_encoder"]
+            for name, network in self._networks.items():
+                network._core = parts[name]
             self._scaled = None
         plain = self._core.components()  # in nobody's hands any more
-        plain["unet"].unload(), plain["text_encoder"].unload()
+        for name in self._networks:
+            plain[name].unload()
 
-    def _merged(self, used: list[tuple[Any, float, float]]) -> Any:
+    def _merged(self, used: list[tuple[Any, "Scales"]]) -> Any:
         self.follow()
-        return self._core.with_loras([(getattr(file, "name", file), unet, text) for file, unet, text in used])
+        for _, scales in used:
+            if len(self._text_encoders) > 1 and scales.text_encoder != scales.text_encoder_2:
+                raise NotImplementedError("an adapter has one scale for both text encoders: give text_encoder and text_encoder_2 the same")
+        text = next(iter(self._text_encoders))
+        return self._core.with_loras([(getattr(file, "name", file), scales.unet, getattr(scales, text)) for file, scales in used])
 
 
-def _scales(weight: Any) -> tuple[float, float]:
-    """Scales of UNet and text encoder."""
+class Scales(NamedTuple):
+    """Of one adapter, by network; the last one of a second text encoder."""
+
+    unet: float = 1.0
+    text_encoder: float = 1.0
+    text_encoder_2: float = 1.0
+
+    def times(self, scale: float) -> "Scales":
+        return Scales(*(scale * each for each in self))
+
+
+def _scales(weight: Any) -> Scales:
     if weight is None:
-        return 1.0, 1.0
+        return Scales()
     if not isinstance(weight, dict):
-        return float(weight), float(weight)
-    unknown = set(weight) - {"unet", "text_encoder"}
+        return Scales(*[float(weight)] * 3)
+    unknown = set(weight) - set(Scales._fields)
     if unknown:
-        raise ValueError(f"Got invalid key(s) {sorted(unknown)} in the weights of an adapter; there are unet and text_encoder")
+        raise ValueError(f"Got invalid key(s) {sorted(unknown)} in the weights of an adapter; there are {', '.join(Scales._fields)}")
     if isinstance(weight.get("unet"), dict):
         raise NotImplementedError("scales for single blocks of the UNet are not there; give one for all of it")
-    return float(weight.get("unet", 1.0)), float(weight.get("text_encoder", 1.0))
+    return Scales(**{name: float(scale) for name, scale in weight.items()})
 
 
 def _written(tensors: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core
 from .arrays import like, to_numpy
-from .models import Model, distinct_times, refuse_extras
+from .models import Model, added_conditions, distinct_times, image_of, refuse_extras
 from .outputs import ControlNetOutput
 
 
@@ -17,7 +17,7 @@ class ControlNetModel(Model):
     """A network that makes a UNet follow a picture (Zhang et al., 2023), as `diffusers.ControlNetModel`. Several threads may use it at once."""
 
     _core_class = _core.ControlNetModel
-    _defaults = {"in_channels": 4, "conditioning_channels": 3, "cross_attention_dim": 1280, "global_pool_conditions": False, "controlnet_conditioning_channel_order": "rgb"}
+    _defaults = {"in_channels": 4, "conditioning_channels": 3, "cross_attention_dim": 1280, "global_pool_conditions": False, "controlnet_conditioning_channel_order": "rgb", "addition_embed_type": None}
 
     @classmethod
     def from_single_file(cls, pretrained_model_link_or_path_or_dict: Any, *, config: Any = None, torch_dtype: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
@@ -47,7 +47,7 @@ class ControlNetModel(Model):
         """What to add to the UNet for a sample.
 
         Args:
-            sample, timestep, encoder_hidden_states: as the UNet gets them.
+            sample, timestep, encoder_hidden_states, added_cond_kwargs: as the UNet gets them.
             controlnet_cond: the picture to follow, [n or 1, 3, 8h, 8w] in 0..1.
             conditioning_scale: what the answer is multiplied by.
             guess_mode: from a tenth of it for the first skip up to all of it for the middle.
@@ -56,14 +56,14 @@ class ControlNetModel(Model):
         Returns `.down_block_res_samples`, a tensor for each of the UNet's skips, and `.mid_block_res_sample`, or both in a tuple. Raises ValueError for
         shapes that do not fit and NotImplementedError for arguments that this network does not have.
         """
-        refuse_extras(class_labels=class_labels, timestep_cond=timestep_cond, attention_mask=attention_mask, added_cond_kwargs=added_cond_kwargs or None, cross_attention_kwargs=cross_attention_kwargs or None)
+        refuse_extras(class_labels=class_labels, timestep_cond=timestep_cond, attention_mask=attention_mask, cross_attention_kwargs=cross_attention_kwargs or None)
         x, context, picture = to_numpy(sample), to_numpy(encoder_hidden_states), to_numpy(controlnet_cond)
         times, places = distinct_times(timestep, len(x))
-        core = self._ready()
+        core, more = self._ready(), added_conditions(self.config, added_cond_kwargs)
         if len(times) == 1:
-            down, mid = core.forward(x, times[0], context, picture, conditioning_scale, stop)
+            down, mid = core.forward(x, times[0], context, picture, conditioning_scale, stop, more)
         else:
-            each = [core.forward(x[i : i + 1], times[k], context[i : i + 1], picture[i if len(picture) > 1 else 0][None], conditioning_scale, stop) for i, k in enumerate(places)]
+            each = [core.forward(x[i : i + 1], times[k], context[i : i + 1], picture[i if len(picture) > 1 else 0][None], conditioning_scale, stop, image_of(more, i)) for i, k in enumerate(places)]
             down, mid = [np.concatenate(skips) for skips in zip(*(d for d, _ in each))], np.concatenate([m for _, m in each])
         if guess_mode:
             scales = np.logspace(-1, 0, len(down) + 1, dtype=np.float32)

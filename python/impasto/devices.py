@@ -7,7 +7,7 @@ from typing import Any, Iterable, NamedTuple, Sequence
 
 from . import _core
 
-PLACED = ("unet", "text_encoder", "vae")  # the engine places these; the safety checker goes with the VAE, ControlNets with the UNet
+PLACED = ("unet", "text_encoder", "vae")  # the engine places these; the safety checker goes with the VAE, ControlNets with the UNet, a second text encoder with the first
 _DTYPES = ("float32", "float16", "bfloat16")
 _BEST = ("auto", "balanced")
 
@@ -78,7 +78,7 @@ def _each(option: str, value: Any, read: Any) -> dict[str, Any]:
     """A value for all parts, or one for each by name, others "default"."""
     if not isinstance(value, dict):
         return dict.fromkeys(PLACED, read(value))
-    unknown = set(value) - {*PLACED, "default", "", "safety_checker", "controlnet", "tokenizer", "scheduler", "feature_extractor"}
+    unknown = set(value) - {*PLACED, "default", "", "safety_checker", "controlnet", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler", "feature_extractor"}
     if unknown:
         raise ValueError(f"{option} has {', '.join(sorted(map(str, unknown)))}; its parts are {', '.join(PLACED)} and default")
     return {name: read(value.get(name, value.get("default", value.get("")))) for name in PLACED}

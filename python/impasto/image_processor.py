@@ -43,7 +43,7 @@ def preprocess(image: Any, height: int | None = None, width: int | None = None, 
     """Pictures to float32 [n, 3, height, width] in -1..1, without `normalize` in 0..1, or, `mask`, [n, 1, height, width] of 0 and 1.
 
     A size that is not given is the picture's own, rounded down to a multiple of `scale`. Arrays and tensors hold 0..1; tensors of
-    `latent_channels` channels are latents and stay as they are. Raises ValueError for other input.
+    `latent_channels` channels are latents and stay as they are, and so are arrays [n, latent_channels, h, w]. Raises ValueError for other input.
     """
     images = _as_list(image)
     if isinstance(images[0], Image.Image):
@@ -56,9 +56,9 @@ def preprocess(image: Any, height: int | None = None, width: int | None = None, 
         x = x[..., None] if x.ndim == 3 else x
         x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
     else:
+        if not mask and (latents := _latents(images, latent_channels)) is not None:
+            return latents
         x = _stacked(images, grayscale=mask)
-        if is_torch(images[0]) and x.shape[1] == latent_channels and not mask:
-            return x
         w, h = ((s - s % scale) for s in (width or x.shape[3], height or x.shape[2]))
         x = x if x.shape[2:] == (h, w) else _nearest(x, h, w)
     if mask:
@@ -71,6 +71,15 @@ def preprocess(image: Any, height: int | None = None, width: int | None = None, 
         warnings.warn(f"`image` should hold 0..1 but holds {x.min():g}..{x.max():g}; taken as -1..1", FutureWarning, stacklevel=3)
         return x
     return 2 * x - 1
+
+
+def _latents(images: list[Any], channels: int) -> np.ndarray | None:
+    """Tensors, and batches of arrays that cannot be pictures, of that many channels, which come first in both."""
+    first = images[0]
+    if is_torch(first):
+        x = _stacked(images, grayscale=False)
+        return x if x.shape[1] == channels else None
+    return np.concatenate([to_numpy(i) for i in images]) if first.ndim == 4 and first.shape[1] == channels and first.shape[3] not in (1, 3) else None
 
 
 def size_of(image: Any, height: int | None, width: int | None, scale: int = 8) -> tuple[int, int]:

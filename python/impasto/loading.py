@@ -10,7 +10,7 @@ from . import _core
 from .once import logger, say_once
 
 # What a checkpoint's download needs: never two copies of the weights.
-_PATTERNS = ["*.json", "*/*.json", "tokenizer/*.txt", "unet/*{v}.safetensors", "vae/*{v}.safetensors", "text_encoder/*{v}.safetensors"]
+_PATTERNS = ["*.json", "*/*.json", "tokenizer*/*.txt", "unet/*{v}.safetensors", "vae/*{v}.safetensors", "text_encoder/*{v}.safetensors", "text_encoder_2/*{v}.safetensors"]
 _CHECKER = "safety_checker/*{v}.safetensors"
 # as diffusers takes them
 _LINK = re.compile(r"^(?:https?://[^/]+/)(?P<repository>[^/]+/[^/]+)/(?:(?:blob|resolve)/(?P<revision>[^/]+)/)?(?P<file>.+)$")
@@ -111,7 +111,7 @@ def single_file(name: str, kwargs: dict[str, Any]) -> str:
 
 def config_folder(name: str, kwargs: dict[str, Any]) -> str:
     """A folder with the configs and the tokenizer of a checkpoint, no weights. Raises OSError."""
-    return name if os.path.isdir(name) else _from_hub(name, ["*.json", "*/*.json", "tokenizer/*.txt"], _hub_options({**kwargs, "revision": None}))
+    return name if os.path.isdir(name) else _from_hub(name, ["*.json", "*/*.json", "tokenizer*/*.txt"], _hub_options({**kwargs, "revision": None}))
 
 
 def component_config_folder(name: str, kwargs: dict[str, Any]) -> str:
@@ -122,6 +122,11 @@ def component_config_folder(name: str, kwargs: dict[str, Any]) -> str:
 def adapter_file(name: str, kwargs: dict[str, Any]) -> str:
     """An adapter's file: `name` itself, or the one in a folder or a repository of the Hub. Raises OSError, also where several would do."""
     return _one_file(name, kwargs, "adapter", ("pytorch_lora_weights.safetensors",), (".safetensors",))
+
+
+def ip_adapter_file(name: str, subfolder: str, weight_name: str, kwargs: dict[str, Any]) -> str:
+    """An IP-Adapter's file in a folder or a repository of the Hub. Raises OSError."""
+    return _one_file(name, {**kwargs, "subfolder": subfolder, "weight_name": weight_name}, "IP-Adapter", (), (".safetensors", ".bin"))
 
 
 def embedding_file(name: str, kwargs: dict[str, Any]) -> str:

@@ -13,8 +13,7 @@ from . import _core, devices
 from .arrays import like, to_numpy
 from .config import FrozenDict, read_config
 from .once import accepted, logger, say_once
-from .outputs import AutoencoderKLOutput, DecoderOutput, DiagonalGaussianDistribution, TextEncoderOutput, UNet2DConditionOutput
-from .textual_inversion import NewWords
+from .outputs import AutoencoderKLOutput, DecoderOutput, DiagonalGaussianDistribution, UNet2DConditionOutput
 
 
 class Model:
@@ -117,6 +116,25 @@ def refuse_extras(**given: Any) -> None:
             raise NotImplementedError(f"{name} is not supported by Impasto's networks; leave it out, or keep diffusers' network for this pipeline")
 
 
+def added_conditions(config: dict[str, Any], given: dict[str, Any] | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """What `added_cond_kwargs` hold for a network whose config asks for it, as the engine takes it. Others leave them unused, as in diffusers.
+
+    Raises ValueError where something is missing."""
+    for name in set(given or ()) - {"text_embeds", "time_ids", "image_embeds"}:
+        refuse_extras(**{f"added_cond_kwargs[{name!r}]": given[name]})  # type: ignore[index]
+    if config.get("addition_embed_type") is None:
+        return None
+    missing = [name for name in ("text_embeds", "time_ids") if (given or {}).get(name) is None]
+    if missing:
+        raise ValueError(f"this network has `addition_embed_type` {config['addition_embed_type']!r}, which requires {' and '.join(missing)} to be passed in `added_cond_kwargs`")
+    return to_numpy(given["text_embeds"]), to_numpy(given["time_ids"])  # type: ignore[index]
+
+
+def image_of(added: tuple[np.ndarray, np.ndarray] | None, i: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of one image."""
+    return None if added is None else (added[0][i : i + 1], added[1][i : i + 1])
+
+
 def distinct_times(timestep: Any, images: int) -> tuple[list[float], np.ndarray]:
     """The different timesteps of a call, and which of them each image has. Raises ValueError where there are neither one nor as many as images."""
     times, places = np.unique(to_numpy(timestep, np.float64).reshape(-1), return_inverse=True)
@@ -157,6 +175,7 @@ class UNet2DConditionModel(Model):
             timestep: a number, or one for each image.
             encoder_hidden_states: [n, tokens, cross_attention_dim]; what follows from them alone is kept for the next call with the same.
             cross_attention_kwargs: `{"scale": s}` multiplies the adapters' scales.
+            added_cond_kwargs: with IP-Adapters `{"image_embeds": [...]}`, [n, pictures, ...] for each of them; of SDXL's, `{"text_embeds": [n, c], "time_ids": [n, k]}`: what the prompts come to as a whole, and numbers about the pictures.
             down_block_additional_residuals, mid_block_additional_residual: what `ControlNetModel.forward` gave.
             walk: an `impasto._core.UNetWalk`, the same for all steps of a walk: what they may give up for speed.
             stop: an `impasto._core.StopFlag`.
@@ -168,7 +187,6 @@ class UNet2DConditionModel(Model):
             class_labels=class_labels,
             timestep_cond=timestep_cond,
             attention_mask=attention_mask,
-            added_cond_kwargs=added_cond_kwargs or None,
             down_intrablock_additional_residuals=down_intrablock_additional_residuals,
             encoder_attention_mask=encoder_attention_mask,
         )
@@ -178,11 +196,14 @@ class UNet2DConditionModel(Model):
         x, context = to_numpy(sample), to_numpy(encoder_hidden_states)
         down = [to_numpy(r) for r in down_block_additional_residuals or ()]
         mid = None if mid_block_additional_residual is None else to_numpy(mid_block_additional_residual)
+        added = added_conditions(self.config, added_cond_kwargs)
+        pictures = self._embeds_of(added_cond_kwargs)
+        shown = lambda of: [] if pictures is None else self._ip_adapters.shown([p[of] for p in pictures], stop)  # noqa: E731
         times, places = distinct_times(timestep, len(x))
         if len(times) == 1:
-            out = core.forward(x, times[0], context, stop, down, mid, walk)
+            out = core.forward(x, times[0], context, stop, down, mid, walk, added, shown(slice(None)))
         else:  # images at different noise levels
-            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1])  # noqa: E731
+            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1], None, image_of(added, i), shown(slice(i, i + 1)))  # noqa: E731
             out = np.concatenate([core.forward(x[i : i + 1], times[k], context[i : i + 1], *one(i)) for i, k in enumerate(places)])
         out = like(out, sample)
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)
@@ -196,20 +217,39 @@ class UNet2DConditionModel(Model):
     set_default_attn_processor = accepted("set_default_attn_processor")
 
     _adapters: Any = None  # adapters.Adapters, once there are any
+    _ip_adapters: Any = None  # ip_adapters.IpAdapters, likewise
+
+    @property
+    def encoder_hid_proj(self) -> Any:
+        """The IP-Adapters, as diffusers has them; None where there are none."""
+        return self._ip_adapters
+
+    def _embeds_of(self, added: dict[str, Any] | None) -> list[np.ndarray] | None:
+        """The pictures' embeddings of a call. Raises ValueError for those that no IP-Adapter takes, and where there are none for the IP-Adapters."""
+        embeds = (added or {}).get("image_embeds")
+        if self._ip_adapters is None:
+            if embeds is not None:
+                raise ValueError("image_embeds are given, and this UNet has no IP-Adapter that takes them; load_ip_adapter() first")
+            return None
+        if embeds is None:
+            raise ValueError("this UNet has IP-Adapters, which require `image_embeds` to be passed in `added_cond_kwargs`: pass ip_adapter_image, or unload_ip_adapter()")
+        return [to_numpy(e) for e in embeds] if isinstance(embeds, (list, tuple)) else [to_numpy(embeds)[:, None]]  # as diffusers still takes it
 
     def _core_at(self, scale: float) -> Any:
         core = self._ready()
-        return core if self._adapters is None else self._adapters.at(scale)[0]
+        return core if self._adapters is None else self._adapters.at(scale)["unet"]
 
     def _move(self, place: devices.Place) -> None:
         super()._move(place)
-        if self._adapters is not None:
-            self._adapters.follow()
+        for adapters in (self._adapters, self._ip_adapters):
+            if adapters is not None:
+                adapters.follow()
 
     def _let_go(self) -> None:
         super()._let_go()
-        if self._adapters is not None:
-            self._adapters.let_go()
+        for adapters in (self._adapters, self._ip_adapters):
+            if adapters is not None:
+                adapters.let_go()
 
 
 def lora_scale(cross_attention_kwargs: dict[str, Any] | None) -> float:
@@ -297,70 +337,3 @@ class StableDiffusionSafetyChecker(Model):
 
     __call__ = forward
 
-
-class CLIPTextModel(Model):
-    """CLIP's text encoder (Radford et al., 2021), as `transformers.CLIPTextModel` without attention masks."""
-
-    _core_class = _core.TextModel
-
-    def __init__(self, core: Any, config: dict[str, Any], folder: str | None = None, place: devices.Place | None = None, wished: str | None = None):
-        super().__init__(core, config, folder, place, wished)
-        self.new_words = NewWords()
-
-    def forward(self, input_ids: Any, *, clip_skip: int | None = None, return_dict: bool = True, stop: Any = None, **kwargs: Any) -> Any:
-        """Ids [n, tokens] to [n, tokens, hidden_size] after the final norm, `clip_skip` layers left out at the end."""
-        refuse_extras(**{name: value for name, value in kwargs.items() if value is not False})
-        out = self._ready().forward(to_numpy(input_ids, np.int32), clip_skip or 0, stop)
-        from .arrays import is_torch, public
-
-        out = public(out) if is_torch(input_ids) else out
-        return TextEncoderOutput(last_hidden_state=out) if return_dict else (out,)
-
-    __call__ = forward
-
-
-class CLIPTokenizer:
-    """CLIP's byte-pair tokenizer: `tokenizer("text", padding="max_length").input_ids`."""
-
-    def __init__(self, core: Any, folder: str | None = None):
-        self._core = core
-        self._folder = folder
-        self.model_max_length: int = core.max_length
-        self.bos_token_id: int = core.start_id
-        self.eos_token_id: int = core.end_id
-        self.pad_token_id: int = core.pad_id
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str, *, subfolder: str | None = None, **kwargs: Any) -> "CLIPTokenizer":
-        from .loading import component_folder
-
-        folder = component_folder(str(pretrained_model_name_or_path), subfolder, kwargs)
-        return cls(_core.Tokenizer.load(folder), folder)
-
-    def __call__(self, text: str | list[str], padding: Any = False, max_length: int | None = None, truncation: bool | None = None, return_tensors: str | None = None, **_: Any) -> FrozenDict:
-        """Ids of each text, start and end included. `padding="max_length"` cuts and pads to 77; `return_tensors` may be "np" or "pt"."""
-        texts = [text] if isinstance(text, str) else text
-        if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
-            raise ValueError(f"text has to be a str or a list of them, but is {type(text)}")
-        ids = [self.encode_padded(t)[0] if padding == "max_length" else self._core.encode(t) for t in texts]
-        if padding in (True, "longest"):
-            longest = max(map(len, ids))
-            ids = [row + [self.pad_token_id] * (longest - len(row)) for row in ids]
-        if return_tensors is None:
-            return FrozenDict(input_ids=ids[0] if isinstance(text, str) else ids)
-        array = np.array(ids, np.int64)
-        if return_tensors == "pt":
-            import torch
-
-            return FrozenDict(input_ids=torch.from_numpy(array))
-        return FrozenDict(input_ids=array)
-
-    def encode_padded(self, text: str) -> tuple[list[int], str]:
-        """Exactly 77 ids, and the part of the text that was cut."""
-        if not isinstance(text, str):
-            raise ValueError(f"a prompt has to be a str, but is {type(text)}")
-        return self._core.encode_padded(text)
-
-
-def read_model_config(folder: str, component: str, config_name: str = "config.json") -> dict[str, Any]:
-    return read_config(os.path.join(folder, component), config_name)

@@ -34,18 +34,16 @@ class Output:
 
 
 @dataclass
-class StableDiffusionPipelineOutput(Output):
+class StableDiffusionXLPipelineOutput(Output):
     """Pictures of a call.
 
     Attributes:
         images: list of PIL pictures, or an array [n, height, width, 3] in 0..1 ("np"), or a tensor [n, 3, height, width] ("pt"), or latents.
-        nsfw_content_detected: what the safety checker said of each picture, or None where the pipeline has none.
         settings: what the pictures were made with; not part of the tuple.
     """
 
     images: Any
-    nsfw_content_detected: list[bool] | None
-    settings: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    settings: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False, kw_only=True)
 
     def _pictures(self) -> list[Any]:
         if isinstance(self.images, list):
@@ -63,6 +61,13 @@ class StableDiffusionPipelineOutput(Output):
     def _repr_png_(self) -> bytes | None:
         pictures = self._pictures()
         return _png(pictures[0]) if len(pictures) == 1 else None
+
+
+@dataclass
+class StableDiffusionPipelineOutput(StableDiffusionXLPipelineOutput):
+    """The same with `nsfw_content_detected`: what the safety checker said of each picture, or None where the pipeline has none."""
+
+    nsfw_content_detected: list[bool] | None
 
 
 def _png(picture: Any) -> bytes:
@@ -100,6 +105,17 @@ class AutoencoderKLOutput(Output):
 
 @dataclass
 class TextEncoderOutput(Output):
+    last_hidden_state: Any
+
+
+@dataclass
+class CLIPVisionModelOutput(Output):
+    image_embeds: Any
+
+
+@dataclass
+class TextEncoderProjectionOutput(Output):
+    text_embeds: Any
     last_hidden_state: Any
 
 

@@ -19,41 +19,57 @@ class NewWords:
     def embeddings(self) -> list[Any]:
         return list(self._words.values())
 
-    def load(self, sources: Any, tokens: Any, tokenizer: Any, width: int, options: dict[str, Any]) -> None:
-        """All of them or, where one is wrong, none."""
-        sources = sources if isinstance(sources, list) else [sources]
-        tokens = tokens if isinstance(tokens, list) else [tokens]
-        if len(tokens) > 1 and len(sources) == 1 and not isinstance(sources[0], (dict, str, os.PathLike)):
-            sources = list(sources[0])  # a tensor with a row for each word
-        if tokens == [None]:
-            tokens = tokens * len(sources)
-        if len(sources) != len(tokens):
-            raise ValueError(f"there are {len(sources)} embeddings and {len(tokens)} tokens: make both lists equally long")
-        added: dict[str, Any] = {}
-        for source, token in zip(sources, tokens):
-            embedding = _embedding(source, token, options)
-            name = token if token is not None else embedding.names[-1]  # the word that a file holds comes after the file's own name
-            if not isinstance(name, str) or not name.strip():
-                raise ValueError(f"a token has to be a word, but is {name!r}")
-            self._require_new(name, added, tokenizer)
-            if not any(columns == width for _, columns in embedding.shapes):
-                raise ValueError(f"Loaded embeddings are of incorrect shape: {name!r} has {embedding.shapes}, and this text encoder's vectors have {width} numbers: it was made for another model")
-            embedding.names = [name]
-            added[name] = embedding
-        self._words.update(added)
-
-    def unload(self, tokens: str | list[str] | None) -> None:
-        wanted = [tokens] if isinstance(tokens, str) else tokens
-        gone = [word for word in self._words if not wanted or word in wanted]
-        if wanted and not gone:
-            raise ValueError(f"No tokens to remove found: {wanted} are not among {list(self._words)}")
-        for word in gone:
-            del self._words[word]
-
-    def _require_new(self, name: str, added: dict[str, Any], tokenizer: Any) -> None:
-        taken = {word.lower() for word in (*self._words, *added)}
+    def require_new(self, name: str, others: set[str], tokenizer: Any) -> None:
+        """Raises ValueError for a word that is here, among `others`, or one token already."""
+        taken = {word.lower() for word in (*self._words, *others)}
         if name.lower() in taken or len(tokenizer.encode(name)) <= 3:  # start, one token or none, end
             raise ValueError(f"Token {name} already in tokenizer vocabulary. Please choose a different token name (`token=...`), or remove {name} with unload_textual_inversion first.")
+
+    def add(self, name: str, embedding: Any) -> None:
+        self._words[name] = embedding
+
+    def unload(self, wanted: list[str] | None) -> list[str]:
+        """Forgets these, or all; gives those that were there."""
+        gone = [word for word in self._words if not wanted or word in wanted]
+        for word in gone:
+            del self._words[word]
+        return gone
+
+
+def teach(learners: list[tuple[Any, Any]], sources: Any, tokens: Any, options: dict[str, Any]) -> None:
+    """Teaches text encoders, each given with its engine's tokenizer, what `load_textual_inversion` is given: all of it or, where something is wrong, nothing."""
+    sources = sources if isinstance(sources, list) else [sources]
+    tokens = tokens if isinstance(tokens, list) else [tokens]
+    if len(tokens) > 1 and len(sources) == 1 and not isinstance(sources[0], (dict, str, os.PathLike)):
+        sources = list(sources[0])  # a tensor with a row for each word
+    if tokens == [None]:
+        tokens = tokens * len(sources)
+    if len(sources) != len(tokens):
+        raise ValueError(f"there are {len(sources)} embeddings and {len(tokens)} tokens: make both lists equally long")
+    added: list[tuple[Any, str, Any]] = []
+    for source, token in zip(sources, tokens):
+        embedding = _embedding(source, token, options)
+        name = token if token is not None else embedding.names[-1]  # the word that a file holds comes after the file's own name
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"a token has to be a word, but is {name!r}")
+        fitting = [(encoder, tokenizer) for encoder, tokenizer in learners if any(columns == encoder.config.hidden_size for _, columns in embedding.shapes)]
+        for encoder, tokenizer in fitting or learners:
+            encoder.new_words.require_new(name, {other for learner, other, _ in added if learner is encoder}, tokenizer)
+        if not fitting:
+            widths = " and ".join(str(encoder.config.hidden_size) for encoder, _ in learners)
+            raise ValueError(f"Loaded embeddings are of incorrect shape: {name!r} has {embedding.shapes}, and this text encoder's vectors have {widths} numbers: it was made for another model")
+        embedding.names = [name]
+        added += [(encoder, name, embedding) for encoder, _ in fitting]
+    for encoder, name, embedding in added:
+        encoder.new_words.add(name, embedding)
+
+
+def forget(encoders: list[Any], tokens: str | list[str] | None) -> None:
+    """What `unload_textual_inversion` does to text encoders."""
+    wanted = [tokens] if isinstance(tokens, str) else tokens
+    gone = [word for encoder in encoders for word in encoder.new_words.unload(wanted)]
+    if wanted and not gone:
+        raise ValueError(f"No tokens to remove found: {wanted} are not among the words that were loaded")
 
 
 def _embedding(source: Any, token: str | None, options: dict[str, Any]) -> Any:

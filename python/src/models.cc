@@ -1,9 +1,11 @@
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include "arrays.h"
 #include "bind.h"
+#include "given_weights.h"
 #include "impasto/components.h"
 #include "load_options.h"
 #include "run.h"
@@ -12,28 +14,6 @@ namespace impasto::python {
 using namespace nb::literals;
 
 namespace {
-
-GivenWeights::Type type_named(const std::string& name) {
-  if (name == "float32") return GivenWeights::Type::float32;
-  if (name == "float16") return GivenWeights::Type::float16;
-  if (name == "bfloat16") return GivenWeights::Type::bfloat16;
-  throw nb::type_error(("weights of type " + name + " are not supported").c_str());
-}
-
-/// Tuples (name, type, shape, address); `owner` is whatever keeps the addresses valid.
-GivenWeights given(const nb::list& tensors, nb::object owner) {
-  GivenWeights out;
-  for (const nb::handle item : tensors) {
-    const auto t = nb::cast<nb::tuple>(item);
-    out.tensors.push_back({nb::cast<std::string>(t[0]), type_named(nb::cast<std::string>(t[1])), nb::cast<std::vector<std::int64_t>>(t[2]),
-                           reinterpret_cast<const void*>(nb::cast<std::uintptr_t>(t[3]))});
-  }
-  out.owner = std::shared_ptr<void>(new nb::object(std::move(owner)), [](void* p) {
-    const nb::gil_scoped_acquire gil;
-    delete static_cast<nb::object*>(p);
-  });
-  return out;
-}
 
 template <typename Model>
 Model load(const std::string& folder, const std::string& device, const std::string& dtype, int num_threads, bool map_weights) {
@@ -56,19 +36,27 @@ Model load_file(const std::string& path, const std::string& config, const std::s
   return Model::load_file(path, config, load_options(device, dtype, num_threads, map_weights));
 }
 
+/// `added`: text_embeds and time_ids, of networks that take them.
+UNetTexts texts_of(const Floats& context, const std::optional<std::pair<Floats, Floats>>& added) {
+  return added ? UNetTexts(ref(context), ref(added->first), ref(added->second)) : UNetTexts(ref(context));
+}
+
 nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop,
-                   const std::vector<Floats>& down, const std::optional<Floats>& mid, UNetWalk* walk) {
+                   const std::vector<Floats>& down, const std::optional<Floats>& mid, UNetWalk* walk,
+                   const std::optional<std::pair<Floats, Floats>>& added, const std::vector<ShownPictures>& pictures) {
   UNetResiduals residuals;
   for (const Floats& each : down) residuals.down.push_back(ref(each));
   if (mid) residuals.mid = ref(*mid);
   UNetWalk alone;
   UNetWalk& steps = walk != nullptr ? *walk : alone;
-  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), residuals, steps, s); });
+  UNetTexts texts = texts_of(context, added);
+  texts.pictures = pictures;
+  return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, texts, residuals, steps, s); });
 }
 
 nb::tuple control(const ControlNetModel& m, const Floats& sample, double timestep, const Floats& context, const Floats& picture, float scale,
-                  const StopFlag* stop) {
-  const auto call = [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, ref(context), ref(picture), scale, s); };
+                  const StopFlag* stop, const std::optional<std::pair<Floats, Floats>>& added) {
+  const auto call = [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, texts_of(context, added), ref(picture), scale, s); };
   ControlNetOutput out = without_gil(stop, call);
   nb::list down;
   for (HostTensor& each : out.down) down.append(to_numpy(std::move(each)));
@@ -116,6 +104,10 @@ nb::object encode_text(const TextModel& m, const Ids& ids, int clip_skip, const 
   return run(stop, [&](const ShouldStop& s) { return m.forward({ids.data(), ids.size()}, static_cast<std::int64_t>(ids.shape(0)), clip_skip, s); });
 }
 
+nb::object pool_text(const TextModel& m, const Ids& ids, int end, const StopFlag* stop) {
+  return run(stop, [&](const ShouldStop& s) { return m.pooled({ids.data(), ids.size()}, static_cast<std::int64_t>(ids.shape(0)), end, s); });
+}
+
 template <typename Model>
 void bind_devices(nb::class_<Model>& model) {
   model
@@ -144,14 +136,16 @@ void bind_models(nb::module_& m) {
       .def(nb::init<int, float>(), "deep_cache_interval"_a = 1, "token_merging_ratio"_a = 0.0F);
   bind_model<UNetModel>(m, "UNetModel", "The denoiser. Several threads may use it at once.")
       .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(), "down"_a = std::vector<Floats>{},
-           "mid"_a = nb::none(), "walk"_a.none() = nb::none(),
-           "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add. walk: what is kept from step to step.");
+           "mid"_a = nb::none(), "walk"_a.none() = nb::none(), "added"_a = nb::none(), "pictures"_a = std::vector<ShownPictures>{},
+           "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add. walk: what is kept from step to step. added: "
+           "text_embeds [n, c] and time_ids [n, k], of models that take them. pictures: what IP-Adapters show.");
   m.def("config_of_file", &config_of_file, "component"_a, "path"_a, "folder"_a = "", nb::call_guard<nb::gil_scoped_release>(),
         "What the config.json of a network (vae or controlnet) in a single file would say.");
   bind_model<ControlNetModel>(m, "ControlNetModel", "A ControlNet. Several threads may use it at once.")
       .def_static("load_file", &load_file<ControlNetModel>, "path"_a, "config"_a, IMPASTO_LOAD_ARGUMENTS)
       .def("forward", &control, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "controlnet_cond"_a, "scale"_a = 1.0F,
-           "stop"_a.none() = nb::none(), "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");
+           "stop"_a.none() = nb::none(), "added"_a = nb::none(),
+           "What it adds to the UNet, down and mid, for a picture [n or 1, 3, 8h, 8w] in 0..1.");
   nb::class_<SafetyModel> safety(m, "SafetyModel", "The safety checker. Several threads may use it at once.");
   bind_devices(safety);
   safety.def_static("load", &load_safety, "folder"_a, IMPASTO_LOAD_ARGUMENTS)
@@ -173,8 +167,10 @@ void bind_models(nb::module_& m) {
           },
           "pixels"_a, "stop"_a.none() = nb::none(), "tiled"_a = false, "float32 [n, 3, H, W] in -1..1 to mean and log variance, [n, 2c, H/8, W/8].")
       .def("preview", &preview, "latents"_a, "stop"_a.none() = nb::none(), "Rough pictures of latents that are not divided, uint8 [8h, 8w, 3] each.");
-  bind_model<TextModel>(m, "TextModel", "The text encoder. Several threads may use it at once.")
-      .def("forward", &encode_text, "ids"_a, "clip_skip"_a = 0, "stop"_a.none() = nb::none(), "int32 [n, tokens] to float32 [n, tokens, c].");
+  bind_model<TextModel>(m, "TextModel", "A text encoder. Several threads may use it at once.")
+      .def("forward", &encode_text, "ids"_a, "clip_skip"_a = 0, "stop"_a.none() = nb::none(), "int32 [n, tokens] to float32 [n, tokens, c].")
+      .def("pooled", &pool_text, "ids"_a, "end"_a, "stop"_a.none() = nb::none(),
+           "int32 [n, tokens] to float32 [n, c], what they come to as a whole: the projection where the id `end` first stands.");
 }
 
 }  // namespace impasto::python

@@ -11,6 +11,7 @@ NB_MODULE(_core, m) {
   impasto::python::bind_errors(m);
   impasto::python::bind_pipeline(m);
   impasto::python::bind_hub(m);
+  impasto::python::bind_pictures(m);
   impasto::python::bind_models(m);
   impasto::python::bind_sampler(m);
   impasto::python::bind_text(m);

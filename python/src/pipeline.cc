@@ -91,8 +91,11 @@ void bind_pipeline(nb::module_& m) {
       .def("components", [](const Pipeline& p) {
         Components c = components(p);
         nb::dict out;
-        out["tokenizer"] = std::move(c.tokenizer);
-        out["text_encoder"] = std::move(c.text_encoder);
+        for (TextComponent& text : c.texts) {
+          const std::string number = text.name.substr(std::string("text_encoder").size());  // "", "_2"
+          out[("tokenizer" + number).c_str()] = std::move(text.tokenizer);
+          out[text.name.c_str()] = std::move(text.encoder);
+        }
         out["unet"] = std::move(c.unet);
         out["vae"] = std::move(c.vae);
         return out;

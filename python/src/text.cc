@@ -20,20 +20,31 @@ Embedding embedding_of(const std::string& source, const Vectors& v) {
   return {{}, source, {{"emb_params", rows, width, {v.data(), v.data() + v.size()}}}};
 }
 
-nb::tuple encode(const Tokenizer& t, const TextModel& text_encoder, const std::string& text, const std::string& syntax, int clip_skip,
-                 const std::vector<Embedding>& embeddings, const StopFlag* stop) {
-  const PromptReading how{prompt_syntax_named(syntax), clip_skip, embeddings};
-  EncodedPromptText encoded = without_gil(stop, [&](const ShouldStop& s) { return encode_prompt(t, text_encoder, text, how, s); });
-  return nb::make_tuple(to_numpy(std::move(encoded.context)), encoded.cut);
+/// A tokenizer, a text encoder, a text and the words that they were taught, for each text encoder of a model.
+using Part = std::tuple<const Tokenizer*, const TextModel*, std::string, std::vector<Embedding>>;
+
+std::vector<PromptPart> parts_of(const std::vector<Part>& given) {
+  std::vector<PromptPart> parts;
+  for (const auto& [tokenizer, encoder, text, words] : given) parts.push_back({*tokenizer, *encoder, text, words});
+  return parts;
 }
 
-nb::tuple encode_turns(const Tokenizer& t, const TextModel& text_encoder, const std::string& text, int num_steps, const std::string& syntax,
-                       int clip_skip, const std::vector<Embedding>& embeddings, const StopFlag* stop) {
-  const PromptReading how{prompt_syntax_named(syntax), clip_skip, embeddings};
-  EncodedPromptTurns encoded = without_gil(stop, [&](const ShouldStop& s) { return encode_prompt_turns(t, text_encoder, text, num_steps, how, s); });
-  nb::list contexts;
+nb::object pooled_or_none(HostTensor&& pooled) { return pooled.shape.empty() ? nb::none() : to_numpy(std::move(pooled)); }
+
+nb::tuple encode(const std::vector<Part>& given, const std::string& syntax, int clip_skip, bool penultimate, const StopFlag* stop) {
+  const PromptReading how{prompt_syntax_named(syntax), clip_skip, penultimate};
+  EncodedPromptText encoded = without_gil(stop, [&](const ShouldStop& s) { return encode_prompt(parts_of(given), how, s); });
+  return nb::make_tuple(to_numpy(std::move(encoded.context)), pooled_or_none(std::move(encoded.pooled)), encoded.cut);
+}
+
+nb::tuple encode_turns(const std::vector<Part>& given, int num_steps, const std::string& syntax, int clip_skip, bool penultimate,
+                       const StopFlag* stop) {
+  const PromptReading how{prompt_syntax_named(syntax), clip_skip, penultimate};
+  EncodedPromptTurns encoded = without_gil(stop, [&](const ShouldStop& s) { return encode_prompt_turns(parts_of(given), num_steps, how, s); });
+  nb::list contexts, pooled;
   for (HostTensor& context : encoded.contexts) contexts.append(to_numpy(std::move(context)));
-  return nb::make_tuple(contexts, encoded.turns, encoded.cut);
+  for (HostTensor& each : encoded.pooled) pooled.append(pooled_or_none(std::move(each)));
+  return nb::make_tuple(contexts, pooled, encoded.turns, encoded.cut);
 }
 
 void bind_embeddings(nb::module_& m) {
@@ -67,11 +78,13 @@ void bind_text(nb::module_& m) {
       .def_prop_ro("start_id", &Tokenizer::start_id)
       .def_prop_ro("end_id", &Tokenizer::end_id)
       .def_prop_ro("pad_id", &Tokenizer::pad_id);
-  m.def("encode_prompt", &encode, "tokenizer"_a, "text_encoder"_a, "text"_a, "syntax"_a = "plain", "clip_skip"_a = 0,
-        "embeddings"_a = std::vector<Embedding>{}, "stop"_a.none() = nb::none(), "float32 [1, tokens, c], and the part of the text that was cut.");
-  m.def("encode_prompt_turns", &encode_turns, "tokenizer"_a, "text_encoder"_a, "text"_a, "num_steps"_a, "syntax"_a = "plain", "clip_skip"_a = 0,
-        "embeddings"_a = std::vector<Embedding>{}, "stop"_a.none() = nb::none(),
-        "Contexts float32 [1, tokens, c], which of them leads each step, and the part of the text that was cut.");
+  m.def("encode_prompt", &encode, "parts"_a, "syntax"_a = "plain", "clip_skip"_a = 0, "penultimate"_a = false, "stop"_a.none() = nb::none(),
+        "What reads a text, the text and new words, for each text encoder, to float32 [1, tokens, c], what it comes to as a whole ([1, c] or None), "
+        "and the part "
+        "of the text that was cut.");
+  m.def("encode_prompt_turns", &encode_turns, "parts"_a, "num_steps"_a, "syntax"_a = "plain", "clip_skip"_a = 0, "penultimate"_a = false,
+        "stop"_a.none() = nb::none(),
+        "Contexts float32 [1, tokens, c], what each comes to as a whole, which of them leads each step, and the part of the text that was cut.");
 }
 
 }  // namespace impasto::python

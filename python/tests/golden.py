@@ -55,13 +55,13 @@ class Case:
 
 
 def cases(group):
-    """The cases of tests/data, and of the folder that IMPASTO_GOLDEN names."""
+    """The cases of checkpoints in tests/data, and in the folder that IMPASTO_GOLDEN names."""
     found = []
     for golden in (DATA / "golden", pathlib.Path(os.environ.get("IMPASTO_GOLDEN", ROOT.parent / "shared" / "golden"))):
         if not (golden / "manifest.json").exists():
             continue
         manifest = json.loads((golden / "manifest.json").read_text())
-        records = [r for r in (manifest if isinstance(manifest, list) else manifest["cases"]) if r["group"] == group]
+        records = [r for r in (manifest if isinstance(manifest, list) else manifest["cases"]) if r["group"] == group and "checkpoint" in r]
         if records:
             tensors = read_safetensors(golden / f"{group}.safetensors")
             found += [Case(r, str(golden.parent / "checkpoints" / r["checkpoint"]), tensors) for r in records]

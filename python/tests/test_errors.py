@@ -30,7 +30,8 @@ PICTURE = np.full((32, 32, 3), 0.5, np.float32)
         (dict(prompt="a", timesteps=[999, 1]), ValueError, "custom timestep"),
         (dict(prompt="a", timesteps=[1], sigmas=[1.0]), ValueError, "Only one"),
         (dict(prompt="a", callback_on_step_end_tensor_inputs=["noise"]), ValueError, "noise"),
-        (dict(prompt="a", ip_adapter_image=PICTURE), NotImplementedError, "ip_adapter_image"),
+        (dict(prompt="a", ip_adapter_image=PICTURE), ValueError, "load_ip_adapter"),
+        (dict(prompt="a", ip_adapter_image_embeds=[np.zeros((2, 1, 24))]), ValueError, "load_ip_adapter"),
         (dict(prompt="a", clip_skip=99), ValueError, "clip_skip"),
         (dict(prompt="a", cross_attention_kwargs={"gligen": {}}), NotImplementedError, "gligen"),
         (dict(prompt="a", cross_attention_kwargs=3), TypeError, "dictionary"),
@@ -162,7 +163,7 @@ def test_bad_scheduler_settings():
 
 
 def test_what_is_not_there_says_so(pipe):
-    for name, arguments in (("load_ip_adapter", ["x"]), ("set_ip_adapter_scale", [0.5]), ("enable_freeu", [0.9, 0.2, 1.2, 1.4])):
+    for name, arguments in (("enable_freeu", [0.9, 0.2, 1.2, 1.4]),):
         with pytest.raises(NotImplementedError, match=f"{name}.*diffusers' own pipeline"):
             getattr(pipe, name)(*arguments)
     with pytest.raises(NotImplementedError, match="enable_freeu.*diffusers' own"):

@@ -38,6 +38,8 @@ def check(pipe, case, **pictures):
     if "padding_mask_crop" not in settings:  # such a call gives nothing but pictures
         latents = pipe(**settings, **pictures, generator=generators(case), output_type="latent").images
         case.check("latents", np.asarray(latents))
+    if "picture" not in case:
+        return
     drawn = pipe(**settings, **pictures, generator=generators(case)).images
     found = np.stack([np.asarray(image) for image in drawn])
     case.check("picture", found.reshape(case["picture"].shape))

@@ -72,6 +72,23 @@ IpAdapter::IpAdapter(const UNetConfig& unet, std::shared_ptr<const WeightReader>
 
 IpAdapter::~IpAdapter() = default;
 
+std::size_t IpAdapter::attentions() const { return layers_->attentions.size(); }
+
+std::vector<std::string> IpAdapter::attention_names(const UNetConfig& c) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& block, const UNetLevel& level, int transformers) {
+    for (int j = 0; j < transformers; ++j)
+      for (int k = 0; k < level.transformer_layers; ++k) names.push_back(concat(block, ".attentions.", j, ".transformer_blocks.", k, ".attn2"));
+  };
+  const std::size_t n = c.levels.size();
+  for (std::size_t i = 0; i < n; ++i)
+    if (c.levels[i].down_attention) add(concat("down_blocks.", i), c.levels[i], c.levels[i].resnets);
+  add("mid_block", c.levels.back(), 1);
+  for (std::size_t i = 0; i < n; ++i)
+    if (const UNetLevel& level = c.levels[n - 1 - i]; level.up_attention) add(concat("up_blocks.", i), level, level.resnets + 1);
+  return names;
+}
+
 Tensor IpAdapter::tokens(const Tensor& seen) const { return (*layers_->projection)(seen.on(layers_->backend)); }
 
 std::vector<nn::PictureKeyValue> IpAdapter::attend(const Tensor& tokens, std::span<const float> scales) const {

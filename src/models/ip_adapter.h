@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "models/image_projection.h"
@@ -20,6 +21,10 @@ class IpAdapter {
   ~IpAdapter();
 
   const ImageProjectionConfig& projection() const { return projection_; }
+  std::size_t attentions() const;
+
+  /// A UNet's cross-attentions in the order of UNet::Conditioning, as its checkpoint names them.
+  static std::vector<std::string> attention_names(const UNetConfig& unet);
 
   /// Of one picture, as the image encoder sees it ([1, c], or [1, t, c] where the projection takes states; on any backend): [tokens,
   /// context_channels].

@@ -1,17 +1,13 @@
 // Calls of the public VAE, text encoder and tokenizer.
+#include <algorithm>
+
 #include "core/fail.h"
-#include "core/quote.h"
 #include "pipelines/component_models.h"
 #include "pipelines/component_tensors.h"
-#include "pipelines/encode_text.h"
-#include "pipelines/new_words.h"
-#include "pipelines/prompt_turns.h"
 #include "pipelines/tiled_vae.h"
 
 namespace impasto {
 namespace {
-
-constexpr int kMostSteps = 100000;
 
 /// Each image through `f` ([1, h, w, c] to the same with other numbers), one after the other, so that memory is that of one.
 template <typename F>
@@ -26,6 +22,14 @@ HostTensor one_by_one(Backend& backend, const TensorRef& x, const F& f) {
   }
   backend.release_cached_memory();
   return out;
+}
+
+void require_ids(std::span<const std::int32_t> ids, std::int64_t n, const ClipTextConfig& c) {
+  if (n < 1 || ids.empty() || static_cast<std::int64_t>(ids.size()) % n != 0)
+    fail(ErrorKind::invalid_argument, ids.size(), " ids do not make ", n, " prompts of equal length");
+  for (const std::int32_t id : ids)
+    if (id < 0 || id >= c.vocabulary_size)
+      fail(ErrorKind::invalid_argument, "id ", id, " is not in the text encoder's vocabulary of ", c.vocabulary_size);
 }
 
 }  // namespace
@@ -72,68 +76,24 @@ std::vector<Image> VaeModel::preview(const TensorRef& latents, const ShouldStop&
 
 HostTensor TextModel::forward(std::span<const std::int32_t> ids, std::int64_t n, int clip_skip, const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
-    if (n < 1 || ids.empty() || static_cast<std::int64_t>(ids.size()) % n != 0)
-      fail(ErrorKind::invalid_argument, ids.size(), " ids do not make ", n, " prompts of equal length");
     const auto net = impl_->net.get();
-    const std::int64_t most = net->config().vocabulary_size;
-    for (const std::int32_t id : ids)
-      if (id < 0 || id >= most) fail(ErrorKind::invalid_argument, "id ", id, " is not in the text encoder's vocabulary of ", most);
-    const Tensor out = net->forward(ids, n, clip_skip);
-    return HostTensor{{out.shape().begin(), out.shape().end()}, out.to_host()};
+    require_ids(ids, n, net->config());
+    return to_host(net->forward(ids, n, clip_skip));
   });
 }
 
-/// Reads texts without what they say of steps.
-struct PromptReader {
-  std::shared_ptr<const ClipText> encoder;
-  const PromptReading& how;
-  NewVocabulary added;
-  PromptTokenizer words;
-
-  PromptReader(const Tokenizer& tokenizer, const TextModel& text_encoder, const PromptReading& h)
-      : encoder(text_encoder.impl_->net.get()),
-        how(h),
-        added(new_vocabulary(how.embeddings, how.syntax, encoder->config().hidden_size, encoder->config().vocabulary_size)),
-        words(tokenizer.impl_->clip, added.words) {}
-
-  EncodedPromptText read(const std::string& text) const {
-    EncodedText encoded = encode_text({words, *encoder, added.vectors}, text, how.syntax, how.clip_skip);
-    const Shape& shape = encoded.context.shape();
-    return {{{shape.begin(), shape.end()}, encoded.context.to_host()}, std::move(encoded.cut)};
-  }
-};
-
-EncodedPromptText encode_prompt(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, const PromptReading& how,
-                                const ShouldStop& should_stop) {
+HostTensor TextModel::pooled(std::span<const std::int32_t> ids, std::int64_t n, std::int32_t end, const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
-    if (how.syntax == PromptSyntax::a1111 && EditedPrompt(text, /*num_steps=*/1000).last_steps().size() > 1)
-      fail(ErrorKind::unsupported, "the prompt changes on the way (", in_quotes(text),
-           "): it is one context only at a step; encode_prompt_turns() takes it");
-    return PromptReader(tokenizer, text_encoder, how).read(text);
-  });
-}
-
-EncodedPromptTurns encode_prompt_turns(const Tokenizer& tokenizer, const TextModel& text_encoder, const std::string& text, int num_steps,
-                                       const PromptReading& how, const ShouldStop& should_stop) {
-  return running(should_stop, [&] {
-    if (num_steps < 1 || num_steps > kMostSteps) fail(ErrorKind::invalid_argument, "num_steps is ", num_steps, ", allowed is 1 to ", kMostSteps);
-    const PromptReader reader(tokenizer, text_encoder, how);
-    EncodedPromptTurns out;
-    const auto add = [&](const std::string& now) {
-      EncodedPromptText encoded = reader.read(now);
-      out.contexts.push_back(std::move(encoded.context));
-      if (out.cut.empty()) out.cut = std::move(encoded.cut);
-    };
-    if (how.syntax != PromptSyntax::a1111) {
-      add(text);
-      out.turns.assign(static_cast<std::size_t>(num_steps), 0);
-      return out;
-    }
-    out.turns = encode_turns({EditedPrompt(text, num_steps)}, "the prompt", [&](const std::vector<std::string>& now) {
-      add(now.front());
-      return out.contexts.back().shape[1];
-    });
-    return out;
+    const auto net = impl_->net.get();
+    require_ids(ids, n, net->config());
+    if (net->config().projection_size == 0)
+      fail(ErrorKind::unsupported, "this text encoder (CLIPTextModel) has no projection; CLIPTextModelWithProjection has");
+    const auto tokens = static_cast<std::ptrdiff_t>(ids.size()) / n;
+    for (std::int64_t i = 0; i < n; ++i)
+      if (const auto row = ids.subspan(static_cast<std::size_t>(i * tokens), static_cast<std::size_t>(tokens));
+          std::find(row.begin(), row.end(), end) == row.end())
+        fail(ErrorKind::invalid_argument, "prompt ", i, " does not hold the id ", end, ", which ends a text");
+    return to_host(net->read(ids, n, {.pooled_at = end}).pooled);
   });
 }
 

@@ -33,6 +33,14 @@ ControlNetModel ControlNetModel::with_device(const std::string& device, const st
 
 TextModel TextModel::with_device(const std::string& device, const std::string& dtype) const { return moved(*this, impl_, impl_->net, device, dtype); }
 
+ImageEncoderModel ImageEncoderModel::with_device(const std::string& device, const std::string& dtype) const {
+  return moved(*this, impl_, impl_->net, device, dtype);
+}
+
+IpAdapterModel IpAdapterModel::with_device(const std::string& device, const std::string& dtype) const {
+  return moved(*this, impl_, impl_->net, device, dtype);
+}
+
 SafetyModel SafetyModel::with_device(const std::string& device, const std::string& dtype) const {
   return moved(*this, impl_, impl_->checker, device, dtype);
 }
@@ -48,6 +56,7 @@ VaeModel VaeModel::with_device(const std::string& device, const std::string& dty
 void UNetModel::unload() const {
   guarded([&] {
     impl_->texts.clear();
+    impl_->with_pictures.clear();
     let_go(impl_->net);
   });
 }
@@ -61,6 +70,14 @@ void ControlNetModel::unload() const {
 }
 
 void TextModel::unload() const {
+  guarded([&] { let_go(impl_->net); });
+}
+
+void ImageEncoderModel::unload() const {
+  guarded([&] { let_go(impl_->net); });
+}
+
+void IpAdapterModel::unload() const {
   guarded([&] { let_go(impl_->net); });
 }
 

@@ -79,7 +79,6 @@ ControlNetModel ControlNetModel::load_file(const std::string& path, const std::s
   return guarded([&] {
     Backend& backend = chosen_backend(options);
     const ControlNetConfig read = ControlNetConfig::parse(parsed(config, path));
-    if (read.unet.added_channels > 0) fail(ErrorKind::unsupported, path, ": a ControlNet of Stable Diffusion XL is not run on its own yet");
     return ControlNetModel(built<Impl>(own<ControlNet>(backend, read, {control_net_weights(path), options.map_weights})));
   });
 }

@@ -8,6 +8,7 @@
 
 #include "core/cancellation.h"
 #include "impasto/components.h"
+#include "impasto/picture_components.h"
 #include "pipelines/conditioned_unet.h"
 #include "pipelines/linear_decoder.h"
 #include "pipelines/networks.h"
@@ -44,9 +45,37 @@ Component<T> own(Backend& backend, const Config& config, const OwnWeights& weigh
   return {Keep::always, backend, [=](Backend& b) { return std::make_shared<const T>(config, weights.for_backend(b), b); }};
 }
 
+/// Of weights that a caller has in memory.
+OwnWeights given(const GivenWeights& weights);
+
+struct ShownPictures::Impl {
+  std::int64_t images;
+  std::vector<nn::PictureKeyValue> attentions;  ///< one for each, in the order of UNet::Conditioning
+};
+
+/// Texts with pictures beside them: the last ones, so that a walk whose steps have the same sees the same.
+class TextsWithPictures {
+ public:
+  using Conditioning = std::shared_ptr<const UNet::Conditioning>;
+  using Pictures = std::vector<std::shared_ptr<const ShownPictures::Impl>>;
+
+  Conditioning get(const Conditioning& texts, const Pictures& pictures);
+  void clear();
+
+ private:
+  struct Entry {
+    Conditioning texts;
+    Pictures pictures;
+    Conditioning both;
+  };
+  std::mutex mutex_;
+  std::vector<Entry> entries_;  // the oldest first
+};
+
 struct UNetModel::Impl {
   Component<UNet> net;
   mutable Remembered<UNet::Conditioning> texts = {};
+  mutable TextsWithPictures with_pictures = {};
 
   explicit Impl(Component<UNet> n) : net(std::move(n)) {}
 };
@@ -74,6 +103,18 @@ struct ControlNetModel::Impl {
   mutable Remembered<Tensor> pictures = {};
 
   explicit Impl(Component<ControlNet> n) : net(std::move(n)) {}
+};
+
+struct ImageEncoderModel::Impl {
+  Component<ImageEncoder> net;
+
+  explicit Impl(Component<ImageEncoder> n) : net(std::move(n)) {}
+};
+
+struct IpAdapterModel::Impl {
+  Component<IpAdapter> net;
+
+  explicit Impl(Component<IpAdapter> n) : net(std::move(n)) {}
 };
 
 struct TextModel::Impl {

@@ -40,10 +40,9 @@ inline Tensor images(Backend& backend, const TensorRef& t, std::int64_t begin, s
   return ops::nchw_to_nhwc(Tensor::from_host(backend, {count, t.shape[1], t.shape[2], t.shape[3]}, t.values + begin * each));
 }
 
-inline HostTensor to_nchw(const Tensor& nhwc) {
-  const Tensor nchw = ops::nhwc_to_nchw(nhwc);
-  return {{nchw.shape().begin(), nchw.shape().end()}, nchw.to_host()};
-}
+inline HostTensor to_host(const Tensor& t) { return {{t.shape().begin(), t.shape().end()}, t.to_host()}; }
+
+inline HostTensor to_nchw(const Tensor& nhwc) { return to_host(ops::nhwc_to_nchw(nhwc)); }
 
 inline std::size_t count(const std::vector<std::int64_t>& shape) {
   std::size_t n = 1;

@@ -13,15 +13,35 @@ bool repeats(const TensorRef& t) {
   return t.shape[0] % 2 == 0 && std::memcmp(t.values, t.values + half, half * sizeof(float)) == 0;
 }
 
-void require_context(const UNetConfig& c, const TensorRef& context, std::int64_t n) {
-  require_shape("encoder_hidden_states", context, {n, 0, c.context_channels},
+/// Texts of n images, as the config has them.
+void require_texts(const UNetConfig& c, const UNetTexts& texts, std::int64_t n) {
+  require_shape("encoder_hidden_states", texts.encoder_hidden_states, {n, 0, c.context_channels},
                 concat("[", n, ", tokens, ", c.context_channels, "], ", n, " being the number of images in sample"));
+  if (c.added_channels == 0) {
+    if (!texts.text_embeds.shape.empty() || !texts.time_ids.shape.empty())
+      fail(ErrorKind::invalid_argument, "text_embeds and time_ids are for models of the XL kind; this one takes none");
+    return;
+  }
+  require_shape("text_embeds", texts.text_embeds, {n, 0}, concat("[", n, ", c], what the texts come to as a whole"));
+  const std::int64_t pooled = texts.text_embeds.shape[1], ids = (c.added_channels - pooled) / c.added_id_channels;
+  if (ids < 1 || ids * c.added_id_channels + pooled != c.added_channels)
+    fail(ErrorKind::invalid_argument, "text_embeds have ", pooled, " columns, which leave no room for numbers about the picture among the ",
+         c.added_channels, " that this model adds");
+  require_shape("time_ids", texts.time_ids, {n, ids}, concat("[", n, ", ", ids, "]"));
 }
 
+Tensor rows(Backend& backend, const TensorRef& t) { return t.shape.empty() ? Tensor() : Tensor::from_host(backend, Shape(t.shape), t.values); }
+
 template <typename Network>
-std::shared_ptr<const UNet::Conditioning> conditioning(Remembered<UNet::Conditioning>& texts, const Network& net, Backend& backend,
-                                                       const TensorRef& context) {
-  return texts.get(context, [&] { return net.condition({Tensor::from_host(backend, Shape(context.shape), context.values)}); });
+std::shared_ptr<const UNet::Conditioning> conditioning(Remembered<UNet::Conditioning>& known, const Network& net, Backend& backend,
+                                                       const UNetTexts& texts) {
+  const TensorRef &states = texts.encoder_hidden_states, &pooled = texts.text_embeds, &ids = texts.time_ids;
+  return known.get({states, pooled, ids}, [&] { return net.condition({rows(backend, states), rows(backend, pooled), rows(backend, ids)}); });
+}
+
+void require_pictures(const TextsWithPictures::Pictures& pictures, std::int64_t n) {
+  for (const auto& shown : pictures)
+    if (shown->images != n) fail(ErrorKind::invalid_argument, "image_embeds are for ", shown->images, " images, sample has ", n);
 }
 
 /// What the UNet's way down leaves for a sample [n, c, h, w], and last what its middle does.
@@ -66,13 +86,13 @@ UNetWalk::UNetWalk(int deep_cache_interval, float token_merging_ratio) {
   });
 }
 
-HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const UNetResiduals& residuals,
+HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const UNetResiduals& residuals,
                               const ShouldStop& should_stop) const {
   UNetWalk walk;
-  return forward(sample, timestep, context, residuals, walk, should_stop);
+  return forward(sample, timestep, texts, residuals, walk, should_stop);
 }
 
-HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const UNetResiduals& residuals, UNetWalk& walk,
+HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const UNetResiduals& residuals, UNetWalk& walk,
                               const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
     const auto net = impl_->net.get();
@@ -80,10 +100,13 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const Te
     const UNetConfig& c = net->config();
     require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]"));
     const std::int64_t n = sample.shape[0];
-    require_context(c, context, n);
+    require_texts(c, texts, n);
     UNet::Control control;
     if (!residuals.down.empty()) control = control_of(backend, c, residuals, sample);
-    const auto text = conditioning(impl_->texts, *net, backend, context);
+    TextsWithPictures::Pictures pictures;
+    for (const ShownPictures& shown : texts.pictures) pictures.push_back(shown.impl_);
+    require_pictures(pictures, n);
+    const auto text = impl_->with_pictures.get(conditioning(impl_->texts, *net, backend, texts), pictures);
     const Tensor x = images(backend, sample, 0, repeats(sample) ? n / 2 : n);
     UNetWalk::Impl& kept = *walk.impl_;
     if (kept.shortcuts.deep_cache_interval > 1) {
@@ -95,11 +118,11 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const Te
   });
 }
 
-HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const ShouldStop& should_stop) const {
-  return forward(sample, timestep, context, UNetResiduals{}, should_stop);
+HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const ShouldStop& should_stop) const {
+  return forward(sample, timestep, texts, UNetResiduals{}, should_stop);
 }
 
-ControlNetOutput ControlNetModel::forward(const TensorRef& sample, double timestep, const TensorRef& context, const TensorRef& picture, float scale,
+ControlNetOutput ControlNetModel::forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const TensorRef& picture, float scale,
                                           const ShouldStop& should_stop) const {
   return running(should_stop, [&] {
     const auto held = impl_->net.get();
@@ -108,15 +131,15 @@ ControlNetOutput ControlNetModel::forward(const TensorRef& sample, double timest
     const UNetConfig& c = net.config().unet;
     require_shape("sample", sample, {0, c.in_channels, 0, 0}, concat("[n, ", c.in_channels, ", height, width]"));
     const std::int64_t n = sample.shape[0], h = sample.shape[2], w = sample.shape[3];
-    require_context(c, context, n);
+    require_texts(c, texts, n);
     const std::int64_t pictures = !picture.shape.empty() && picture.shape[0] == 1 ? 1 : n;
     require_shape("controlnet_cond", picture, {pictures, net.config().conditioning_channels, 8 * h, 8 * w},
                   concat("[1 or ", n, ", ", net.config().conditioning_channels, ", ", 8 * h, ", ", 8 * w, "] for this sample"));
-    const auto text = conditioning(impl_->texts, net, backend, context);
+    const auto text = conditioning(impl_->texts, net, backend, texts);
     const bool half = repeats(sample) && (pictures == 1 || repeats(picture));
     TensorRef seen = picture;
     seen.shape[0] = half && pictures > 1 ? pictures / 2 : pictures;
-    const auto hint = impl_->pictures.get(seen, [&] { return net.embed(images(backend, seen, 0, seen.shape[0])); });
+    const auto hint = impl_->pictures.get({seen}, [&] { return net.embed(images(backend, seen, 0, seen.shape[0])); });
     const UNet::Control control = net.forward(images(backend, sample, 0, half ? n / 2 : n), timestep, *text, *hint, scale);
     ControlNetOutput out;
     for (const Tensor& skip : control.skips) out.down.push_back(to_nchw(skip));

@@ -32,30 +32,7 @@ DType type_of(GivenWeights::Type type) {
   fail(ErrorKind::invalid_argument, "a given weight has a type that does not exist");
 }
 
-OwnWeights given(const GivenWeights& weights) {
-  std::vector<std::pair<std::string, TensorView>> tensors;
-  for (const GivenWeights::Tensor& t : weights.tensors) {
-    if (t.shape.empty() || t.shape.size() > Shape::kMaxRank)
-      fail(ErrorKind::unsupported, "weight ", t.name, " has ", t.shape.size(), " dimensions; supported are 1 to ", Shape::kMaxRank);
-    tensors.emplace_back(t.name, TensorView(const_cast<void*>(t.values), type_of(t.type), Shape(t.shape)));  // never written
-  }
-  return {in_memory_weights(std::move(tensors), weights.owner), /*map=*/true};  // they are in memory
-}
-
 JsonObject parsed(const std::string& config, const char* where) { return {parse_json(config, where, {.python_constants = true}), where}; }
-
-/// Models of the XL kind want more than a text's states, which callers of a UNet on its own do not give yet.
-const UNetConfig& without_additions(const UNetConfig& c, const std::string& where) {
-  if (c.added_channels > 0)
-    fail(ErrorKind::unsupported, where, ": \"addition_embed_type\" is text_time (Stable Diffusion XL): such networks are not run on their own yet");
-  return c;
-}
-
-/// Without the projection: only the states are asked for.
-ClipTextConfig states_only(ClipTextConfig c) {
-  c.projection_size = 0;
-  return c;
-}
 
 /// Runs a factory of a model from options, with the caller's wish to stop looked at.
 template <typename F>
@@ -66,24 +43,32 @@ auto loading(const LoadOptions& options, const F& f) {
 
 }  // namespace
 
+OwnWeights given(const GivenWeights& weights) {
+  std::vector<std::pair<std::string, TensorView>> tensors;
+  for (const GivenWeights::Tensor& t : weights.tensors) {
+    if (t.shape.empty() || t.shape.size() > Shape::kMaxRank)
+      fail(ErrorKind::unsupported, "weight ", t.name, " has ", t.shape.size(), " dimensions; supported are 1 to ", Shape::kMaxRank);
+    tensors.emplace_back(t.name, TensorView(const_cast<void*>(t.values), type_of(t.type), Shape(t.shape)));  // never written
+  }
+  return {in_memory_weights(std::move(tensors), weights.owner), /*map=*/true};  // they are in memory
+}
+
 UNetModel UNetModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    const UNetConfig config = without_additions(UNetConfig::parse(config_in(folder)), folder);
+    const UNetConfig config = UNetConfig::parse(config_in(folder));
     return UNetModel(built<Impl>(own<UNet>(b, config, weights_in(folder, "unet", options))));
   });
 }
 
 UNetModel UNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    const char* where = "the UNet's config";
-    return UNetModel(built<Impl>(own<UNet>(b, without_additions(UNetConfig::parse(parsed(config, where)), where), given(weights))));
+    return UNetModel(built<Impl>(own<UNet>(b, UNetConfig::parse(parsed(config, "the UNet's config")), given(weights))));
   });
 }
 
 ControlNetModel ControlNetModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
     const ControlNetConfig config = read_control_net_config(folder);
-    without_additions(config.unet, folder);
     return ControlNetModel(built<Impl>(own<ControlNet>(b, config, {open_weights(folder, "diffusion_pytorch_model"), options.map_weights})));
   });
 }
@@ -91,7 +76,6 @@ ControlNetModel ControlNetModel::load(const std::string& folder, const LoadOptio
 ControlNetModel ControlNetModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
     const ControlNetConfig read = ControlNetConfig::parse(parsed(config, "the ControlNet's config"));
-    without_additions(read.unet, "the ControlNet's config");
     return ControlNetModel(built<Impl>(own<ControlNet>(b, read, given(weights))));
   });
 }
@@ -109,24 +93,24 @@ VaeModel VaeModel::from_weights(const std::string& config, const GivenWeights& w
 
 TextModel TextModel::load(const std::string& folder, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    const ClipTextConfig config = states_only(ClipTextConfig::parse(config_in(folder)));
+    const ClipTextConfig config = ClipTextConfig::parse(config_in(folder));
     return TextModel(built<Impl>(own<ClipText>(b, config, weights_in(folder, "text_encoder", options))));
   });
 }
 
 TextModel TextModel::from_weights(const std::string& config, const GivenWeights& weights, const LoadOptions& options) {
   return loading(options, [&](Backend& b) {
-    const ClipTextConfig read = states_only(ClipTextConfig::parse(parsed(config, "the text encoder's config")));
+    const ClipTextConfig read = ClipTextConfig::parse(parsed(config, "the text encoder's config"));
     return TextModel(built<Impl>(own<ClipText>(b, read, given(weights))));
   });
 }
 
 Components components_of(const std::shared_ptr<const Networks>& net) {
-  if (net->texts.size() != 1 || net->checkpoint.unet.added_channels > 0)
-    fail(ErrorKind::unsupported, net->checkpoint.info.path,
-         ": the parts of a Stable Diffusion XL model are not handed out yet; Pipeline draws with it");
-  return {.tokenizer = Tokenizer(std::make_shared<const Tokenizer::Impl>(net->texts.front().tokenizer)),
-          .text_encoder = TextModel(std::make_shared<const TextModel::Impl>(net->texts.front().encoder)),
+  std::vector<TextComponent> texts;
+  for (std::size_t i = 0; i < net->texts.size(); ++i)
+    texts.push_back({net->checkpoint.texts[i].name, Tokenizer(std::make_shared<const Tokenizer::Impl>(net->texts[i].tokenizer)),
+                     TextModel(std::make_shared<const TextModel::Impl>(net->texts[i].encoder))});
+  return {.texts = std::move(texts),
           .unet = UNetModel(std::make_shared<const UNetModel::Impl>(net->unet)),
           .vae = VaeModel(std::make_shared<const VaeModel::Impl>(net->checkpoint.vae, net->vae_decoder, net->vae_encoder))};
 }

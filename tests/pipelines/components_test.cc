@@ -37,10 +37,10 @@ TEST_F(ComponentsTest, MoveToAnotherDeviceAndAreBuiltAnewAfterUnloading) {
   const VaeModel vae = parts_.vae.with_device("reference");
   close(unet.forward(ref(x), 500, ref(context)), out);
   close(vae.decode(ref(x)), pixels);
-  const std::vector<std::int32_t> ids = parts_.tokenizer.encode_padded("a boat").ids;
-  close(parts_.text_encoder.with_device("reference").forward(ids, 1), parts_.text_encoder.forward(ids, 1));
+  const std::vector<std::int32_t> ids = parts_.texts[0].tokenizer.encode_padded("a boat").ids;
+  close(parts_.texts[0].encoder.with_device("reference").forward(ids, 1), parts_.texts[0].encoder.forward(ids, 1));
   EXPECT_EQ(unet.with_device("cpu").forward(ref(x), 500, ref(context)).values, out.values);
-  parts_.unet.unload(), parts_.vae.unload(), parts_.text_encoder.unload();
+  parts_.unet.unload(), parts_.vae.unload(), parts_.texts[0].encoder.unload();
   EXPECT_EQ(parts_.unet.forward(ref(x), 500, ref(context)).values, out.values);
   EXPECT_EQ(parts_.vae.decode(ref(x)).values, pixels.values);
   EXPECT_ERROR(parts_.unet.with_device("tpu"), unsupported, "tpu");
@@ -66,10 +66,10 @@ TEST_F(ComponentsTest, LoopOverThemEqualsThePipeline) {
 
   std::vector<std::int32_t> ids;
   for (const char* text : {"grey", "a boat"}) {
-    const Tokenizer::Encoding e = parts_.tokenizer.encode_padded(text);
+    const Tokenizer::Encoding e = parts_.texts[0].tokenizer.encode_padded(text);
     ids.insert(ids.end(), e.ids.begin(), e.ids.end());
   }
-  const HostTensor context = parts_.text_encoder.forward(ids, 2);
+  const HostTensor context = parts_.texts[0].encoder.forward(ids, 2);
   std::stringstream config;
   config << std::ifstream(folder_ + "/scheduler/scheduler_config.json").rdbuf();
   Sampler sampler(config.str(), "euler_a");
@@ -109,8 +109,8 @@ TEST_F(ComponentsTest, OnesThatAreLoadedAloneAreTheSame) {
   EXPECT_EQ(UNetModel::load(folder_ + "/unet").forward(ref(sample), 1, ref(context)).values,
             parts_.unet.forward(ref(sample), 1, ref(context)).values);
   EXPECT_EQ(VaeModel::load(folder_ + "/vae").decode(ref(sample)).values, parts_.vae.decode(ref(sample)).values);
-  const std::vector<std::int32_t> ids = parts_.tokenizer.encode("a boat").ids;
-  EXPECT_EQ(TextModel::load(folder_ + "/text_encoder").forward(ids, 1).values, parts_.text_encoder.forward(ids, 1).values);
+  const std::vector<std::int32_t> ids = parts_.texts[0].tokenizer.encode("a boat").ids;
+  EXPECT_EQ(TextModel::load(folder_ + "/text_encoder").forward(ids, 1).values, parts_.texts[0].encoder.forward(ids, 1).values);
 }
 
 TEST_F(ComponentsTest, RefusesShapesThatDoNotFit) {
@@ -119,8 +119,8 @@ TEST_F(ComponentsTest, RefusesShapesThatDoNotFit) {
   EXPECT_ERROR(parts_.unet.forward(ref(sample), 1, ref(noise({2, 77, 32}, 2))), invalid_argument, "encoder_hidden_states");
   EXPECT_ERROR(parts_.vae.decode(ref(noise({1, 3, 8, 8}, 2))), invalid_argument, "latents has shape");
   EXPECT_ERROR(parts_.vae.encode(ref(noise({1, 3, 7, 8}, 2))), invalid_argument, "at least 8");
-  EXPECT_ERROR(parts_.text_encoder.forward(std::vector<std::int32_t>{1, 1 << 20}, 1), invalid_argument, "vocabulary");
-  EXPECT_ERROR(parts_.text_encoder.forward(std::vector<std::int32_t>{1, 2, 3}, 2), invalid_argument, "equal length");
+  EXPECT_ERROR(parts_.texts[0].encoder.forward(std::vector<std::int32_t>{1, 1 << 20}, 1), invalid_argument, "vocabulary");
+  EXPECT_ERROR(parts_.texts[0].encoder.forward(std::vector<std::int32_t>{1, 2, 3}, 2), invalid_argument, "equal length");
 }
 
 TEST_F(ComponentsTest, RefusesWeightsThatDoNotFitTheirConfig) {
@@ -175,20 +175,20 @@ TEST_F(ComponentsTest, ResidualsAndPicturesThatDoNotFitAreRefused) {
 
 TEST_F(ComponentsTest, PromptsAreReadInEverySyntax) {
   const std::string text = "a (boat:1.2) on the sea";
-  const auto read = [&](PromptSyntax syntax) { return encode_prompt(parts_.tokenizer, parts_.text_encoder, text, {.syntax = syntax}); };
-  EXPECT_EQ(read(PromptSyntax::plain).context.values, parts_.text_encoder.forward(parts_.tokenizer.encode_padded(text).ids, 1).values);
+  const auto read = [&](PromptSyntax syntax) { return encode_prompt(parts_.texts[0].tokenizer, parts_.texts[0].encoder, text, {.syntax = syntax}); };
+  EXPECT_EQ(read(PromptSyntax::plain).context.values, parts_.texts[0].encoder.forward(parts_.texts[0].tokenizer.encode_padded(text).ids, 1).values);
   EXPECT_NE(read(PromptSyntax::a1111).context.values, read(PromptSyntax::plain).context.values);
   EXPECT_NE(read(PromptSyntax::comfyui).context.values, read(PromptSyntax::a1111).context.values);
-  EXPECT_ERROR(encode_prompt(parts_.tokenizer, parts_.text_encoder, "a [boat:house:0.5]", {.syntax = PromptSyntax::a1111}), unsupported,
+  EXPECT_ERROR(encode_prompt(parts_.texts[0].tokenizer, parts_.texts[0].encoder, "a [boat:house:0.5]", {.syntax = PromptSyntax::a1111}), unsupported,
                "changes on the way");
 }
 
 TEST_F(ComponentsTest, PromptsThatChangeHaveAContextForEachTextAndATurnForEachStep) {
   const auto read = [&](const std::string& text, PromptSyntax syntax, int steps) {
-    return encode_prompt_turns(parts_.tokenizer, parts_.text_encoder, text, steps, {.syntax = syntax});
+    return encode_prompt_turns(parts_.texts[0].tokenizer, parts_.texts[0].encoder, text, steps, {.syntax = syntax});
   };
   const auto alone = [&](const std::string& text) {
-    return encode_prompt(parts_.tokenizer, parts_.text_encoder, text, {.syntax = PromptSyntax::a1111}).context.values;
+    return encode_prompt(parts_.texts[0].tokenizer, parts_.texts[0].encoder, text, {.syntax = PromptSyntax::a1111}).context.values;
   };
   const EncodedPromptTurns changing = read("a [boat:house:2]", PromptSyntax::a1111, 5);
   EXPECT_EQ(changing.turns, (std::vector<std::uint32_t>{0, 0, 1, 1, 1}));

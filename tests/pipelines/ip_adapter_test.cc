@@ -1,9 +1,11 @@
 // Pipelines that take pictures as prompts, against diffusers.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
 #include "impasto/ip_adapter.h"
+#include "impasto/picture_components.h"
 #include "models/image_encoder.h"
 #include "pipelines/clip_pixels.h"
 #include "support/expect_error.h"
@@ -284,6 +286,40 @@ TEST(IpAdapter, RefusesAnImageEncoderOfAnotherWidth) {
   EXPECT_ERROR(pipeline.with_ip_adapters({{kPlain, folder / "image_encoder"}}), bad_file, "48 columns", "another image encoder");
   fs::remove(folder / "image_encoder/model.safetensors");
   EXPECT_ERROR(pipeline.with_ip_adapters({{folder / "plain.safetensors"}}), not_found, "image_encoder");
+}
+
+std::string unet_config(const std::string& checkpoint) {
+  std::ifstream stream(test_checkpoint(checkpoint) + "/unet/config.json");
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+TEST(CrossAttentionNames, AreThoseOfTheCheckpoint) {
+  for (const char* checkpoint : {"tiny-sd15", "tiny-sd21", "tiny-sdxl"}) {
+    const auto weights = component_weights(test_checkpoint(checkpoint), "unet");
+    const std::vector<std::string> stored = weights->names(), names = cross_attention_names(unet_config(checkpoint));
+    const auto is_one = [](const std::string& name) { return name.ends_with(".attn2.to_q.weight"); };
+    EXPECT_EQ(static_cast<std::ptrdiff_t>(names.size()), std::count_if(stored.begin(), stored.end(), is_one));
+    for (const std::string& name : names) EXPECT_TRUE(weights->describe(name + ".to_q.weight")) << name;
+    EXPECT_TRUE(std::is_sorted(names.begin(), names.end())) << checkpoint;  // down, mid, up, none twice
+  }
+}
+
+TEST(IpAdapterModel, ShowsAUNetWhatFitsIt) {
+  const IpAdapterModel adapter = IpAdapterModel::load_file(kPlain, unet_config("tiny-sd15"));
+  EXPECT_FALSE(adapter.takes_states());
+  EXPECT_TRUE(IpAdapterModel::load_file(kPlus, unet_config("tiny-sd15")).takes_states());
+  EXPECT_ERROR(IpAdapterModel::load_file(kPlain, unet_config("tiny-sdxl")), bad_file, "made for another model");
+  const UNetModel unet = UNetModel::load(test_checkpoint("tiny-sd15") + "/unet");
+  const std::vector<float> sample(2 * 4 * 8 * 8, 0.5f), states(2 * 7 * 32, 0.1f), embeds(2 * 3 * 24, 0.2f);
+  UNetTexts texts({{2, 7, 32}, states.data()});
+  const auto forward = [&](int images) { return unet.forward({{images, 4, 8, 8}, sample.data()}, 500, texts).values; };
+  const std::vector<float> plain = forward(2);
+  texts.pictures = {adapter.show({{2, 3, 24}, embeds.data()}, {1})};
+  EXPECT_NE(forward(2), plain);
+  texts.encoder_hidden_states.shape = {1, 7, 32};
+  EXPECT_ERROR(forward(1), invalid_argument, "for 2 images, sample has 1");
+  EXPECT_ERROR(adapter.show({{2, 72}, embeds.data()}, {1}), invalid_argument, "image_embeds has shape [2, 72]", "[n, pictures, 24]");
+  EXPECT_ERROR(adapter.show({{2, 3, 24}, embeds.data()}, {1, 1}), invalid_argument, "2 scales for 16 cross-attentions");
 }
 
 TEST(InspectIpAdapter, SaysWhatAFileIs) {

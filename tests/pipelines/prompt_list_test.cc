@@ -20,7 +20,7 @@ class PromptList : public ::testing::Test {
   /// What the text encoder makes of a text in plain syntax.
   HostTensor embeds(const std::string& text) const {
     const Components parts = components(pipeline_);
-    return parts.text_encoder.forward(parts.tokenizer.encode_padded(text).ids, 1);
+    return parts.texts[0].encoder.forward(parts.texts[0].tokenizer.encode_padded(text).ids, 1);
   }
 
   Pipeline pipeline_ = Pipeline::load(test_checkpoint("tiny-sd15"));

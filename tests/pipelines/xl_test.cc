@@ -126,6 +126,62 @@ TEST_F(Xl, AdaptersReachEachNetworkByTheNamesOfItsParts) {
   EXPECT_EQ(second, with("text_encoder_2.text_model.encoder.layers.0.mlp.fc1", 40, 80));
 }
 
+TensorRef ref(const HostTensor& t) { return {t.shape, t.values.data()}; }
+
+HostTensor joined(const HostTensor& a, const HostTensor& b) {
+  HostTensor both = a;
+  both.shape[0] += b.shape[0];
+  both.values.insert(both.values.end(), b.values.begin(), b.values.end());
+  return both;
+}
+
+TEST_F(Xl, LoopOverThePartsEqualsThePipeline) {
+  const TextToImageOptions o = two_steps("a red boat");
+  const Components parts = components(base_);
+  ASSERT_EQ(parts.texts.size(), 2u);
+  const auto encode = [&](const std::string& text) {
+    std::vector<PromptPart> readers;
+    for (const TextComponent& part : parts.texts) readers.push_back({part.tokenizer, part.encoder, text});
+    return encode_prompt(readers, {.penultimate = true});
+  };
+  const EncodedPromptText negative = encode("blurry"), positive = encode("a red boat");
+  const TextComponent& second = parts.texts[1];
+  EXPECT_EQ(second.name, "text_encoder_2");
+  EXPECT_EQ(second.encoder.pooled(second.tokenizer.encode("a red boat").ids, 1, second.tokenizer.end_id()).shape, positive.pooled.shape);
+  const HostTensor context = joined(negative.context, positive.context), pooled = joined(negative.pooled, positive.pooled);
+  const HostTensor ids{{2, 6}, {64, 64, 0, 0, 64, 64, 64, 64, 0, 0, 64, 64}};
+  const UNetTexts texts(ref(context), ref(pooled), ref(ids));
+  Sampler sampler(base_.info().scheduler_config);
+  sampler.set_timesteps(2);
+  HostTensor x{{1, 4, 8, 8}, Generator(3).randn(4 * 8 * 8)};
+  for (float& v : x.values) v *= static_cast<float>(sampler.init_noise_sigma());
+  for (int i = 0; i < 2; ++i) {
+    const HostTensor input = sampler.scale_model_input(ref(x), i), twice = joined(input, input);
+    const HostTensor both = parts.unet.forward(ref(twice), sampler.timesteps()[static_cast<std::size_t>(i)], texts);
+    HostTensor guided = input;
+    const std::size_t half = guided.values.size();
+    for (std::size_t k = 0; k < half; ++k) guided.values[k] = both.values[k] + o.guidance_scale * (both.values[k + half] - both.values[k]);
+    x = sampler.step(ref(guided), i, ref(x), [](const std::vector<std::int64_t>&) { return HostTensor(); });
+  }
+  EXPECT_EQ(x.values, latents(o));
+}
+
+TEST_F(Xl, PartsRefuseTextsThatDoNotFit) {
+  const Components parts = components(base_), refiner = components(refiner_);
+  ASSERT_EQ(refiner.texts.size(), 1u);
+  EXPECT_EQ(refiner.texts[0].name, "text_encoder_2");
+  const HostTensor x{{1, 4, 8, 8}, std::vector<float>(256)}, context{{1, 77, 72}, std::vector<float>(77 * 72)};
+  const HostTensor pooled{{1, 24}, std::vector<float>(24)}, six{{1, 6}, std::vector<float>(6)}, five{{1, 5}, std::vector<float>(5)};
+  EXPECT_ERROR(parts.unet.forward(ref(x), 1, ref(context)), invalid_argument, "text_embeds has shape []");
+  EXPECT_ERROR(parts.unet.forward(ref(x), 1, UNetTexts(ref(context), ref(pooled), ref(five))), invalid_argument, "expected [1, 6]");
+  EXPECT_ERROR(parts.unet.forward(ref(x), 1, UNetTexts(ref(context), ref(five), ref(six))), invalid_argument, "5 columns");
+  EXPECT_EQ(UNetModel::load(test_checkpoint("tiny-sdxl") + "/unet").forward(ref(x), 1, UNetTexts(ref(context), ref(pooled), ref(six))).values,
+            parts.unet.forward(ref(x), 1, UNetTexts(ref(context), ref(pooled), ref(six))).values);
+  const std::vector<std::int32_t> ids = parts.texts[0].tokenizer.encode("a boat").ids;
+  EXPECT_ERROR(parts.texts[0].encoder.pooled(ids, 1, ids.back()), unsupported, "no projection");
+  EXPECT_ERROR(parts.texts[1].encoder.pooled(ids, 1, 3), invalid_argument, "id 3");
+}
+
 TEST_F(Xl, RefinerGoesOnWhereTheBaseStops) {
   TextToImageOptions first = two_steps("a red boat");
   first.num_inference_steps = 5, first.denoising_end = 0.6, first.decode = false;
@@ -173,8 +229,6 @@ TEST_F(Xl, RefusesWhatDoesNotFit) {
   EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "pooled_prompt_embeds");
   o.pooled_prompt_embeds = HostTensor{{1, 23}, std::vector<float>(23)};
   EXPECT_ERROR(base_.text_to_image(o), invalid_argument, "[1, 23]");
-  EXPECT_ERROR(components(base_), unsupported, "XL");
-  EXPECT_ERROR(UNetModel::load(test_checkpoint("tiny-sdxl") + "/unet"), unsupported, "addition_embed_type");
 }
 
 TEST_F(Xl, RefusesLatentsToGoOnFromThatDoNotFit) {

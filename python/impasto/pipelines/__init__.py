@@ -8,12 +8,16 @@ from .controlled import StableDiffusionControlNetImg2ImgPipeline, StableDiffusio
 from .image_to_image import StableDiffusionImg2ImgPipeline
 from .inpaint import StableDiffusionInpaintPipeline
 from .text_to_image import StableDiffusionPipeline
+from .xl_image_to_image import StableDiffusionXLImg2ImgPipeline
+from .xl_inpaint import StableDiffusionXLInpaintPipeline
+from .xl_text_to_image import StableDiffusionXLPipeline
 
 _CLASSES = {
     c.__name__: c
     for c in (
         StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline,
         StableDiffusionControlNetPipeline, StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetInpaintPipeline,
+        StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline,
     )
 }  # fmt: skip
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from ..config import read_config
+from ..loading import checkpoint_folder
 from .controlled import StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetInpaintPipeline, StableDiffusionControlNetPipeline
 from .image_to_image import StableDiffusionImg2ImgPipeline
 from .inpaint import StableDiffusionInpaintPipeline
 from .text_to_image import StableDiffusionPipeline
+from .xl import StableDiffusionXLBase
+from .xl_image_to_image import StableDiffusionXLImg2ImgPipeline
+from .xl_inpaint import StableDiffusionXLInpaintPipeline
+from .xl_text_to_image import StableDiffusionXLPipeline
 
 
 class _AutoPipeline:
     _class: Any = None
     _controlled: Any = None  # the class with ControlNets
+    _xl: Any = None  # for Stable Diffusion XL
 
     def __init__(self, *_: Any, **__: Any):
         raise OSError(f"{type(self).__name__} is made with `from_pretrained(folder)` or `from_pipe(pipeline)`")
@@ -20,36 +28,46 @@ class _AutoPipeline:
     @classmethod
     def from_pretrained(cls, pretrained_model_or_path: Any, **kwargs: Any) -> Any:
         """Opens a checkpoint for this task: see DiffusionPipeline.from_pretrained."""
-        return cls._class_for(kwargs).from_pretrained(pretrained_model_or_path, **kwargs)
+        folder = checkpoint_folder(os.fspath(pretrained_model_or_path), kwargs)
+        name = read_config(folder, "model_index.json").get("_class_name", "StableDiffusionPipeline")
+        return cls._class_for(name.startswith("StableDiffusionXL"), kwargs).from_pretrained(folder, **kwargs)
 
     @classmethod
     def from_pipe(cls, pipeline: Any, **kwargs: Any) -> Any:
         """The pipeline of this task that shares another's weights, and its ControlNets unless `controlnet=None`."""
         net = kwargs.setdefault("controlnet", getattr(pipeline, "controlnet", None))
-        return cls._class_for(kwargs).from_pipe(pipeline, **kwargs if net is not None else {k: v for k, v in kwargs.items() if k != "controlnet"})
+        chosen = cls._class_for(isinstance(pipeline, StableDiffusionXLBase), kwargs)
+        return chosen.from_pipe(pipeline, **kwargs if net is not None else {k: v for k, v in kwargs.items() if k != "controlnet"})
 
     @classmethod
-    def _class_for(cls, kwargs: dict[str, Any]) -> Any:
+    def _class_for(cls, xl: bool, kwargs: dict[str, Any]) -> Any:
         """With `controlnet` the class that it leads, as diffusers chooses."""
-        return cls._class if kwargs.get("controlnet") is None else cls._controlled
+        if kwargs.get("controlnet") is None:
+            return cls._xl if xl else cls._class
+        if xl:
+            raise NotImplementedError("ControlNets lead Stable Diffusion XL in the command and the C++ library alone: leave `controlnet` out here, or draw with `impasto generate --controlnet`")
+        return cls._controlled
 
 
 class AutoPipelineForText2Image(_AutoPipeline):
-    """`from_pretrained` and `from_pipe` make a StableDiffusionPipeline, or with `controlnet` a StableDiffusionControlNetPipeline."""
+    """`from_pretrained` and `from_pipe` make a StableDiffusionPipeline or StableDiffusionXLPipeline, or with `controlnet` a StableDiffusionControlNetPipeline."""
 
     _class = StableDiffusionPipeline
     _controlled = StableDiffusionControlNetPipeline
+    _xl = StableDiffusionXLPipeline
 
 
 class AutoPipelineForImage2Image(_AutoPipeline):
-    """`from_pretrained` and `from_pipe` make a StableDiffusionImg2ImgPipeline, or with `controlnet` a StableDiffusionControlNetImg2ImgPipeline."""
+    """The same for StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline and StableDiffusionControlNetImg2ImgPipeline."""
 
     _class = StableDiffusionImg2ImgPipeline
     _controlled = StableDiffusionControlNetImg2ImgPipeline
+    _xl = StableDiffusionXLImg2ImgPipeline
 
 
 class AutoPipelineForInpainting(_AutoPipeline):
-    """`from_pretrained` and `from_pipe` make a StableDiffusionInpaintPipeline, or with `controlnet` a StableDiffusionControlNetInpaintPipeline."""
+    """The same for StableDiffusionInpaintPipeline, StableDiffusionXLInpaintPipeline and StableDiffusionControlNetInpaintPipeline."""
 
     _class = StableDiffusionInpaintPipeline
     _controlled = StableDiffusionControlNetInpaintPipeline
+    _xl = StableDiffusionXLInpaintPipeline

@@ -17,11 +17,15 @@ class Call:
         self._guidance_rescale: float = 0.0
         self._clip_skip: int | None = None
         self._cross_attention_kwargs: dict[str, Any] | None = None
+        self._denoising_start: float | None = None
+        self._denoising_end: float | None = None
         self._num_timesteps: int = 0
         self._interrupt: bool = False
         self.scheduler: Any = None
         self.extras = Extras()
         self.texts: Any = None  # texts.Texts, once the prompts are encoded
+        self.time_ids: Any = None  # numbers about the pictures, [1, k], for the prompt's side and the negative prompt's, where the model takes them
+        self.pictures: Any = None  # what IP-Adapters show, [2n or n, pictures, ...] for each
         self.walk: Any = None  # what the UNet keeps from step to step
         self.control: Any = None  # control.Control, of the call's ControlNets
         self.clean: Any = None  # gives the clean latents that the last step spoke of, while a callback runs
@@ -51,7 +55,7 @@ class Calls:
             self.running.add(call)
 
     def end(self, call: Call) -> None:
-        call.scheduler = call.clean = call.texts = call.walk = None
+        call.scheduler = call.clean = call.texts = call.walk = call.pictures = None
         with self._lock:
             self.running.discard(call)
 

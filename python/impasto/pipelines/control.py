@@ -10,7 +10,9 @@ from PIL import Image
 
 from .. import image_processor
 from ..arrays import is_torch
-from ..controlnet import ControlNetModel, MultiControlNetModel, added, nets_of
+from ..controlnet import ControlNetModel, MultiControlNetModel, nets_of
+from ..controlnet import added as summed
+from .texts import added_conditions
 
 
 class Control:
@@ -47,21 +49,22 @@ class Control:
 
     def residuals(self, x: np.ndarray, place: int, names: dict[str, Any], guided: bool, call: Any) -> dict[str, Any]:
         """What the UNet is given at a place of the walk, by its arguments' names; nothing where no ControlNet counts."""
-        context, pictures = names["prompt_embeds"], names[self.name]
+        context, pictures, added = names["prompt_embeds"], names[self.name], added_conditions(names)
         only_prompt = self._guess_mode and guided  # the negative half is left alone
         if only_prompt:
             x, context = x[len(x) // 2 :], context[len(context) // 2 :]
+            added = None if added is None else {name: rows[len(rows) // 2 :] for name, rows in added.items()}
         downs, mids = [], []
         for k, (net, picture) in enumerate(zip(self._nets, pictures if self._several else [pictures])):
             scale = self._scale_at(k, place)
             if scale == 0:
                 continue
-            down, mid = net.forward(x, call.scheduler._core.timesteps[place], context, picture[-len(x) :], scale, guess_mode=self._guess_mode, return_dict=False, stop=call.stop)
+            down, mid = net.forward(x, call.scheduler._core.timesteps[place], context, picture[-len(x) :], scale, added_cond_kwargs=added, guess_mode=self._guess_mode, return_dict=False, stop=call.stop)
             downs.append(down)
             mids.append(mid)
         if not mids:
             return {}
-        down, mid = added(downs, mids)
+        down, mid = summed(downs, mids)
         if only_prompt:
             down, mid = [np.concatenate([np.zeros_like(d), d]) for d in down], np.concatenate([np.zeros_like(mid), mid])
         return {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}

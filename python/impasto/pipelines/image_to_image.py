@@ -9,9 +9,10 @@ import numpy as np
 from .. import image_processor
 from ..arrays import to_numpy
 from .call import Call
+from .callbacks import Callbacks
 from .control import NOT_LED
 from .extras import Extras
-from .stable_diffusion import Callbacks, StableDiffusionBase
+from .stable_diffusion import StableDiffusionBase
 
 
 class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
@@ -55,7 +56,7 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         if strength < 0 or strength > 1:
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
@@ -69,6 +70,7 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
 
         self._calls.begin(call)
         try:
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
             embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             if led.latents is None:
                 clean = clean_latents(self, call, picture, batch, generator)

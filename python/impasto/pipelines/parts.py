@@ -9,25 +9,39 @@ from typing import Any
 from .. import schedulers
 from ..devices import Place
 from ..config import read_config
-from ..models import AutoencoderKL, CLIPTextModel, CLIPTokenizer, StableDiffusionSafetyChecker, UNet2DConditionModel
+from ..ip_adapters import CLIPVisionModelWithProjection
+from ..models import AutoencoderKL, StableDiffusionSafetyChecker, UNet2DConditionModel
 from ..once import say_once
+from ..text_models import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+_TEXTS = {"text_encoder": ("tokenizer", CLIPTextModel), "text_encoder_2": ("tokenizer_2", CLIPTextModelWithProjection)}
+
+
+def _networks(parts: dict[str, Any], config_of: Any, folder_of: Any, places: dict[str, Place], wishes: dict[str, str | None]) -> dict[str, Any]:
+    """The networks and tokenizers that there are, None for the others."""
+
+    def network(kind: Any, name: str, placed: str) -> Any:
+        return kind(parts[name], config_of(name), folder_of(name), places[placed], wishes[placed])
+
+    made: dict[str, Any] = {"vae": network(AutoencoderKL, "vae", "vae"), "unet": network(UNet2DConditionModel, "unet", "unet")}
+    for name, (tokenizer, kind) in _TEXTS.items():
+        made[name] = network(kind, name, "text_encoder") if name in parts else None
+        made[tokenizer] = CLIPTokenizer(parts[tokenizer], folder_of(tokenizer)) if name in parts else None
+    return made
 
 
 def parts_of_file(core: Any, places: dict[str, Place], wishes: dict[str, str | None]) -> dict[str, Any]:
-    """The parts of a checkpoint in a single file."""
+    """The parts and settings of a checkpoint in a single file."""
     parts, info = core.components(), core.info()
     configs = {component["name"]: json.loads(component["config"]) for component in info["components"]}
     scheduler = json.loads(info["scheduler_config"])
+    refiner = "text_encoder" not in parts
     return {
-        "vae": AutoencoderKL(parts["vae"], configs["vae"], None, places["vae"], wishes["vae"]),
-        "text_encoder": CLIPTextModel(parts["text_encoder"], configs["text_encoder"], None, places["text_encoder"], wishes["text_encoder"]),
-        "tokenizer": CLIPTokenizer(parts["tokenizer"], None),
-        "unet": UNet2DConditionModel(parts["unet"], configs["unet"], None, places["unet"], wishes["unet"]),
+        **_networks(parts, configs.__getitem__, lambda _: None, places, wishes),
         "scheduler": schedulers.named(scheduler.pop("_class_name"), scheduler),
-        "safety_checker": None,
-        "feature_extractor": None,
-        "image_encoder": None,
         "requires_safety_checker": False,
+        "requires_aesthetics_score": refiner,  # as its model_index.json says
+        "force_zeros_for_empty_prompt": not refiner,
     }
 
 
@@ -41,7 +55,7 @@ def _safety_checker(folder: str, place: Place, wished: str | None) -> Any:
 
 
 def parts_of(core: Any, folder: str, places: dict[str, Place], wishes: dict[str, str | None]) -> dict[str, Any]:
-    """The parts of a loaded checkpoint."""
+    """The parts and settings of a loaded checkpoint."""
     parts = core.components()
     index = read_config(folder, "model_index.json")
     has_checker = index.get("safety_checker") not in (None, [None, None])
@@ -52,17 +66,15 @@ def parts_of(core: Any, folder: str, places: dict[str, Place], wishes: dict[str,
     def where(component: str) -> str:
         return os.path.join(folder, component)
 
-    def network(kind: Any, name: str) -> Any:
-        return kind(parts[name], read_config(where(name), "config.json"), where(name), places[name], wishes[name])
-
+    encoder = None
+    if os.path.exists(os.path.join(where("image_encoder"), "config.json")) and (index.get("image_encoder") or [None])[-1] is not None:
+        encoder = CLIPVisionModelWithProjection.from_pretrained(where("image_encoder"), device=places["text_encoder"].device, dtype=wishes["text_encoder"])
     return {
-        "vae": network(AutoencoderKL, "vae"),
-        "text_encoder": network(CLIPTextModel, "text_encoder"),
-        "tokenizer": CLIPTokenizer(parts["tokenizer"], where("tokenizer")),
-        "unet": network(UNet2DConditionModel, "unet"),
+        **_networks(parts, lambda name: read_config(where(name), "config.json"), where, places, wishes),
         "scheduler": schedulers.named(name, stored),
         "safety_checker": checker,
-        "feature_extractor": None,
-        "image_encoder": None,
+        "image_encoder": encoder,
         "requires_safety_checker": checker is not None and bool(index.get("requires_safety_checker", True)),
+        "requires_aesthetics_score": bool(index.get("requires_aesthetics_score", False)),
+        "force_zeros_for_empty_prompt": bool(index.get("force_zeros_for_empty_prompt", True)),
     }

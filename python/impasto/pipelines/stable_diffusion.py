@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Callable
 
 import numpy as np
 from PIL import Image
 
 from .. import _core, image_processor
-from ..arrays import check_generator, public, to_numpy, torch_if_used
+from ..arrays import check_generator, public, to_numpy
+from ..models import StableDiffusionSafetyChecker, UNet2DConditionModel
 from ..models import lora_scale as adapter_scale
 from ..once import logger, say_once
 from ..outputs import StableDiffusionPipelineOutput
 from .base import DiffusionPipeline
 from .call import Call
-from .texts import Encoded, Texts, given
+from .callbacks import Callbacks
+from .texts import Encoded, Sides, Texts, added_conditions, given
 
 
 class StableDiffusionBase(DiffusionPipeline):
     """Encodes prompts and walks from noise to pictures. Arrays are float32 NumPy inside; callers get torch tensors if their program uses torch."""
 
+    _settings = ("requires_safety_checker",)
     _callback_tensor_inputs = ["latents", "prompt_embeds", "negative_prompt_embeds"]
+    _penultimate = False  # whether the UNet takes the text encoders' states from before their last layer
+    _led_by: tuple[str, ...] = ("prompt_embeds",)  # what the UNet sees of the texts, by the names that callbacks know: the negative half, and the other
+
+    def __init__(
+        self,
+        vae: Any,
+        text_encoder: Any,
+        tokenizer: Any,
+        unet: Any,
+        scheduler: Any,
+        safety_checker: Any = None,
+        feature_extractor: Any = None,
+        image_encoder: Any = None,
+        requires_safety_checker: bool = True,
+    ):
+        if isinstance(unet, UNet2DConditionModel) and unet.config.addition_embed_type is not None:
+            raise ValueError(f"the UNet is one of Stable Diffusion XL, which {type(self).__name__} cannot draw with: use {type(self).__name__.replace('Diffusion', 'DiffusionXL')}, or a class of AutoPipelineFor...")
+        self.requires_safety_checker = requires_safety_checker
+        super().__init__(
+            vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler,
+            safety_checker=safety_checker, feature_extractor=feature_extractor, image_encoder=image_encoder,
+        )  # fmt: skip
 
     # Checks, with diffusers' exceptions
 
@@ -95,27 +121,32 @@ class StableDiffusionBase(DiffusionPipeline):
     # How prompts are read, "plain" being diffusers' way: "a1111" and "comfyui" weigh words and read prompts of any length.
     prompt_syntax = "plain"
 
-    def _encode(self, prompts: list[str], name: str, clip_skip: int | None, call: Call) -> list[Encoded]:
-        """Contexts of 77 tokens in plain syntax. Texts may change in the steps of the call's walk; a call without one has no steps."""
-        encoder, encoded = self._text_core(call), []
-        how = dict(syntax=self.prompt_syntax, clip_skip=clip_skip or 0, embeddings=self.text_encoder.new_words.embeddings(), stop=call.stop)
-        for text in prompts:
-            if not isinstance(text, str):
-                raise ValueError(f"each {name} has to be a str, but one is {type(text)}")
+    def _encode(self, texts: list[tuple[str, ...]], name: str, clip_skip: int | None, call: Call) -> list[Encoded]:
+        """Contexts of 77 tokens in plain syntax, each of a text for every text encoder. Texts may change in the steps of the call's walk; a call without
+        one has no steps."""
+        encoders, encoded = self._text_cores(call), []
+        words = [encoder.new_words.embeddings() for encoder, _ in self._readers()]
+        how = dict(syntax=self.prompt_syntax, clip_skip=clip_skip or 0, penultimate=self._penultimate, stop=call.stop)
+        for each in texts:
+            for text in each:
+                if not isinstance(text, str):
+                    raise ValueError(f"each {name} has to be a str, but one is {type(text)}")
+            parts = [(tokenizer._core, *rest) for (_, tokenizer), *rest in zip(self._readers(), encoders, each, words)]
             if call.scheduler is None:
-                context, cut = _core.encode_prompt(self.tokenizer._core, encoder, text, **how)
-                encoded.append(Encoded([context]))
+                context, pooled, cut = _core.encode_prompt(parts, **how)
+                encoded.append(Encoded([context], [pooled]))
             else:
-                contexts, turns, cut = _core.encode_prompt_turns(self.tokenizer._core, encoder, text, call.scheduler.num_inference_steps, **how)
-                encoded.append(Encoded(contexts, turns if len(contexts) > 1 else []))
+                contexts, pooled, turns, cut = _core.encode_prompt_turns(parts, call.scheduler.num_inference_steps, **how)
+                encoded.append(Encoded(contexts, pooled, turns if len(contexts) > 1 else []))
             if cut:
-                logger.warning("%s is longer than %d tokens: this part was cut: %r", name, self.tokenizer.model_max_length, cut)
+                logger.warning("%s is longer than %d tokens: this part was cut: %r", name, self._readers()[0][1].model_max_length, cut)
         return encoded
 
-    def _text_core(self, call: Call) -> Any:
-        """The engine's text encoder, with adapters as strong as the call has them."""
-        adapters, core = getattr(self.unet, "_adapters", None), self.text_encoder._ready()
-        return core if adapters is None else adapters.at(adapter_scale(call._cross_attention_kwargs))[1]
+    def _text_cores(self, call: Call) -> list[Any]:
+        """The engine's text encoders, with adapters as strong as the call has them."""
+        adapters, cores = getattr(self.unet, "_adapters", None), {name: encoder._ready() for name, encoder in self._text_encoders().items()}
+        adapted = cores if adapters is None else adapters.at(adapter_scale(call._cross_attention_kwargs))
+        return [adapted[name] for name in cores]
 
     def encode_prompt(
         self,
@@ -130,20 +161,20 @@ class StableDiffusionBase(DiffusionPipeline):
         clip_skip: int | None = None,
     ) -> tuple[Any, Any]:
         """Embeddings of the prompts and of the negative prompts, [n * num_images_per_prompt, 77, c] each; None for the latter without guidance."""
-        positive, negative = self._embed(Call(_cross_attention_kwargs=None if lora_scale is None else {"scale": lora_scale}), prompt, num_images_per_prompt, do_classifier_free_guidance, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
+        positive, negative, *_ = self._embed(Call(_cross_attention_kwargs=None if lora_scale is None else {"scale": lora_scale}), prompt, num_images_per_prompt, do_classifier_free_guidance, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
         return public(positive), None if negative is None else public(negative)
 
-    def _embed(self, call: Call, prompt: Any, repeats: int, guided: bool, negative_prompt: Any, prompt_embeds: Any, negative_prompt_embeds: Any, clip_skip: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    def _embed(self, call: Call, prompt: Any, repeats: int, guided: bool, negative_prompt: Any, prompt_embeds: Any, negative_prompt_embeds: Any, clip_skip: int | None) -> Sides:
         batch = self._batch_size(prompt, prompt_embeds)
         if prompt_embeds is None:
-            positive = self._encode([prompt] if isinstance(prompt, str) else prompt, "prompt", clip_skip, call)
+            positive = self._encode([(text,) for text in ([prompt] if isinstance(prompt, str) else prompt)], "prompt", clip_skip, call)
         else:
             positive = given(to_numpy(prompt_embeds))
         self._check_embeds("prompt_embeds", positive)
         negative = None
         if guided and negative_prompt_embeds is None:
             skip = None if self.prompt_syntax == "plain" else clip_skip  # diffusers leaves the negative prompt whole
-            negative = self._encode(_negatives(prompt, negative_prompt, batch), "negative_prompt", skip, call)
+            negative = self._encode([(text,) for text in negatives(prompt, negative_prompt, batch)], "negative_prompt", skip, call)
         elif guided:
             negative = given(to_numpy(negative_prompt_embeds))
             self._check_embeds("negative_prompt_embeds", negative)
@@ -182,35 +213,36 @@ class StableDiffusionBase(DiffusionPipeline):
         self,
         call: Call,
         latents: np.ndarray,
-        embeds: tuple[np.ndarray, np.ndarray | None],
+        embeds: Sides,
         generator: Any,
         eta: float,
         first: int,
         steps: int,
-        callbacks: "Callbacks",
+        callbacks: Callbacks,
         more_input: dict[str, np.ndarray] | None = None,
         after_step: Callable[[np.ndarray, int, dict[str, np.ndarray]], np.ndarray] | None = None,
+        end: int | None = None,
     ) -> np.ndarray:
-        """The latents at the end of the walk that begins at timestep `first`.
+        """The latents at the end of the walk that begins at timestep `first`, or before timestep `end`.
 
         more_input: what the UNet sees beside the latents, [2n or n, c, h, w] each, by the names that callbacks know them by.
         after_step: the latents that go on after step i.
         """
         scheduler, times = call.scheduler, call.scheduler._times()
-        positive, negative = embeds
-        names = {"latents": latents, **_text_names(positive, negative), **(more_input or {})}
-        call._num_timesteps = len(times) - first
+        names = {"latents": latents, **self._text_names(call, embeds), **(more_input or {})}
+        end = len(times) if end is None else end
+        call._num_timesteps = end - first
         if call.control is not None:
-            names[call.control.name] = call.control.begin(first, len(times), negative is not None)
+            names[call.control.name] = call.control.begin(first, len(times), embeds.negative is not None)
         warm_up = call._num_timesteps - steps * scheduler.order
         call.walk = call.extras.walk()
-        with self.progress_bar(total=steps) as bar:
-            for i, place in enumerate(range(first, len(times))):
+        with self.progress_bar(total=steps if end == len(times) else end - first) as bar:
+            for i, place in enumerate(range(first, end)):
                 if call._interrupt:
                     continue
                 turn, before = (min(k * scheduler.num_inference_steps // len(times), scheduler.num_inference_steps - 1) for k in (i, max(i - 1, 0)))
                 if turn != before and call.texts.changes_between(before, turn):
-                    names.update(_text_names(*call.texts.at(turn), guided=call._guidance_scale > 1))
+                    names.update(self._text_names(call, call.texts.at(turn), guided=call._guidance_scale > 1))
                 latents = self._one_step(call, names, place, generator, eta, [k for k in more_input or {}] if self.unet.config.in_channels != latents.shape[1] else [])
                 if after_step is not None:
                     latents = after_step(latents, place, names)
@@ -222,18 +254,26 @@ class StableDiffusionBase(DiffusionPipeline):
                     callbacks.old_style(i, scheduler.order, times[place], latents)
         return latents
 
+    def _text_names(self, call: Call, texts: Sides, guided: bool = True) -> dict[str, Any]:
+        """What leads the UNet, by the names that callbacks know it by."""
+        return {"prompt_embeds": led(texts.negative if guided else None, texts.positive), "negative_prompt_embeds": texts.negative}
+
     def _one_step(self, call: Call, names: dict[str, Any], place: int, generator: Any, eta: float, more: list[str]) -> np.ndarray:
         latents = names["latents"]
         guided = call._guidance_scale > 1 and call.extras.guided(place, len(call.scheduler._core.timesteps))
         if call._guidance_scale > 1 and not guided:
-            names = {**names, "prompt_embeds": np.split(names["prompt_embeds"], 2)[1]}
+            names = {**names, **{name: np.split(names[name], 2)[1] for name in self._led_by}}
         x = call.scheduler._core.scale_model_input(latents, place)
         x = np.concatenate([x, x]) if guided else x
         residuals = {} if call.control is None else call.control.residuals(x, place, names, guided, call)
         if more:
             x = np.concatenate([x, *(names[k][: len(x)] for k in more)], axis=1)
         time, context, attention = call.scheduler._core.timesteps[place], names["prompt_embeds"], call._cross_attention_kwargs
-        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
+        added = added_conditions(names)
+        if call.pictures is not None:
+            halved = call._guidance_scale > 1 and not guided
+            added = {**(added or {}), "image_embeds": [p[len(p) // 2 :] if halved else p for p in call.pictures]}
+        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, added_cond_kwargs=added, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
         before = latents
@@ -251,62 +291,49 @@ class StableDiffusionBase(DiffusionPipeline):
         if output_type == "latent":
             images = public(latents)
         else:
-            pixels, flagged = self.run_safety_checker(self._decode(call, latents))
+            pixels, flagged = self._made_safe(self._decode(call, latents))
             images = image_processor.postprocess(pixels, output_type)
         self.maybe_free_model_hooks()
         if overlay is not None:
             images = [overlay(image) for image in images]
+        output = self._output(images, flagged)
         if not return_dict:
-            return images, flagged
-        output = StableDiffusionPipelineOutput(images=images, nsfw_content_detected=flagged)
+            return tuple(getattr(output, f.name) for f in fields(output) if f.init)
         output.settings = {**settings, "scheduler": type(call.scheduler).__name__, **call.extras.changed()}
         return output
 
+    def _made_safe(self, pixels: np.ndarray) -> tuple[np.ndarray, list[bool] | None]:
+        return self.run_safety_checker(pixels)
 
-class Callbacks:
-    """A caller's hooks after a step, diffusers' of today and of old."""
+    @staticmethod
+    def _output(images: Any, flagged: list[bool] | None) -> Any:
+        return StableDiffusionPipelineOutput(images=images, nsfw_content_detected=flagged)
 
-    def __init__(self, on_step_end: Any, tensor_inputs: list[str] | None, kwargs: dict[str, Any]):
-        self._on_step_end = on_step_end
-        self.tensor_inputs = list(getattr(on_step_end, "tensor_inputs", tensor_inputs) or [])  # PipelineCallback names its own
-        self._old = kwargs.pop("callback", None)
-        self.steps = kwargs.pop("callback_steps", None)
-        for name in kwargs:  # as in diffusers, where it is not even said
-            say_once(f"{name}= is not an argument of this call, and is left unused")
-        if self._old is not None:
-            say_once("`callback` is the old way: consider `callback_on_step_end`")
+    def run_safety_checker(self, image: Any, device: Any = None, dtype: Any = None) -> tuple[Any, list[bool] | None]:
+        """Pixels [n, 3, height, width] in -1..1, black where the safety checker flags them, and what it said of each; None where there is none.
 
-    def step_end(self, pipe: Any, step: int, timestep: Any, names: dict[str, Any]) -> None:
-        if self._on_step_end is None:
-            return
-        given = {k: _each(public, names[k]) for k in self.tensor_inputs}
-        returned = self._on_step_end(pipe, step, _public_time(timestep), given)
-        for key, value in (returned or {}).items():
-            if key in names and value is not None:
-                names[key] = _each(to_numpy, value)
-
-    def old_style(self, step: int, order: int, timestep: Any, latents: np.ndarray) -> None:
-        if self._old is not None and step % (self.steps or 1) == 0:
-            self._old(step // order, _public_time(timestep), public(latents))
+        The checker is called as diffusers calls it, `safety_checker(images=..., clip_input=...)`; of what it gives the second counts."""
+        if self.safety_checker is None:
+            return image, None
+        pixels = np.array(to_numpy(image))
+        pictures = image_processor.postprocess(pixels, "pil")
+        if isinstance(self.safety_checker, StableDiffusionSafetyChecker):
+            clip_input = self.safety_checker.clip_input(pictures)
+        else:
+            processed = None if self.feature_extractor is None else self.feature_extractor(pictures, return_tensors="pt")
+            clip_input = getattr(processed, "pixel_values", None)
+        _, flagged = self.safety_checker(images=public(pixels.copy()), clip_input=clip_input)
+        flagged = [bool(flag) for flag in flagged]
+        pixels[np.array(flagged, bool)] = -1
+        return pixels, flagged
 
 
-def _each(change: Callable[[Any], Any], value: Any) -> Any:
-    """Several ControlNets have a list of pictures."""
-    return None if value is None else [change(v) for v in value] if isinstance(value, list) else change(value)
+def led(negative: np.ndarray | None, positive: np.ndarray) -> np.ndarray:
+    """Both halves, or what there is without guidance."""
+    return positive if negative is None else np.concatenate([negative, positive])
 
 
-def _public_time(t: Any) -> Any:
-    torch = torch_if_used()
-    return t if torch is None else torch.tensor(t)
-
-
-def _text_names(positive: np.ndarray, negative: np.ndarray | None, guided: bool = True) -> dict[str, Any]:
-    """Contexts by the names that callbacks know them by."""
-    led = positive if negative is None or not guided else np.concatenate([negative, positive])
-    return {"prompt_embeds": led, "negative_prompt_embeds": negative}
-
-
-def _negatives(prompt: Any, negative: Any, batch: int) -> list[str]:
+def negatives(prompt: Any, negative: Any, batch: int) -> list[str]:
     if negative is None:
         return [""] * batch
     if prompt is not None and type(prompt) is not type(negative):

@@ -7,9 +7,10 @@ from typing import Any, Callable
 import numpy as np
 
 from .call import Call
+from .callbacks import Callbacks
 from .control import NOT_LED
 from .extras import Extras
-from .stable_diffusion import Callbacks, StableDiffusionBase, start
+from .stable_diffusion import StableDiffusionBase, start
 
 
 class StableDiffusionPipeline(StableDiffusionBase):
@@ -66,7 +67,7 @@ class StableDiffusionPipeline(StableDiffusionBase):
             side = self.unet.config.sample_size
             height, width = (s * self.vae_scale_factor for s in ((side, side) if isinstance(side, int) else side))
         self._check_size(height, width)
-        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas, ip_adapter_image=ip_adapter_image, ip_adapter_image_embeds=ip_adapter_image_embeds)
+        self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         self._check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
@@ -77,6 +78,7 @@ class StableDiffusionPipeline(StableDiffusionBase):
 
         self._calls.begin(call)
         try:
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
             embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             shape = (batch, self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
             x = start(call, shape, generator, latents) * np.float32(call.scheduler.init_noise_sigma)

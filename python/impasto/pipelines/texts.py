@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +14,20 @@ class Encoded:
     """One text: a context [1, tokens, c], or several that take turns where the text changes on the way."""
 
     contexts: list[np.ndarray]
+    pooled: list[np.ndarray | None]  # what each comes to as a whole, [1, k], where the model wants it
     turns: list[int] = field(default_factory=list)  # the context of each step; empty where there is but one
 
-    def at(self, step: int) -> np.ndarray:
-        return self.contexts[self.turns[step] if self.turns else 0]
+    def turn(self, step: int) -> int:
+        return self.turns[step] if self.turns else 0
+
+
+class Sides(NamedTuple):
+    """What prompts and negative prompts are at a step: contexts [n, tokens, c], and what they come to as a whole, [n, k]; None where there is none."""
+
+    positive: np.ndarray
+    negative: np.ndarray | None
+    pooled: np.ndarray | None = None
+    negative_pooled: np.ndarray | None = None
 
 
 @dataclass
@@ -32,19 +43,33 @@ class Texts:
         """Whether two steps are led by different texts."""
         return any(t.turns and t.turns[one] != t.turns[other] for t in [*self.positive, *(self.negative or [])])
 
-    def at(self, step: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Contexts [n, tokens, c] of the prompts, and of the negative prompts."""
-        sides = [[t.at(step) for t in side] for side in (self.positive, self.negative) if side is not None]
+    def at(self, step: int) -> Sides:
+        both = [side for side in (self.positive, self.negative) if side is not None]
+        sides = [[t.contexts[t.turn(step)] for t in side] for side in both]
+        pooled = [self._all([t.pooled[t.turn(step)] for t in side]) for side in both]
         if self.one_length:
             equal = iter(_equally_long([context for side in sides for context in side]))
             sides = [[next(equal) for _ in side] for side in sides]
-        positive, *negative = (np.repeat(np.concatenate(side), self.repeats, axis=0) for side in sides)
-        return positive, negative[0] if negative else None
+        contexts = [self._all(side) for side in sides]
+        return Sides(contexts[0], contexts[1], *pooled) if self.negative is not None else Sides(contexts[0], None, pooled[0])
+
+    def _all(self, rows: list[Any]) -> Any:
+        return None if rows[0] is None else np.repeat(np.concatenate(rows), self.repeats, axis=0)
 
 
-def given(embeds: np.ndarray) -> list[Encoded]:
+def given(embeds: np.ndarray, pooled: np.ndarray | None = None) -> list[Encoded]:
     """Of contexts that the caller brought."""
-    return [Encoded([embeds[i : i + 1]]) for i in range(len(embeds))]
+    return [Encoded([embeds[i : i + 1]], [None if pooled is None else pooled[i : i + 1]]) for i in range(len(embeds))]
+
+
+def nothing(like: list[Encoded]) -> list[Encoded]:
+    """What stands for no negative prompt in models that were trained so: zeros, as many as the prompts are long."""
+    return [Encoded([np.zeros_like(t.contexts[0])], [None if t.pooled[0] is None else np.zeros_like(t.pooled[0])]) for t in like]
+
+
+def added_conditions(names: dict[str, Any]) -> dict[str, Any] | None:
+    """What a UNet of SDXL is told beside the contexts, as `added_cond_kwargs`, of what a call has by name; None for other models."""
+    return {"text_embeds": names["add_text_embeds"], "time_ids": names["add_time_ids"]} if "add_text_embeds" in names else None
 
 
 def _equally_long(contexts: list[np.ndarray]) -> list[np.ndarray]:
