@@ -97,6 +97,7 @@ void shapes(benchmark::internal::Benchmark* b) {
 
 BENCHMARK_CAPTURE(attention_blocked, float32, DType::float32)->Apply(shapes);
 BENCHMARK_CAPTURE(attention_blocked, bfloat16, DType::bfloat16)->Apply(shapes);
+BENCHMARK_CAPTURE(attention_blocked, float16, DType::float16)->Apply(shapes);
 BENCHMARK(attention_naive)
     ->ArgNames({"images", "tq", "tk", "heads", "d"})
     ->Args({2, 1024, 1024, 8, 80})

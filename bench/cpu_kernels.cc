@@ -160,8 +160,8 @@ void linear_ours(benchmark::State& state, const LinearShape& s, DType arithmetic
   report_intensity(state, gflop_of(s), {x, w, out});
 }
 
-void conv_ours(benchmark::State& state, const ConvShape& s, bool fused) {
-  CpuBackend backend;
+void conv_ours(benchmark::State& state, const ConvShape& s, bool fused, DType arithmetic = DType::float32) {
+  CpuBackend backend(arithmetic);
   const Operand x({s.images, s.side, s.side, s.in}), w({s.out, s.in, 3, 3}, DType::float16), bias({s.out});
   const Operand out({s.images, s.out_side(), s.out_side(), s.out}), scale({s.images, s.in}), shift({s.images, s.in}), row({s.images, s.out});
   const auto packed = backend.pack_conv2d(w, bias, s.geometry());
@@ -250,12 +250,14 @@ void add_all() {
     const std::string name = std::string("linear/") + s.name;
     add(name + "/impasto", [&s](benchmark::State& state) { linear_ours(state, s, DType::float32); });
     add(name + "/impasto_bf16", [&s](benchmark::State& state) { linear_ours(state, s, DType::bfloat16); });
+    add(name + "/impasto_f16", [&s](benchmark::State& state) { linear_ours(state, s, DType::float16); });
     add(name + "/onednn", [&s](benchmark::State& state) { linear_onednn(state, s); });
   }
   for (const ConvShape& s : kConvs) {
     const std::string name = std::string("conv/") + s.name;
     add(name + "/impasto", [&s](benchmark::State& state) { conv_ours(state, s, /*fused=*/false); });
     add(name + "/impasto_fused", [&s](benchmark::State& state) { conv_ours(state, s, /*fused=*/true); });
+    add(name + "/impasto_f16", [&s](benchmark::State& state) { conv_ours(state, s, /*fused=*/false, DType::float16); });
     add(name + "/onednn_nhwc", [&s](benchmark::State& state) { conv_onednn(state, s, Tag::nhwc); });
     add(name + "/onednn_blocked", [&s](benchmark::State& state) { conv_onednn(state, s, Tag::any); });
   }

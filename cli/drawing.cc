@@ -31,9 +31,11 @@ auto unless_interrupted(std::size_t saved, const F& f) {
   }
 }
 
-Pipeline load(const std::string& path, const LoadOptions& options, const std::vector<std::string>& control_nets) {
-  const Pipeline pipeline = Pipeline::load(path, options);
-  return control_nets.empty() ? pipeline : pipeline.with_controlnets(control_nets);
+Pipeline load(const std::string& path, const LoadOptions& options, const GenerateArguments& arguments) {
+  Pipeline pipeline = Pipeline::load(path, options);
+  if (!arguments.control.nets.empty()) pipeline = pipeline.with_controlnets(arguments.control.nets);
+  if (!arguments.ip_adapter.files.empty()) pipeline = pipeline.with_ip_adapters(ip_adapter_files(arguments.ip_adapter));
+  return pipeline;
 }
 
 TextToImageResult run(const Pipeline& pipeline, Task task, const InpaintOptions& options) {
@@ -59,7 +61,7 @@ const Pipeline& Artist::with(const std::vector<Lora>& loras) {
   progress_.begin("Loading");
   LoadOptions options = arguments_.load;
   options.should_stop = interrupted;
-  if (!plain_) plain_ = unless_interrupted(0, [&] { return load(path_, options, arguments_.control.nets); });
+  if (!plain_) plain_ = unless_interrupted(0, [&] { return load(path_, options, arguments_); });
   if (!loras.empty()) {
     adapted_.reset();
     adapted_ = unless_interrupted(0, [&] { return plain_->with_loras(loras); });
@@ -103,7 +105,7 @@ TextToImageResult Artist::refine(const InpaintOptions& options, TextToImageResul
     load_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   }
   ImageToImageOptions more = options;
-  more.image = {}, more.hires = {}, more.controls.clear();
+  more.image = {}, more.hires = {}, more.controls.clear(), more.ip_adapter_images.clear();
   more.width = more.height = 0;  // the latents'
   more.image_latents = std::move(drawn.latents);
   more.denoising_start = options.denoising_end;

@@ -47,6 +47,7 @@ Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   request.pictures = plan_pictures(arguments.prompt, arguments.lora, options);
   options.embeddings = read_embeddings(arguments.prompt, all_text(request.pictures));
   options.controls = read_controls(arguments.control, options.controls);
+  options.ip_adapter_images = read_ip_adapter_images(arguments.ip_adapter, options.ip_adapter_images);
   read_pictures(arguments.from, request.task, options);
   if (request.task != Task::text_to_image) {
     if (!arguments.from.settings.empty()) options.hires.reset();  // of the picture that the settings are of
@@ -108,7 +109,8 @@ void add(TextToImageResult batch, TextToImageResult& all) {
   all.timings.vae_decoder += batch.timings.vae_decoder;
   append(all.timings.steps, batch.timings.steps);
   all.scheduler = batch.scheduler, all.karras_sigmas = batch.karras_sigmas, all.schedule = batch.schedule;
-  all.width = batch.width, all.height = batch.height, all.controlnets = batch.controlnets, all.refiner = batch.refiner;
+  all.width = batch.width, all.height = batch.height, all.controlnets = batch.controlnets, all.ip_adapters = batch.ip_adapters,
+  all.refiner = batch.refiner;
 }
 
 }  // namespace

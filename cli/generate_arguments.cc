@@ -201,6 +201,7 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   add_sampling(*command, arguments);
   add_lora_options(*command, arguments.lora);
   add_control_options(*command, arguments.control);
+  add_ip_adapter_options(*command, arguments.ip_adapter);
   add_xl_options(*command, arguments.refiner, arguments.picture);
   add_machine(*command, arguments.model, arguments.load);
   add_output(*command, arguments);

@@ -7,6 +7,7 @@
 
 #include "cli/control_arguments.h"
 #include "cli/download.h"
+#include "cli/ip_adapter_arguments.h"
 #include "cli/lora_arguments.h"
 #include "cli/picture_arguments.h"
 #include "cli/prompt_arguments.h"
@@ -28,6 +29,7 @@ struct GenerateArguments {
   PictureArguments from;
   LoraArguments lora;
   ControlArguments control;
+  IpAdapterArguments ip_adapter;
   PromptArguments prompt;
   RefinerArguments refiner;
   int batch_size = 0;  ///< pictures that are drawn together; 0: all

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <optional>
 
 #include "cli/arguments.h"
 #include "cli/machine_arguments.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "impasto/ip_adapter.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
@@ -75,6 +78,29 @@ void print_as_json(const ModelInfo& model, const InfoArguments& size, std::int64
               {"predicted_peak_memory", {{"width", size.width}, {"height", size.height}, {"num_images", size.num_images}, {"bytes", memory}}}});
 }
 
+std::optional<IpAdapterInfo> ip_adapter_in(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return std::nullopt;
+  return inspect_ip_adapter(path);
+}
+
+void print_ip_adapter(const std::string& path, const IpAdapterInfo& adapter, bool json) {
+  if (json)
+    return print_json({{"path", path},
+                       {"kind", adapter.kind},
+                       {"cross_attentions", adapter.cross_attentions},
+                       {"cross_attention_dim", adapter.cross_attention_dim},
+                       {"image_channels", adapter.image_channels},
+                       {"parameters", adapter.parameters}});
+  print_line(printable(path) + "\n" +
+             table({{"kind", adapter.kind},
+                    {"for UNets of", std::to_string(adapter.cross_attentions) + " cross-attentions, cross_attention_dim " +
+                                         std::to_string(adapter.cross_attention_dim)},
+                    {"for image encoders of", std::to_string(adapter.image_channels) + " columns"},
+                    {"parameters", in_thousands(adapter.parameters)}},
+                   /*text_columns=*/2));
+}
+
 }  // namespace
 
 CLI::App* add_info(CLI::App& app, InfoArguments& a) {
@@ -91,6 +117,10 @@ CLI::App* add_info(CLI::App& app, InfoArguments& a) {
 }
 
 int info(const InfoArguments& arguments) {
+  if (const auto adapter = ip_adapter_in(arguments.model.name)) {
+    print_ip_adapter(arguments.model.name, *adapter, arguments.json);
+    return 0;
+  }
   const ModelInfo model = inspect(ready_model(arguments.model, /*quiet=*/false), arguments.parts);
   InfoArguments size = arguments;
   if (size.width == 0) size.width = model.width;

@@ -1,32 +1,14 @@
 #include "cli/lora_arguments.h"
 
-#include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
+#include "cli/scaled_file.h"
 #include "impasto/error.h"
 
 namespace impasto::cli {
 namespace {
-
-/// "style.safetensors:0.8"; a colon that no number follows belongs to the name.
-Lora parse_file(const std::string& text) {
-  Lora lora{text};
-  const auto colon = text.rfind(':');
-  if (colon != text.npos) {
-    const char* begin = text.data() + colon + 1;
-    const char* end = text.data() + text.size();
-    float scale = 0;
-    if (const auto read = std::from_chars(begin, end, scale); read.ec == std::errc() && read.ptr == end && std::isfinite(scale)) {
-      lora.path = text.substr(0, colon);
-      lora.scale = scale;
-    }
-  }
-  if (!std::filesystem::exists(lora.path)) throw Error(ErrorKind::not_found, "--lora: there is no file \"" + lora.path + '"');
-  return lora;
-}
 
 std::string shortest(float value) {
   char text[32];
@@ -48,8 +30,8 @@ ChosenLoras choose_loras(const LoraArguments& a, const std::string& prompt) {
   ChosenLoras chosen;
   chosen.recorded_prompt = prompt;
   for (const std::string& text : a.files) {
-    chosen.loras.push_back(parse_file(text));
-    const Lora& lora = chosen.loras.back();
+    const ScaledFile file = parse_scaled_file("--lora", text);
+    const Lora& lora = chosen.loras.emplace_back(Lora{file.path, file.scale.value_or(1.0f)});
     chosen.recorded_prompt += " <lora:" + std::filesystem::path(lora.path).stem().string() + ':' + shortest(lora.scale) + '>';
   }
   const TaggedPrompt tagged = take_lora_tags(prompt);

@@ -84,6 +84,14 @@ Json controls_json(const TextToImageOptions& o, const TextToImageResult& r) {
   return all;
 }
 
+Json ip_adapters_json(const TextToImageOptions& o, const TextToImageResult& r) {
+  Json all = Json::array();
+  for (std::size_t i = 0; i < std::min(o.ip_adapter_images.size(), r.ip_adapters.size()); ++i)
+    all.push_back(
+        {{"ip_adapter", r.ip_adapters[i]}, {"scale", as_typed(o.ip_adapter_images[i].scale)}, {"images", o.ip_adapter_images[i].images.size()}});
+  return all;
+}
+
 Json picture_json(const Request& request) {
   const InpaintOptions& o = request.options;
   Json settings = {{"image", request.image}, {"strength", o.strength}};
@@ -164,6 +172,7 @@ Json report_json(const WrittenFiles& files, const Request& request, const TextTo
   if (request.options.hires) settings["hires"] = hires_json(*request.options.hires);
   if (!request.refiner.empty()) settings["refiner"] = {{"model", request.refiner}, {"start", *request.options.denoising_end}};
   if (!request.options.controls.empty()) settings["controls"] = controls_json(request.options, result);
+  if (!request.options.ip_adapter_images.empty()) settings["ip_adapters"] = ip_adapters_json(request.options, result);
   Json images = Json::array();
   for (std::size_t i = 0; i < files.names.size(); ++i) {
     images.push_back({{"path", files.names[i]}, {"seed", result.seeds.at(i)}});

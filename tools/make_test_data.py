@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, gguf_files, images, more_tasks, networks, pipelines, prompt_syntaxes, safety, schedulers, single_files, torch_files, xl
+from test_data import adapters, checkpoints, gguf_files, images, ip_adapters, more_tasks, networks, pipelines, prompt_syntaxes, safety, schedulers, single_files, torch_files, xl
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "prompts", "safety", "tasks", "token_merging", "xl"])
+    parser.add_argument("--only", choices=["adapters", "ip_adapters", "prompts", "safety", "tasks", "token_merging", "xl"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -39,6 +39,8 @@ def main():
         store = Store(golden)
         if arguments.only == "adapters":
             adapters.add(store, models, out / "adapters")
+        elif arguments.only == "ip_adapters":
+            ip_adapters.add(store, models, out / "ip_adapters")
         elif arguments.only == "token_merging":
             networks.add_token_merging(store, models)
         elif arguments.only == "safety":
@@ -81,6 +83,7 @@ def main():
     add_tasks(store, models, out)
     safety.add_safety(store, out / "safety_checker")
     add_xl(store, models, out)
+    ip_adapters.add(store, models, out / "ip_adapters")
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")

@@ -45,6 +45,10 @@ class TorchBfloat16(Torch):
     dtype = "bfloat16"
 
 
+class TorchFloat16(Torch):
+    dtype = "float16"
+
+
 class OpenVino:
     """OpenVINO's CPU plugin on the same modules, converted from PyTorch at a fixed shape.
 
@@ -82,6 +86,10 @@ class OpenVinoBfloat16(OpenVino):
     precision = "bf16"
 
 
+class OpenVinoFloat16(OpenVino):
+    precision = "f16"
+
+
 class Impasto:
     """`impasto bench`, once a turn: like the others' turns, its one round follows one that warms up."""
 
@@ -104,7 +112,15 @@ class ImpastoBfloat16(Impasto):
     dtype = "bfloat16"
 
 
-ENGINES = {"impasto": Impasto, "impasto-bf16": ImpastoBfloat16, "torch": Torch, "torch-bf16": TorchBfloat16, "openvino": OpenVino, "openvino-bf16": OpenVinoBfloat16}
+class ImpastoFloat16(Impasto):
+    dtype = "float16"
+
+
+ENGINES = {
+    "impasto": Impasto, "impasto-bf16": ImpastoBfloat16, "impasto-f16": ImpastoFloat16,
+    "torch": Torch, "torch-bf16": TorchBfloat16, "torch-f16": TorchFloat16,
+    "openvino": OpenVino, "openvino-bf16": OpenVinoBfloat16, "openvino-f16": OpenVinoFloat16,
+}
 
 
 def example_inputs(torch, options, width):

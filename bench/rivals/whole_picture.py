@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Times a whole picture, from the start of a process to the written file, by `impasto generate` and by diffusers with PyTorch (float32, channels_last), in turns.
 
-Usage: bench/rivals/whole_picture.py MODEL [--steps 20] [--rounds 1] [--width 512] [--height 512] [--threads 2]
-Prints seconds and the peak of resident memory (medians), and how many times longer diffusers takes. Weights may be random.
+Usage: bench/rivals/whole_picture.py MODEL [--dtypes float32,float16] [--steps 20] [--rounds 1] [--width 512] [--height 512] [--threads 2]
+Prints seconds and the peak of resident memory (medians), and how many times longer each takes than impasto in the first dtype. Weights may be random.
 """
 import argparse
 import os
@@ -44,10 +44,12 @@ def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("model")
     a.add_argument("--impasto", default=str(ROOT / "build/release/cli/impasto"), help="the command")
+    a.add_argument("--dtypes", default="float32", help="that impasto computes in, each in its turn")
     for name, default in (("steps", 20), ("rounds", 1), ("width", 512), ("height", 512), ("threads", 2)):
         a.add_argument(f"--{name}", type=int, default=default)
     o = a.parse_args()
-    runs = {"impasto": [], "diffusers": []}
+    dtypes = o.dtypes.split(",")
+    runs = {name: [] for name in [*(f"impasto, {dtype}" for dtype in dtypes), "diffusers, float32"]}
     with tempfile.TemporaryDirectory() as folder:
         output = pathlib.Path(folder) / "picture.png"
         shape = [str(n) for n in (o.steps, o.width, o.height, o.threads)]
@@ -55,12 +57,13 @@ def main():
         for option, value in zip(("--num-inference-steps", "--width", "--height", "--threads"), shape):
             ours += [option, value]
         for _ in range(o.rounds):
-            runs["impasto"].append(run(ours))
-            runs["diffusers"].append(run([sys.executable, "-c", DIFFUSERS, o.model, *shape, str(output)]))
+            for dtype in dtypes:
+                runs[f"impasto, {dtype}"].append(run([*ours, "--dtype", dtype]))
+            runs["diffusers, float32"].append(run([sys.executable, "-c", DIFFUSERS, o.model, *shape, str(output)]))
     print(f"{processor()}, {o.threads} threads, {o.width} x {o.height}, {o.steps} steps, median of {o.rounds} rounds")
     seconds = {name: statistics.median(r[0] for r in rounds) for name, rounds in runs.items()}
     for name, rounds in runs.items():
-        print(f"{name:10} {seconds[name]:8.1f} s {seconds[name] / seconds['impasto']:6.2f}   peak {statistics.median(r[1] for r in rounds) / 1e9:5.2f} GB")
+        print(f"{name:18} {seconds[name]:8.1f} s {seconds[name] / seconds[next(iter(runs))]:6.2f}   peak {statistics.median(r[1] for r in rounds) / 1e9:5.2f} GB")
 
 
 if __name__ == "__main__":

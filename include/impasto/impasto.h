@@ -8,6 +8,7 @@
 #include "impasto/error.h"
 #include "impasto/hub.h"
 #include "impasto/image.h"
+#include "impasto/ip_adapter.h"
 #include "impasto/lora.h"
 #include "impasto/metadata.h"
 #include "impasto/pipeline.h"

@@ -35,9 +35,9 @@ struct Infotext {
 /// Any text is one: without at least three fields in its last line it is all prompt.
 IMPASTO_API Infotext parse_infotext(const std::string& text);
 
-/// Sets what the text speaks of, and leaves the other options as they are; prompts of other programs' pictures are read in A1111's syntax. `hires`
-/// and `controls` become what the text says, the controls without their pictures, which it does not name. Returns warnings: of that, and of fields
-/// that are not understood.
+/// Sets what the text speaks of, and leaves the other options as they are; prompts of other programs' pictures are read in A1111's syntax. `hires`,
+/// `controls` and `ip_adapter_images` become what the text says, the latter two without their pictures, which it does not name. Returns warnings: of
+/// that, and of fields that are not understood.
 IMPASTO_API std::vector<std::string> apply_infotext(const Infotext& text, InpaintOptions& options);
 
 /// The texts in a picture file, as UTF-8: a PNG's in their order; a JPEG's or WebP's EXIF user comment as "parameters", where A1111 writes it.

@@ -12,6 +12,7 @@
 #include "impasto/api.h"
 #include "impasto/embedding.h"
 #include "impasto/image.h"
+#include "impasto/ip_adapter.h"
 #include "impasto/lora.h"
 
 namespace impasto {
@@ -47,8 +48,8 @@ struct ModelParts {
 struct LoadOptions {
   /// "cpu", which is always there; "cuda", or "cuda:1" for the second of several GPUs, in builds with CUDA (docs/cuda.md); "auto" for a GPU where
   /// this build and this machine have one that computes in `dtype`, else the CPU, unless the environment variable IMPASTO_DEVICE names another. A
-  /// device for each network is named as "unet=cuda,vae=cpu,text_encoder=cpu"; those that are left out are "auto". ControlNets go with the UNet, the
-  /// safety checker with the VAE.
+  /// device for each network is named as "unet=cuda,vae=cpu,text_encoder=cpu"; those that are left out are "auto". ControlNets and
+  /// IP-Adapters go with the UNet, the safety checker with the VAE, image encoders with the text encoders.
   std::string device = "auto";
   /// Arithmetic of the networks, for all or for each as above: "auto" takes the first of what a device has.
   /// The CPU has "float32", and "bfloat16" for the factors of products and attention, which is faster on AMD's processors with AVX-512 BF16, and
@@ -126,6 +127,18 @@ struct Control {
   /// diffusers' guess_mode: the network sees and leads the prompt's side of guidance alone, its outermost layers by a tenth as much as its middle, so
   /// that it counts for more than the prompt (A1111: "ControlNet is more important").
   bool guess_mode = false;
+};
+
+/// What an IP-Adapter of the pipeline shows the UNet beside the text (Ye et al., 2023): the same for all pictures that are drawn.
+struct IpAdapterImage {
+  std::vector<Image> images = {};  ///< one or more, of any size; CLIP sees the middle square of each
+  float scale = 1.f;               ///< how much it counts beside the text; 0 is nothing, below 0 leads away
+  /// What the image encoder made of k pictures, instead of them: `image_embeds`, [k, c]; for Plus and Full Face the hidden states before the last
+  /// layer, [k, tokens, c].
+  std::optional<HostTensor> embeds = {};
+  /// The same for the negative prompt's side. Unset: as diffusers makes them, zeros, or for Plus and Full Face what the encoder sees in a picture of
+  /// zeros.
+  std::optional<HostTensor> negative_embeds = {};
 };
 
 /// How what was drawn first is enlarged.
@@ -240,6 +253,8 @@ struct TextToImageOptions {
   std::optional<bool> use_karras_sigmas;  ///< true is schedule "karras", false at least not that (Karras et al., 2022); `schedule` wins
   /// One for each ControlNet of the pipeline, in the order of Pipeline::with_controlnets.
   std::vector<Control> controls = {};
+  /// One for each IP-Adapter of the pipeline, in the order of Pipeline::with_ip_adapters.
+  std::vector<IpAdapterImage> ip_adapter_images = {};
   /// Text to picture only. `height` and `width` are those of the first pass. The second draws its noise from the same seeds anew.
   std::optional<Hires> hires = {};
   /// First latents instead of seeded noise, [num_images, channels, height / 8, width / 8], standard normal.
@@ -329,6 +344,7 @@ struct TextToImageResult {
   std::string schedule;                             ///< how they were spread, as TextToImageOptions::schedule; empty: as trained
   int height = 0, width = 0;                        ///< that was drawn at, of the first pass; an inpainted picture may have another size
   std::vector<std::string> controlnets = {};        ///< their paths
+  std::vector<std::string> ip_adapters = {};        ///< likewise
   std::vector<bool> flagged = {};                   ///< by the safety checker, one per image; empty where it was not run
   /// Path of the model that went on from denoising_end: set by who had it do that, for infotext().
   std::string refiner = {};
@@ -423,6 +439,12 @@ class IMPASTO_API Pipeline {
   /// must then have as many `controls`. Everything else is shared.
   /// Throws not_found, io, bad_file (for another model: naming what differs), unsupported, out_of_memory, cancelled.
   Pipeline with_controlnets(const std::vector<std::string>& paths) const;
+
+  /// This checkpoint with IP-Adapters, which show it pictures, in place of any that this pipeline has. Options must then have as many
+  /// `ip_adapter_images`. Everything else is shared; the UNet stays as it is. Image encoders go with the text encoders.
+  /// Throws not_found, io, bad_file (for another model or another image encoder: naming what differs), unsupported (FaceID), out_of_memory,
+  /// cancelled.
+  Pipeline with_ip_adapters(const std::vector<IpAdapterFile>& files) const;
 
   /// For the user, in every result of this pipeline: what adapters say that this model does not have.
   const std::vector<std::string>& warnings() const;

@@ -20,12 +20,10 @@ class Place(NamedTuple):
 
 
 def find(device: str = "auto", wished: str | None = None) -> Place:
-    """The place that a device and a wish for a dtype come to. float16 means float32 where the device is a CPU.
+    """The place that a device and a wish for a dtype come to. float16 is computed in float32 on a CPU without AVX512-FP16.
 
     Raises RuntimeError, as torch, for a device that is not there or does not compute in that dtype."""
     try:
-        if wished == "float16" and not _core.find_device(device)[0].startswith("cuda"):
-            wished = None
         return Place(*_core.find_device(device, wished or "auto"))
     except (NotImplementedError, ValueError) as error:
         raise RuntimeError(str(error)) from None
@@ -37,7 +35,7 @@ def dtype_name(dtype: Any) -> str | None:
     if dtype is None or name == "auto":
         return None
     if name not in _DTYPES:
-        raise ValueError(f"dtype {dtype} is not supported: use float32, float16 (computed in float32 on a CPU) or bfloat16")
+        raise ValueError(f"dtype {dtype} is not supported: use float32, float16 or bfloat16")
     return name
 
 

@@ -33,7 +33,7 @@ class Model:
 
     @property
     def dtype(self) -> Any:
-        """Of the arithmetic, as torch's (or its name where torch is not used): float32 on a CPU but where bfloat16 was asked for. Arrays are float32 either way."""
+        """Of the arithmetic, as torch's (or its name where torch is not used): float32 on a CPU but where another was asked for. Arrays are float32 either way."""
         return devices.public_dtype(self._place)
 
     @property

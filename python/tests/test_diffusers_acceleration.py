@@ -142,11 +142,11 @@ class TestDevices:
         from impasto import acceleration
 
         place = acceleration._place_of(torch.device("cuda", 99), torch.float16)
-        assert place == ("cpu", "float32") and "cuda:99" in caplog.text
+        assert place == ("cpu", "float16") and "cuda:99" in caplog.text
 
     def test_torchs_devices_and_dtypes_are_understood_and_given(self):
         pipe = impasto.StableDiffusionPipeline.from_pretrained(TINY, torch_dtype=torch.float16)
-        assert pipe.device == torch.device("cpu") and pipe.dtype == torch.float32
+        assert pipe.device == torch.device("cpu") and pipe.dtype == torch.float16
         assert pipe.to(torch.device("cpu"), torch.bfloat16).dtype == torch.bfloat16
         assert pipe.to(device="cpu", dtype=torch.float32).dtype == torch.float32
         assert pipe.to(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.bfloat16

@@ -86,20 +86,24 @@ class Backend {
   virtual DeviceDescription describe() const = 0;
   /// Of what products, convolutions, attention and norms yield: feature maps and token sequences. They take it, and float32, as x.
   virtual DType feature_type() const { return DType::float32; }
+  /// What the factors of products, convolutions and attention are rounded to.
+  virtual DType factor_type() const { return feature_type(); }
   /// The same device computing in a type of float32's range: for networks whose activations leave float16's.
   virtual Backend& with_wide_range() { return *this; }
   /// Whether the host may read and write the device's memory, and the device the host's.
   virtual bool shares_host_memory() const { return true; }
-  /// What the device reaches in a loop of nothing but multiply-adds into float32 sums, 1e9 operations (two for each) a second; `factors` is
-  /// float32 or bfloat16. Takes a fraction of a second.
+  /// What the device reaches in a loop of nothing but multiply-adds of such factors (into float32 sums; a CPU's of float16 into float16), 1e9
+  /// operations (two for each) a second. Takes a fraction of a second.
   virtual double measure_peak_gflops(DType factors) = 0;
 
   // --- memory. Blocks are kept for reuse after deallocate, so a loop that repeats its shapes allocates nothing after its first turn.
   virtual void* allocate(std::size_t bytes) = 0;  ///< 64-byte aligned, contents undefined; throws out_of_memory
   virtual void deallocate(void* block, std::size_t bytes) noexcept = 0;
   virtual void release_cached_memory() = 0;
-  /// The same where others wait for the memory: a device that keeps some in release_cached_memory(), since it will soon want it again, keeps none
-  /// now.
+  /// Shapes to come are others: what is kept may be made into blocks of theirs.
+  virtual void recycle_cached_memory() {}
+  /// release_cached_memory() where others wait for the memory: a device that keeps some in release_cached_memory(), since it will soon want it again,
+  /// keeps none now.
   virtual void empty_cache() { release_cached_memory(); }
   /// Bytes that could still be allocated: free on the device, or kept for reuse.
   virtual std::int64_t available_memory() const { return impasto::available_memory(); }

@@ -30,6 +30,7 @@ class ProfilingBackend : public Backend {
   std::string_view name() const override { return inner_.name(); }
   DeviceDescription describe() const override { return inner_.describe(); }
   DType feature_type() const override { return inner_.feature_type(); }
+  DType factor_type() const override { return inner_.factor_type(); }
   bool shares_host_memory() const override { return inner_.shares_host_memory(); }
   bool loads_through_prologues() const override { return inner_.loads_through_prologues(); }
   bool joins_products() const override { return inner_.joins_products(); }
@@ -41,6 +42,7 @@ class ProfilingBackend : public Backend {
   void* allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
   void deallocate(void* block, std::size_t bytes) noexcept override { inner_.deallocate(block, bytes); }
   void release_cached_memory() override { inner_.release_cached_memory(); }
+  void recycle_cached_memory() override { inner_.recycle_cached_memory(); }
   void empty_cache() override { inner_.empty_cache(); }
   std::int64_t available_memory() const override { return inner_.available_memory(); }
   void upload(const void* host, void* device, std::size_t bytes) override { inner_.upload(host, device, bytes); }

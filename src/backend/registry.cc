@@ -61,7 +61,7 @@ std::string device_name(const std::string& device, std::optional<DType> arithmet
 Backend& backend_for(const std::string& name, std::optional<DType> arithmetic) {
   // Never destroyed: tensors of a caller's static objects may outlive main.
   static Backend& cpu = *new CpuBackend;
-  static Backend& cpu_bfloat16 = *new CpuBackend(DType::bfloat16);
+  static Backend &cpu_bfloat16 = *new CpuBackend(DType::bfloat16), &cpu_float16 = *new CpuBackend(DType::float16);
   static Backend& reference = *make_reference_backend().release();
   const std::string device = name == "auto" ? best_device(arithmetic) : name;
   if (const std::optional<int> index = cuda_index(device)) return cuda_backend(device, *index, arithmetic.value_or(DType::float16));
@@ -69,7 +69,8 @@ Backend& backend_for(const std::string& name, std::optional<DType> arithmetic) {
   if (device == "cpu") {
     if (type == DType::float32) return cpu;
     if (type == DType::bfloat16) return cpu_bfloat16;
-    refuse_arithmetic(device, type, "float32 or bfloat16");
+    if (type == DType::float16) return cpu_float16;
+    refuse_arithmetic(device, type, "float32, bfloat16 or float16");
   }
   if (device == "reference") {
     if (type == DType::float32) return reference;

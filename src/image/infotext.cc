@@ -97,7 +97,7 @@ TaskFields fields_of(const InpaintOptions& options, const ModelInfo& model) {
 }
 
 /// A file's name without its ending, or a folder's.
-std::string control_net_name(const std::string& path) {
+std::string adapter_name(const std::string& path) {
   const std::filesystem::path name = model_name(path);
   for (const char* ending : {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".gguf"})
     if (name.extension() == ending) return name.stem().string();
@@ -106,9 +106,15 @@ std::string control_net_name(const std::string& path) {
 
 /// As A1111's extension for ControlNet writes it.
 std::string control_text(const Control& control, const std::string& path) {
-  std::string text = "Module: none, Model: " + control_net_name(path) + ", Weight: " + number(control.scale);
+  std::string text = "Module: none, Model: " + adapter_name(path) + ", Weight: " + number(control.scale);
   text += ", Guidance Start: " + number(control.start) + ", Guidance End: " + number(control.stop);
   return text + ", Control Mode: " + (control.guess_mode ? "ControlNet is more important" : "Balanced");
+}
+
+/// The extension has IP-Adapters among its units, told apart by the module that looks at their pictures.
+std::string ip_adapter_text(const IpAdapterImage& image, const std::string& path) {
+  return "Module: ip-adapter-auto, Model: " + adapter_name(path) + ", Weight: " + number(image.scale) +
+         ", Guidance Start: 0, Guidance End: 1, Control Mode: Balanced";
 }
 
 std::string size_of(const PictureSize& size) { return concat(size.width, 'x', size.height); }
@@ -170,8 +176,12 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (options.token_merging_ratio != 0) fields.add("Token merging ratio", number(options.token_merging_ratio));
   for (const auto& [key, value] : task.extras) fields.add(key, value);
   for (const auto& [key, value] : xl_fields(options, result)) fields.add(key, value);
+  int unit = 0;
+  const auto add_unit = [&](const std::string& text) { fields.add(concat("ControlNet ", unit++).c_str(), text); };
   for (std::size_t i = 0; i < std::min(options.controls.size(), result.controlnets.size()); ++i)
-    fields.add(concat("ControlNet ", i).c_str(), control_text(options.controls[i], result.controlnets[i]));
+    add_unit(control_text(options.controls[i], result.controlnets[i]));
+  for (std::size_t i = 0; i < std::min(options.ip_adapter_images.size(), result.ip_adapters.size()); ++i)
+    add_unit(ip_adapter_text(options.ip_adapter_images[i], result.ip_adapters[i]));
   fields.add("Version", "impasto " + version());
   return fields.text();
 }

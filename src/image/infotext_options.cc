@@ -138,12 +138,16 @@ class Applier {
 
   /// The pictures that they followed are not recorded.
   void controls() {
-    o_.controls.clear();
+    o_.controls.clear(), o_.ip_adapter_images.clear();
     for (int k = 0;; ++k) {
       const std::string value = text_.value(concat("ControlNet ", k));
       if (value.empty()) return;
       Infotext inner;
       inner.fields = read_fields(value);
+      if (inner.value("Module").starts_with("ip-adapter")) {
+        ip_adapter(inner);
+        continue;
+      }
       Control& control = o_.controls.emplace_back();
       const bool understood = number(inner.value("Weight"), control.scale) && number(inner.value("Guidance Start"), control.start) &&
                               number(inner.value("Guidance End"), control.stop);
@@ -151,6 +155,14 @@ class Applier {
       warnings_.push_back(concat("it was led by the ControlNet ", inner.value("Model"), ", which has to be named again, with its picture",
                                  understood ? "" : "; its settings are not understood"));
     }
+  }
+
+  void ip_adapter(const Infotext& unit) {
+    const bool understood = number(unit.value("Weight"), o_.ip_adapter_images.emplace_back().scale);
+    const bool whole = unit.value("Guidance Start") == "0" && unit.value("Guidance End") == "1";
+    warnings_.push_back(concat("it was drawn with the IP-Adapter ", unit.value("Model"), ", which has to be named again, with its picture",
+                               understood ? "" : "; its weight is not understood",
+                               whole ? "" : "; it was at work in a part of the steps only, which is not supported"));
   }
 
   bool size(const std::string& value) { return two_sides(value, o_.width, o_.height); }

@@ -16,7 +16,7 @@ ClipVision::ClipVision(const WeightScope& w, const WeightScope& projection, cons
   for (int i = 0; i < c.layers; ++i) layers_.emplace_back(w / "encoder.layers" / i, c);
 }
 
-Tensor ClipVision::embed(const std::vector<float>& pixels) const {
+Tensor ClipVision::states(const std::vector<float>& pixels, std::size_t layers) const {
   const std::int64_t side = config_.image_size, patch = config_.patch_size, across = side / patch;
   std::vector<float> rows;  // [patches, 3 * patch * patch], as the convolution's weights lie
   rows.reserve(static_cast<std::size_t>(config_.patches() * config_.patch_values()));
@@ -31,8 +31,13 @@ Tensor ClipVision::embed(const std::vector<float>& pixels) const {
   Tensor x =
       ops::add(ops::concat_images(class_embedding_.reshape({1, width}), patches), position_embedding_).reshape({1, config_.patches() + 1, width});
   x = before_(x);
-  for (const ClipLayer& layer : layers_) x = layer(x, /*causal=*/false);
-  return projection_(after_(x.reshape({config_.patches() + 1, width}).slice(0, 1)));
+  for (std::size_t i = 0; i < layers; ++i) x = layers_[i](x, /*causal=*/false);
+  return x;
+}
+
+Tensor ClipVision::embed(const std::vector<float>& pixels) const {
+  const Tensor x = states(pixels, layers_.size());
+  return projection_(after_(x.reshape({config_.patches() + 1, config_.hidden_size}).slice(0, 1)));
 }
 
 }  // namespace impasto

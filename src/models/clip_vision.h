@@ -31,8 +31,13 @@ class ClipVision {
 
   /// A picture [3, image_size, image_size], normalised as CLIP's are, to [1, projection_size].
   Tensor embed(const std::vector<float>& pixels) const;
+  /// The same to what the last layer but one makes of it and its patches, [1, patches + 1, hidden_size].
+  Tensor penultimate_states(const std::vector<float>& pixels) const { return states(pixels, layers_.size() - 1); }
 
  private:
+  /// After the first `layers` layers.
+  Tensor states(const std::vector<float>& pixels, std::size_t layers) const;
+
   ClipVisionConfig config_;
   std::unique_ptr<PackedWeights> patch_embedding_;  // a product: its convolution's steps are as wide as its kernel
   Tensor class_embedding_, position_embedding_;

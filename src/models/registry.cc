@@ -12,6 +12,7 @@ const std::vector<ModelEntry>& supported_models() {
       {"unet", "UNet2DConditionModel", "diffusion_pytorch_model"},
       {"vae", "AutoencoderKL", "diffusion_pytorch_model"},
       {"vae", "AutoencoderTiny", "diffusion_pytorch_model"},
+      {"image_encoder", "CLIPVisionModelWithProjection", "model"},
       {"safety_checker", "StableDiffusionSafetyChecker", "model"},
   };
   return models;

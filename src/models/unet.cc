@@ -10,6 +10,7 @@ namespace impasto {
 
 using nn::Conv2d;
 using nn::KeyValue;
+using nn::PictureKeyValue;
 using nn::Transformer2d;
 
 struct UNet::Layers {
@@ -60,7 +61,11 @@ UNetContext concat_images(const UNetContext& a, const UNetContext& b) {
 
 UNet::Conditioning UNet::Conditioning::slice(std::int64_t begin, std::int64_t count) const {
   Conditioning some;
-  for (const KeyValue& kv : attentions) some.attentions.push_back({kv.key.slice(begin, count), kv.value.slice(begin, count)});
+  for (const KeyValue& kv : attentions) {
+    KeyValue& part = some.attentions.emplace_back(KeyValue{kv.key.slice(begin, count), kv.value.slice(begin, count)});
+    for (const PictureKeyValue& p : kv.pictures)
+      part.pictures.push_back(p.key ? PictureKeyValue{p.key.slice(begin, count), p.value.slice(begin, count)} : p);
+  }
   if (added) some.added = added.slice(begin, count);
   return some;
 }
@@ -81,13 +86,19 @@ namespace {
 
 Replayed::Tensors as_list(const UNet::Conditioning& conditioning) {
   Replayed::Tensors list{conditioning.added};
-  for (const KeyValue& kv : conditioning.attentions) list.insert(list.end(), {kv.key, kv.value});
+  for (const KeyValue& kv : conditioning.attentions) {
+    list.insert(list.end(), {kv.key, kv.value});
+    for (const PictureKeyValue& p : kv.pictures) list.insert(list.end(), {p.key, p.value});
+  }
   return list;
 }
 
-UNet::Conditioning from_list(const Replayed::Tensors& list) {
+UNet::Conditioning from_list(const Replayed::Tensors& list, std::size_t pictures) {
   UNet::Conditioning out{{}, list.front()};
-  for (std::size_t i = 1; i < list.size(); i += 2) out.attentions.push_back({list[i], list[i + 1]});
+  for (std::size_t i = 1; i < list.size(); i += 2) {
+    KeyValue& kv = out.attentions.emplace_back(KeyValue{list[i], list[i + 1]});
+    for (std::size_t k = 0; k < pictures; ++k, i += 2) kv.pictures.push_back({list[i + 2], list[i + 3]});
+  }
   return out;
 }
 
@@ -97,8 +108,8 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
   const Tensor x = sample.on(*backend_), sinusoids = layers_->time_embedding.sinusoids(timestep);
   const bool plain = !more.observe && more.deep == nullptr && more.control == nullptr && more.token_merging_ratio == 0;
   if (!plain) return evaluate(x, sinusoids, conditioning, more).on(sample.backend());
-  const auto f = [this](const Replayed::Tensors& changing, const Replayed::Tensors& lasting) {
-    return evaluate(changing[0], changing[1], from_list(lasting), {});
+  const auto f = [this, pictures = conditioning.pictures()](const Replayed::Tensors& changing, const Replayed::Tensors& lasting) {
+    return evaluate(changing[0], changing[1], from_list(lasting, pictures), {});
   };
   return (*replayed_)({x, sinusoids}, as_list(conditioning), f).on(sample.backend());
 }

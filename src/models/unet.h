@@ -66,6 +66,7 @@ class UNet {
     Tensor added;                          ///< to the timestep's embedding, [n, time_channels]; empty where the config has no added_channels
 
     bool empty() const { return attentions.empty(); }
+    std::size_t pictures() const { return empty() ? 0 : attentions.front().pictures.size(); }  ///< beside the text, in every cross-attention as many
     std::int64_t images() const { return attentions.front().key.dim(0); }
     Conditioning slice(std::int64_t begin, std::int64_t count) const;
   };

@@ -135,8 +135,11 @@ Tensor VaeDecoder::forward(const Tensor& z) const {
   const Layers& net = *layers_;
   Tensor h = net.post_quant_conv ? (*net.post_quant_conv)(latents) : latents;  // [n, h, w, 4]
   h = net.mid_block(net.conv_in(h));                                           // [n, h, w, c]
-  for (const Level& level : net.up_blocks) h = level(h);                       // [n, 8h, 8w, c0]
-  return net.conv_norm_out.into(net.conv_out, h, Activation::silu);            // [n, 8h, 8w, 3]
+  for (const Level& level : net.up_blocks) {                                   // [n, 8h, 8w, c0]
+    backend_->recycle_cached_memory();
+    h = level(h);
+  }
+  return net.conv_norm_out.into(net.conv_out, h, Activation::silu);  // [n, 8h, 8w, 3]
 }
 
 Tensor VaeEncoder::forward(const Tensor& image) const { return encode(image.on(*backend_)).on(image.backend()); }
@@ -147,8 +150,11 @@ Tensor VaeEncoder::encode(const Tensor& image) const {
     return ops::concat_columns(latents, ops::clamp(latents, kNoVariance, kNoVariance));
   }
   const Layers& net = *layers_;
-  Tensor h = net.conv_in(image);                            // [n, H, W, c0]
-  for (const Level& level : net.down_blocks) h = level(h);  // [n, H/8, W/8, c]
+  Tensor h = net.conv_in(image);                // [n, H, W, c0]
+  for (const Level& level : net.down_blocks) {  // [n, H/8, W/8, c]
+    h = level(h);
+    backend_->recycle_cached_memory();
+  }
   h = net.mid_block(h);
   h = net.conv_norm_out.into(net.conv_out, h, Activation::silu);  // [n, H/8, W/8, 8]
   return net.quant_conv ? (*net.quant_conv)(h) : h;

@@ -22,6 +22,13 @@ CrossAttention::CrossAttention(const WeightScope& w, std::int64_t channels, std:
       to_v_(w / "to_v", context_channels, channels, /*bias=*/false),
       to_out_(w / "to_out.0", channels, channels) {}
 
+Tensor CrossAttention::operator()(const Tensor& x, const KeyValue& context, const Tensor& residual) const {
+  const Tensor q = to_q_(x), attended = ops::attention(q, context.key, context.value, heads_);
+  for (const PictureKeyValue& picture : context.pictures)
+    if (picture.key) ops::add_into(attended, ops::attention(q, picture.key, picture.value, heads_));
+  return to_out_(attended, {.residual = residual});
+}
+
 TransformerBlock::TransformerBlock(const WeightScope& w, std::int64_t channels, int heads, std::int64_t context_channels)
     : norm1_(w / "norm1", channels, kLayerNormEps),
       attn1_(w / "attn1", channels, heads),

@@ -9,9 +9,15 @@
 
 namespace impasto::nn {
 
+/// Keys and values of a picture, for one cross-attention (IP-Adapter; Ye et al., 2023); empty where it does not count.
+struct PictureKeyValue {
+  Tensor key, value;  // [n, t, c]; the values are scaled by how much it counts
+};
+
 /// Keys and values of the prompt for one cross-attention: the same at every step, so projected once.
 struct KeyValue {
-  Tensor key, value;  // [n, t, c]
+  Tensor key, value;                           // [n, t, c]
+  std::vector<PictureKeyValue> pictures = {};  // beside the prompt, each by a softmax of its own
 };
 
 /// Multi-head attention to oneself with its projections (Vaswani et al., 2017), as wide inside as outside; q, k, v carry no bias unless asked for.
@@ -38,9 +44,7 @@ class CrossAttention {
 
   KeyValue project(const Tensor& context) const { return {to_k_(context), to_v_(context)}; }
   /// x [n, t, channels]; the result has `residual` added, if there is one.
-  Tensor operator()(const Tensor& x, const KeyValue& context, const Tensor& residual = {}) const {
-    return to_out_(ops::attention(to_q_(x), context.key, context.value, heads_), {.residual = residual});
-  }
+  Tensor operator()(const Tensor& x, const KeyValue& context, const Tensor& residual = {}) const;
 
  private:
   int heads_;

@@ -98,9 +98,9 @@ void measure(const Networks& net, ProfilingBackend& backend, const BenchmarkOpti
     GuidedUNet led(unet, text.turn(what, [&] { return encode_prompts(net, drawing, described.warnings); }), drawing);
     if (queues) led.predict(input, kTimestep, /*step=*/0, /*num_steps=*/1);  // what the texts contribute is the first step's
     step.turn(what, [&] { return led.predict(input, kTimestep, /*step=*/0, /*num_steps=*/1); });
-    backend.release_cached_memory();
+    backend.recycle_cached_memory();
     decode.turn(what, [&] { return to_image(decoder->forward(latents)); });
-    backend.release_cached_memory();
+    backend.recycle_cached_memory();
   };
   const int warm_ups = queues ? 3 : 1;  // one runs, one records, one replays
   for (int i = 0; i < warm_ups; ++i) round(Turn::warm_up);
@@ -141,7 +141,8 @@ BenchmarkReport benchmark(const std::string& path, const LoadOptions& load, cons
     report.dtype = load.dtype == "auto" ? to_string(backend.feature_type()) : load.dtype;
     report.threads = backend.shares_host_memory() ? num_threads() : 0;
     report.fma_peak_gflops = backend.measure_peak_gflops(DType::float32);
-    report.product_peak_gflops = report.dtype == "bfloat16" ? backend.measure_peak_gflops(DType::bfloat16) : report.fma_peak_gflops;
+    report.product_peak_gflops =
+        backend.factor_type() == DType::float32 ? report.fma_peak_gflops : backend.measure_peak_gflops(backend.factor_type());
     measure(net, backend, options, report);
     if (options.picture_steps > 0) report.picture_milliseconds = measure_pictures(net, backend, options);
     report.peak_rss_bytes = peak_resident_memory();

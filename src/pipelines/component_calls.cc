@@ -13,7 +13,7 @@ namespace {
 template <typename F>
 HostTensor one_by_one(Backend& backend, const TensorRef& x, const F& f) {
   HostTensor out;
-  backend.release_cached_memory();  // other networks' shapes are others
+  backend.recycle_cached_memory();  // other networks' shapes are others
   for (std::int64_t i = 0; i < x.shape[0]; ++i) {
     const HostTensor one = to_nchw(f(images(backend, x, i, 1)));
     out.shape = {x.shape[0], one.shape[1], one.shape[2], one.shape[3]};

@@ -3,6 +3,7 @@
 
 #include "core/fail.h"
 #include "core/guard.h"
+#include "pipelines/clip_pixels.h"
 #include "pipelines/component_models.h"
 #include "pipelines/component_tensors.h"
 #include "pipelines/found_model.h"

@@ -39,6 +39,8 @@ void require_finite(const Tensor& latents, int step, const Checkpoint& c) {
   for (const TextPart& text : c.texts)
     if (reason.empty()) reason = blame(*text.weights);
   if (reason.empty()) reason = blame(*c.unet_weights);
+  if (reason.empty() && latents.backend().factor_type() == DType::float16)
+    reason = "; all weights are finite: dtype bfloat16, or float32 on a CPU, may help, whose range is wider than float16's";
   if (reason.empty()) reason = "; all weights are finite: a smaller guidance_scale or another scheduler may help";
   fail(ErrorKind::non_finite, "the latents hold NaN or infinity after step ", step + 1, reason);
 }
@@ -47,7 +49,7 @@ void require_finite_picture(const Tensor& pixels, const VaeConfig& vae, const Ch
   if (ops::is_finite(pixels)) return;
   std::string reason = blame(&vae == &c.vae ? *c.vae_weights : *c.preview_vae_weights);
   if (reason.empty())
-    reason = concat("; all weights are finite: its activations leave the range of ", to_string(pixels.backend().feature_type()),
+    reason = concat("; all weights are finite: its activations leave the range of ", to_string(pixels.backend().factor_type()),
                     ", and dtype vae=bfloat16 on a GPU, or vae=float32 on a CPU, may help");
   fail(ErrorKind::non_finite, "the VAE made a picture with NaN or infinity of finite latents", reason);
 }

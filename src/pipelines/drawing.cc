@@ -7,6 +7,7 @@
 #include "pipelines/controllers.h"
 #include "pipelines/diagnose.h"
 #include "pipelines/options.h"
+#include "pipelines/picture_prompts.h"
 #include "pipelines/prompts.h"
 #include "pipelines/tiled_vae.h"
 #include "pipelines/to_image.h"
@@ -33,9 +34,11 @@ Drawing::Drawing(const Networks& net, const TextToImageOptions& given)
       prediction_type_(read_prediction_type(net.checkpoint.scheduler)),
       noise_(net.backend, result_.seeds, options_.shared_generator, options_.rng) {
   result_.controlnets = net_.control_net_paths;
+  for (const PictureNetwork& network : net_.ip_adapters) result_.ip_adapters.push_back(network.path);
   result_.warnings.insert(result_.warnings.end(), net_.warnings.begin(), net_.warnings.end());
   std::vector<ImageTexts> texts = encode_prompts(net_, options_, result_.warnings);
-  unet_.emplace(net_.unet.get(), std::move(texts), options_, controllers_for(net_, options_));
+  std::vector<PicturePrompt> pictures = picture_prompts_for(net_, options_);
+  unet_.emplace(net_.unet.get(), std::move(texts), options_, controllers_for(net_, options_), std::move(pictures));
   result_.timings.text_encoder = watch_.lap();
 }
 
@@ -107,7 +110,7 @@ std::vector<Image> Drawing::preview(const Tensor& clean, PreviewMethod method) {
     images.push_back(method == PreviewMethod::linear ? resize(linear_->decode(latents), options_.width, options_.height)
                                                      : decode(*decoder, vae, latents));
   }
-  net_.vae_backend.release_cached_memory();  // the UNet's shapes are others
+  net_.vae_backend.recycle_cached_memory();  // the UNet's shapes are others
   return images;
 }
 
@@ -121,7 +124,7 @@ Image Drawing::decode(const VaeDecoder& decoder, const VaeConfig& vae, const Ten
 
 std::vector<Image> Drawing::decode(const Tensor& latents) {
   unet_.reset();
-  net_.backend.release_cached_memory();  // the decoder's shapes are others
+  net_.backend.recycle_cached_memory();  // the decoder's shapes are others
   const auto decoder = net_.vae_decoder.get();
   std::vector<Image> images;
   for (std::int64_t i = 0; i < options_.num_images; ++i) images.push_back(decode(*decoder, net_.checkpoint.vae, latents.slice(i, 1)));

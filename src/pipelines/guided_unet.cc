@@ -36,7 +36,7 @@ Images joined(const std::vector<Images>& images) {
 }  // namespace
 
 GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options,
-                       std::vector<Controller> controllers)
+                       std::vector<Controller> controllers, std::vector<PicturePrompt> pictures)
     : unet_(std::move(unet)),
       texts_(std::move(texts)),
       scale_(options.guidance_scale),
@@ -45,11 +45,13 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
       stop_(options.guidance_stop),
       shortcuts_{options.deep_cache_interval, options.token_merging_ratio},
       num_inference_steps_(options.num_inference_steps),
-      controllers_(std::move(controllers)) {}
+      controllers_(std::move(controllers)),
+      pictures_(std::move(pictures)) {}
 
 Conditionings GuidedUNet::condition(const UNetContext& context, std::int64_t prompts) const {
   const std::int64_t images = context.states.dim(0);
   Conditionings all{unet_->condition(context), {}};
+  add_picture_prompts(pictures_, prompts, all.unet);
   for (const Controller& controller : controllers_) {
     const std::int64_t seen = controller.guess_mode ? prompts : images;
     all.control_nets.push_back(seen == 0 ? UNet::Conditioning() : controller.net->condition(context.slice(images - seen, seen)));

@@ -8,6 +8,7 @@
 
 #include "pipelines/conditioned_unet.h"
 #include "pipelines/controllers.h"
+#include "pipelines/picture_prompts.h"
 #include "pipelines/prompts.h"
 
 namespace impasto {
@@ -24,7 +25,7 @@ class GuidedUNet {
  public:
   /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval, token_merging_ratio and num_inference_steps.
   GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options,
-             std::vector<Controller> controllers = {});
+             std::vector<Controller> controllers = {}, std::vector<PicturePrompt> pictures = {});
 
   /// sample [n, h, w, in_channels] at step `step` of `num_steps` to the prediction [n, h, w, out_channels]. Steps come in order; texts take their
   /// turns by the number of calls, each being as large a part of num_inference_steps as it is of num_steps.
@@ -48,7 +49,8 @@ class GuidedUNet {
   void take_turns(int num_steps);
   Group make_group(std::vector<std::int64_t> images) const;
   std::vector<Group> make_groups() const;
-  /// The last `prompts` images are led by prompts, those before by negative prompts, which ControlNets in guess mode do not see.
+  /// The last `prompts` images are led by prompts, those before by negative prompts, which ControlNets in guess mode do not see. Pictures lead the
+  /// UNet alone.
   Conditionings condition(const UNetContext& context, std::int64_t prompts) const;
   Conditionings second_half(const Conditionings& both) const;
   /// Of the ControlNets; they count from the first step that is run.
@@ -63,6 +65,7 @@ class GuidedUNet {
   Shortcuts shortcuts_;
   int num_inference_steps_;
   std::vector<Controller> controllers_;
+  std::vector<PicturePrompt> pictures_;
   std::int64_t calls_ = 0;
   int first_step_ = 0;
   std::vector<Turn> turns_;  // of each image

@@ -105,6 +105,10 @@ Networks moved(const Networks& net, const Placement& asked) {
   for (const Component<ControlNet>& control : net.control_nets) there.control_nets.push_back(control.on(to.unet));
   if (net.preview_decoder) there.preview_decoder = net.preview_decoder->on(to.vae);
   if (net.safety_checker) there.safety_checker = net.safety_checker->on(to.vae);
+  for (const PictureNetwork& p : net.ip_adapters) {
+    const auto encoder = p.encoder ? std::optional(p.encoder->on(to.text_encoder)) : std::nullopt;
+    there.ip_adapters.push_back({p.path, p.projection, p.adapter.on(to.unet), encoder});
+  }
   return there;
 }
 

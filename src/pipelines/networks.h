@@ -4,6 +4,8 @@
 #include "impasto/pipeline.h"
 #include "models/clip_text.h"
 #include "models/control_net.h"
+#include "models/image_encoder.h"
+#include "models/ip_adapter.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "pipelines/checkpoint.h"
@@ -19,12 +21,20 @@ struct TextNetwork {
   Component<ClipText> encoder;
 };
 
+/// An IP-Adapter, and what looks at pictures for it.
+struct PictureNetwork {
+  std::string path;
+  ImageProjectionConfig projection;
+  Component<IpAdapter> adapter;
+  std::optional<Component<ImageEncoder>> encoder;  ///< none: pictures come as embeddings
+};
+
 /// A checkpoint's networks on their backends; each takes tensors of any. The VAE's encoder, which drawing from text does not need, is built when a
 /// picture comes in.
 struct Networks {
   Checkpoint checkpoint;
   Backend& backend;       ///< of the UNet, the ControlNets and the latents
-  Backend& text_backend;  ///< of the text encoders
+  Backend& text_backend;  ///< of the text encoders, and of image encoders
   Backend& vae_backend;
   std::vector<TextNetwork> texts;  ///< of the checkpoint's texts
   Component<UNet> unet;
@@ -38,6 +48,7 @@ struct Networks {
   bool copy_late;                          ///< weights go into memory when a network is built where it computes there, not at load
   std::vector<std::string> warnings = {};  ///< for every result
   std::optional<Component<SafetyChecker>> safety_checker = {};
+  std::vector<PictureNetwork> ip_adapters = {};
 
   Placement placement() const { return {backend, text_backend, vae_backend}; }
 };
@@ -51,5 +62,7 @@ Networks moved(const Networks& networks, const Placement& placement);
 Networks with_loras(const Networks& networks, const std::vector<Lora>& loras);
 /// See Pipeline::with_controlnets.
 Networks with_control_nets(const Networks& networks, const std::vector<std::string>& paths);
+/// See Pipeline::with_ip_adapters.
+Networks with_ip_adapters(const Networks& networks, const std::vector<IpAdapterFile>& files);
 
 }  // namespace impasto

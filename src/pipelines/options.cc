@@ -15,6 +15,7 @@
 #include "pipelines/new_words.h"
 #include "pipelines/noise.h"
 #include "pipelines/picture_ids.h"
+#include "pipelines/picture_prompts.h"
 #include "pipelines/safety.h"
 #include "schedulers/schedule.h"
 
@@ -173,6 +174,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
   if (o.latents) require_latents(*o.latents, {o.num_images, c.vae.latent_channels, h, w});
   check_controls(o);
+  check_picture_prompts(o);
   if (o.safety != SafetyPolicy::off) require_safety_checker(c);
   require_memory(o, c, on);
   if (o.hires) require_second_pass(o, c, on);

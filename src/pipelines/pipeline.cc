@@ -49,6 +49,10 @@ Pipeline Pipeline::with_controlnets(const std::vector<std::string>& paths) const
   return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{with_control_nets(impl_->networks, paths)})); });
 }
 
+Pipeline Pipeline::with_ip_adapters(const std::vector<IpAdapterFile>& files) const {
+  return guarded([&] { return Pipeline(std::make_shared<const Impl>(Impl{impasto::with_ip_adapters(impl_->networks, files)})); });
+}
+
 void Pipeline::check(const TextToImageOptions& options) const {
   guarded([&] {
     TextToImageResult described;

@@ -19,7 +19,7 @@ std::optional<DType> arithmetic_named(const std::string& name) {
   for (const DType type : {DType::float32, DType::float16, DType::bfloat16})
     if (name == to_string(type)) return type;
   fail(ErrorKind::unsupported, "dtype \"", name,
-       "\" is not supported; use \"auto\", \"float32\" or \"bfloat16\" on a CPU, \"float16\" or \"bfloat16\" on a GPU (files may hold any of them)");
+       "\" is not supported; use \"auto\", \"float16\" or \"bfloat16\", or \"float32\" on a CPU (files may hold any of them)");
 }
 
 /// What an option says of each network. Of "cuda", the same for all; of "unet=cuda,vae=cpu", "auto" for those that are not named.

@@ -106,7 +106,7 @@ Tensor mean_latents(Drawing& drawing, const Tensor& pixels) {
   const auto encoder = net.vae_encoder.get();
   const Tensor encoded = drawing.options().vae_tiling ? encode_in_tiles(*encoder, net.checkpoint.vae, pixels) : encoder->forward(pixels);
   const Tensor mean = copied_columns(encoded, 0, net.checkpoint.vae.latent_channels);
-  net.vae_backend.release_cached_memory();  // the UNet's shapes are others
+  net.vae_backend.recycle_cached_memory();  // the UNet's shapes are others
   return ops::tile_images(mean, drawing.options().num_images);
 }
 
@@ -134,7 +134,7 @@ Tensor sample_latents(Drawing& drawing, const Tensor& pixels) {
     const float* at = &moments[i / channels * 2 * channels % moments.size() + i % channels];  // the mean, and `channels` further on the log variance
     latents[i] = scaling * (at[0] + std::exp(0.5f * std::clamp(at[channels], -30.0f, 20.0f)) * latents[i]);
   }
-  net.vae_backend.release_cached_memory();  // the UNet's shapes are others
+  net.vae_backend.recycle_cached_memory();  // the UNet's shapes are others
   return ops::tile_images(Tensor::from_host(net.backend, noise.shape(), latents.data()), drawing.options().num_images);
 }
 

@@ -221,6 +221,7 @@ constexpr OtherKind kOtherKinds[] = {
     {"double_blocks.", "a Flux model"},
     {"control_model.", "a ControlNet"},
     {"controlnet_cond_embedding.", "a ControlNet"},
+    {"ip_adapter.", "an IP-Adapter"},
     {"lora_unet_", "a LoRA"},
     {"lora_te_", "a LoRA"},
     {"unet.down_blocks.", "a LoRA"},

@@ -59,7 +59,8 @@ class WeightReader {
 /// io, bad_file.
 std::shared_ptr<const WeightReader> open_safetensors(const std::string& path);
 
-/// One file of torch.save: a state dict, or a dict with one under "state_dict" (or "string_to_param", in A1111's embeddings). Its pickle is read as
+/// One file of torch.save: a state dict, or a dict with one under "state_dict" (or "string_to_param", in A1111's embeddings;
+/// or "image_proj" and "ip_adapter", in IP-Adapters, by whose names those of their tensors begin). Its pickle is read as
 /// data by a reader that knows a few names and refuses all others (weights/torch_pickle.h). Throws not_found, io, bad_file, unsupported.
 std::shared_ptr<const WeightReader> open_torch(const std::string& path);
 

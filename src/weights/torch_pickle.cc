@@ -164,6 +164,21 @@ void add_metadata(const Pickle& pickle, const PickleValue& dict, TorchContent& c
   }
 }
 
+/// Adds the tensors of a dict. Those of the two dicts inside of it that an IP-Adapter has count as "image_proj.NAME" and "ip_adapter.NAME".
+void add_tensors(const Pickle& pickle, const PickleValue& dict, const std::string& prefix, const std::string& where, TorchContent& content,
+                 std::set<std::string>& names) {
+  for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    const PickleValue &key = pickle.values[dict.items[i]], &value = pickle.values[dict.items[i + 1]];
+    if (key.kind != PickleKind::text) continue;
+    const bool adapter = prefix.empty() && value.kind == PickleKind::dict && (key.text == "image_proj" || key.text == "ip_adapter");
+    if (adapter) add_tensors(pickle, value, std::string(key.text) + '.', where, content, names);
+    if (value.kind != PickleKind::tensor) continue;  // training state
+    const std::string name = prefix + std::string(key.text);
+    if (!names.insert(name).second) fail(ErrorKind::bad_file, where, ": the tensor ", in_quotes(name), " stands twice in it");
+    content.tensors.push_back(tensor_of(pickle, name, value, where));
+  }
+}
+
 }  // namespace
 
 TorchContent read_torch_content(const Pickle& pickle, const std::string& where) {
@@ -179,13 +194,8 @@ TorchContent read_torch_content(const Pickle& pickle, const std::string& where) 
   const PickleValue& dict = inner != nullptr ? *inner : root;
   TorchContent content;
   add_metadata(pickle, root, content);
-  std::set<std::string_view> names;
-  for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
-    const PickleValue &key = pickle.values[dict.items[i]], &value = pickle.values[dict.items[i + 1]];
-    if (key.kind != PickleKind::text || value.kind != PickleKind::tensor) continue;  // training state
-    if (!names.insert(key.text).second) fail(ErrorKind::bad_file, where, ": the tensor ", in_quotes(key.text), " stands twice in it");
-    content.tensors.push_back(tensor_of(pickle, key.text, value, where));
-  }
+  std::set<std::string> names;
+  add_tensors(pickle, dict, "", where, content, names);
   return content;
 }
 

@@ -47,8 +47,9 @@ struct TorchContent {
   std::map<std::string, std::string> metadata;  ///< numbers and short texts that stand beside the tensors: "global_step"
 };
 
-/// The tensors of a state dict: the root's, or those of its "state_dict", or of its "string_to_param" (A1111's embeddings). Throws bad_file when
-/// there is no such dict, a name stands twice in it, or two tensors give one storage different sizes.
+/// The tensors of a state dict: the root's, or those of its "state_dict", or of its "string_to_param" (A1111's embeddings); beside a root's own
+/// those of its "image_proj" and "ip_adapter" (IP-Adapters), whose names begin so. Throws bad_file when there is no such dict, a name stands twice in
+/// it, or two tensors give one storage different sizes.
 TorchContent read_torch_content(const Pickle& pickle, const std::string& where);
 
 }  // namespace impasto

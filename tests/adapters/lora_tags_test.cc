@@ -3,6 +3,7 @@
 #include "impasto/lora.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "support/traversal.h"
 
 namespace impasto {
 namespace {
@@ -62,6 +63,19 @@ TEST_F(FindLora, RefusesAChoiceBetweenTwo) {
   folder_.write("a/ink.safetensors", "");
   folder_.write("b/ink.safetensors", "");
   EXPECT_ERROR(find_lora(folder_.path(), "ink"), invalid_argument, "several", "a/ink", "b/ink");
+}
+
+TEST_F(FindLora, NamesNeverLeadOutOfTheFolder) {
+  const std::string folder = folder_ / "loras";
+  std::filesystem::create_directories(folder + "/sub");
+  folder_.write("secret.safetensors", "outside"), folder_.write("loras/ink.safetensors", "inside");
+  std::size_t tried = 0;
+  for (const std::string& target : {"secret", "secret.safetensors", "../loras/../secret"})
+    for (const std::string& name : test::traversals(target)) {
+      EXPECT_ERROR(find_lora(folder, name), not_found, "there is no LoRA named", "ink");
+      ++tried;
+    }
+  EXPECT_GE(tried, 200u);
 }
 
 }  // namespace

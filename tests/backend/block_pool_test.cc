@@ -109,6 +109,66 @@ TEST(BlockPool, GivesUpItsCacheBeforeItFails) {
 }
 #endif
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+std::int64_t resident_bytes() {
+  std::size_t all = 0, resident = 0;
+  std::FILE* const f = std::fopen("/proc/self/statm", "r");
+  if (f == nullptr || std::fscanf(f, "%zu %zu", &all, &resident) != 2) ADD_FAILURE() << "/proc/self/statm";
+  if (f != nullptr) std::fclose(f);
+  return static_cast<std::int64_t>(resident) * 4096;
+}
+
+TEST(BlockPool, RecycledPagesServeBlocksOfOtherSizes) {
+  BlockPool pool;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 4; ++i) std::memset(blocks.emplace_back(pool.allocate(20 * kMiB)), 1, 20 * kMiB);
+  for (void* block : blocks) pool.deallocate(block, 20 * kMiB);
+  const std::int64_t before = resident_bytes();
+  for (std::size_t mib : {75, 9, 40, 72}) {
+    pool.recycle();
+    void* const block = pool.allocate(mib * kMiB);
+    std::memset(block, 2, mib * kMiB);
+    EXPECT_LT(resident_bytes() - before, static_cast<std::int64_t>(12 * kMiB)) << mib << " MiB of 80";
+    pool.deallocate(block, mib * kMiB);
+  }
+  pool.release();
+  EXPECT_LT(resident_bytes() - before, -static_cast<std::int64_t>(60 * kMiB)) << "all goes back";
+}
+
+#endif
+
+TEST(BlockPool, RecycledBlocksStayApart) {
+  BlockPool pools[2];
+  struct Block {
+    BlockPool* pool;
+    unsigned char* data;
+    std::size_t bytes;
+    unsigned char value;
+  };
+  std::vector<Block> held;
+  unsigned state = 1;
+  const auto random = [&](unsigned below) { return ((state = state * 1664525u + 1013904223u) >> 8) % below; };
+  for (int turn = 0; turn < 300; ++turn) {
+    if (held.size() < 6) {
+      Block b{&pools[turn % 2], nullptr, (1 + random(9000)) * 1024, static_cast<unsigned char>(turn)};
+      b.data = static_cast<unsigned char*>(b.pool->allocate(b.bytes));
+      for (std::size_t i = 0; i < b.bytes; i += 4096) b.data[i] = b.value;
+      b.data[b.bytes - 1] = b.value;
+      held.push_back(b);
+    } else {
+      const std::size_t which = random(static_cast<unsigned>(held.size()));
+      const Block b = held[which];
+      for (std::size_t i = 0; i < b.bytes; i += 4096) ASSERT_EQ(b.data[i], b.value) << turn;
+      ASSERT_EQ(b.data[b.bytes - 1], b.value) << turn;
+      b.pool->deallocate(b.data, b.bytes);
+      held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
+    }
+    if (turn % 5 == 0) pools[turn % 2].recycle();
+    if (turn % 97 == 0) pools[0].release();
+  }
+  for (const Block& b : held) b.pool->deallocate(b.data, b.bytes);
+}
+
 TEST(BlockPool, ServesThreadsAtOnce) {
   BlockPool pool;
   std::vector<std::thread> threads;

@@ -95,7 +95,7 @@ class Conv : public EachIsa {
     SCOPED_TRACE(c.name());
     const Scene s(c);
     Sample out(c.output()), largest(c.output());
-    winograd_conv(pool_, s.x, pack(c, s), s.prologue, s.epilogue, out);
+    winograd_conv(pool_, DType::float32, s.x, pack(c, s), s.prologue, s.epilogue, out);
     float peak = 0;
     for (std::int64_t r = 0; r < s.expected.view().rows(); ++r)
       for (std::int64_t i = 0; i < c.out; ++i) peak = std::max(peak, std::fabs(s.expected.row(r)[i]));
@@ -145,7 +145,7 @@ TEST_P(Conv, DirectInBfloat16RoundsItsFactorsAndNothingElse) {
       const Case c{.images = 2, .height = 7, .width = 5, .in = in, .out = 20, .geometry = g, .dtype = DType::bfloat16};
       SCOPED_TRACE(c.name());
       Scene s(c);
-      s.x = s.x.rounded_to_bfloat16();
+      s.x = s.x.rounded_to(DType::bfloat16);
       auto reference = make_reference_backend();
       reference->conv2d(s.x, *reference->pack_conv2d(s.w, c.bias ? s.bias.view() : TensorView(), c.geometry), {}, {}, s.expected);
       const Sample out(c.output());

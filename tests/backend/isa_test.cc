@@ -33,13 +33,13 @@ TEST(Isa, NamesTheOneThatWasSet) {
 
 TEST(Isa, RefusesAnUnknownNameAndListsTheKnownOnes) {
   const std::string message = message_of("avx9000");
-  for (const char* part : {"IMPASTO_ISA", "avx9000", "baseline", "avx2", "avx512", "avx512_bf16"})
+  for (const char* part : {"IMPASTO_ISA", "avx9000", "baseline", "avx2", "avx512", "avx512_bf16", "avx512_fp16", "amx"})
     EXPECT_NE(message.find(part), std::string::npos) << message;
   EXPECT_EQ(isa(), available_isas().back()) << "a refused name changes nothing";
 }
 
 TEST(Isa, RefusesOneThatTheProcessorLacks) {
-  for (std::string_view name : {"avx2", "avx512", "avx512_bf16"}) {
+  for (std::string_view name : {"avx2", "avx512", "avx512_bf16", "avx512_fp16", "amx"}) {
     bool available = false;
     for (std::string_view a : available_isas()) available |= a == name;
     if (available) continue;

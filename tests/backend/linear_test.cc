@@ -38,8 +38,8 @@ class Linear : public EachIsa {
     Backend& backend = c.arithmetic == DType::bfloat16 ? bfloat16_ : cpu_;
     backend.linear(x, *backend.pack_linear(w, b, c.gated), e, out);
     // Products of two bfloat16 are exact in float32, so only the sums round.
-    const Sample& factor_x = c.arithmetic == DType::bfloat16 ? x.rounded_to_bfloat16() : x;
-    const Sample& factor_w = c.arithmetic == DType::bfloat16 ? w.rounded_to_bfloat16() : w;
+    const Sample& factor_x = c.arithmetic == DType::bfloat16 ? x.rounded_to(DType::bfloat16) : x;
+    const Sample& factor_w = c.arithmetic == DType::bfloat16 ? w.rounded_to(DType::bfloat16) : w;
     reference_->linear(factor_x, *reference_->pack_linear(factor_w, b, c.gated), e, expected);
     EXPECT_TRUE(within(out, expected, error_scale(c, x, w, bias, row_bias, residual), rounding_of_sum(c.in)));
     EXPECT_TRUE(out.gaps_untouched());

@@ -46,11 +46,14 @@ class Sample {
     return s;
   }
 
-  /// Every value rounded to the nearest bfloat16, in float32.
-  Sample rounded_to_bfloat16() const {
+  /// Every value rounded to the nearest number of 16 bits, in float32.
+  Sample rounded_to(DType type) const {
     Sample s(shape_);
     for (std::int64_t r = 0; r < shape_.rows(); ++r)
-      for (std::int64_t i = 0; i < shape_.back(); ++i) s.row(r)[i] = bfloat16_to_float32(float32_to_bfloat16(get(r * stride_ + i)));
+      for (std::int64_t i = 0; i < shape_.back(); ++i) {
+        const float x = get(r * stride_ + i);
+        s.row(r)[i] = type == DType::float16 ? float16_to_float32(float32_to_float16(x)) : bfloat16_to_float32(float32_to_bfloat16(x));
+      }
     return s;
   }
 

@@ -186,6 +186,21 @@ TEST(Command, InfoShowsTheComponents) {
   }
 }
 
+TEST(Command, InfoSaysWhatAnIpAdapterIsFor) {
+  const std::string folder = IMPASTO_TEST_DATA "/ip_adapters/";
+  const Ran plus = run({"info", folder + "plus.safetensors"});
+  ASSERT_EQ(plus.code, 0) << plus.err;
+  EXPECT_NE(plus.out.find("IP-Adapter Plus"), std::string::npos);
+  EXPECT_NE(plus.out.find("16 cross-attentions"), std::string::npos);
+  const Ran plain = run({"info", folder + "plain.bin", "--json"});
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  const auto report = nlohmann::json::parse(plain.out);
+  EXPECT_EQ(report.at("kind"), "IP-Adapter");
+  EXPECT_EQ(report.at("cross_attention_dim"), 32);
+  EXPECT_EQ(report.at("image_channels"), 24);
+  expect_refused({"info", folder + "face.safetensors"}, "FaceID");
+}
+
 TEST(Command, InfoPredictsMoreMemoryForMorePixels) {
   const auto predicted = [](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"info", kModel, "--json"};

@@ -135,6 +135,50 @@ TEST_F(Generate, SaysWhatIsWrongWithAControlNet) {
   EXPECT_TRUE(folder_.names().empty());
 }
 
+TEST_F(Generate, TakesAPictureAsPromptWithAnIpAdapter) {
+  const std::string folder = IMPASTO_TEST_DATA "/ip_adapters", picture = IMPASTO_TEST_DATA "/pictures/rgb.png";
+  const std::vector<std::string> shown = {"a cat", "-s", "5", "-q", "--ip-adapter-image", picture};
+  const auto pixels = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> all = shown;
+    all.insert(all.end(), {"-o", name});
+    all.insert(all.end(), more.begin(), more.end());
+    const Ran ran = run(all);
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    return ::impasto::test::decode(contents(folder_ / name)).image.pixels;
+  };
+  ASSERT_EQ(run({"a cat", "-s", "5", "-o", "plain.png", "-q"}).code, 0);
+  const auto half = pixels("half.png", {"--ip-adapter", folder + "/plain.safetensors:0.5"});
+  EXPECT_NE(half, ::impasto::test::decode(contents(folder_ / "plain.png")).image.pixels);
+  EXPECT_NE(half, pixels("whole.png", {"--ip-adapter", folder + "/plain.safetensors"}));
+  EXPECT_EQ(half, pixels("encoder.png", {"--ip-adapter", folder + "/plain.bin:0.5", "--image-encoder", folder + "/image_encoder"}));
+  EXPECT_EQ(half, pixels("two.png", {"--ip-adapter", folder + "/plain.safetensors:0.5", "--ip-adapter", folder + "/plus.safetensors:0",
+                                     "--ip-adapter-image", picture}));
+  const Ran again = run({"--from", "half.png", "-o", "again.png", "--ip-adapter", folder + "/plain.safetensors", "--ip-adapter-image", picture});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_TRUE(has(again.err, "named again"));
+  EXPECT_EQ(half, ::impasto::test::decode(contents(folder_ / "again.png")).image.pixels);
+}
+
+TEST_F(Generate, SaysWhatIsWrongWithAnIpAdapter) {
+  const std::string adapter = IMPASTO_TEST_DATA "/ip_adapters/plain.safetensors", picture = IMPASTO_TEST_DATA "/pictures/rgb.png";
+  const auto message = [&](const std::vector<std::string>& more) {
+    const Ran ran = run(more);
+    EXPECT_NE(ran.code, 0);
+    return ran.err;
+  };
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter}), "--ip-adapter-image"));
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter-image", picture}), "there is none"));
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter", adapter, "--ip-adapter-image", picture}), "2 IP-Adapters"));
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter", "none:0.5", "--ip-adapter-image", picture}), "--ip-adapter: there is no file \"none\""));
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter-image", "none.png"}), "none.png"));
+  const std::vector<std::uint8_t> whole = contents(picture);
+  folder_.write("cut.png", std::string(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 2)));
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter-image", "cut.png"}), "cut.png"));
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter", adapter, "--ip-adapter-image", picture, "--image-encoder", "none"}), "none: no such folder"));
+  EXPECT_TRUE(has(message({"a cat", "--ip-adapter", IMPASTO_TEST_DATA "/ip_adapters/face.safetensors", "--ip-adapter-image", picture}), "FaceID"));
+  EXPECT_EQ(folder_.names(), std::vector<std::string>{"cut.png"});
+}
+
 TEST_F(Generate, SaysWhatIsWrongWithAnAdapter) {
   const std::string folder = IMPASTO_TEST_DATA "/adapters";
   const auto message = [&](const std::vector<std::string>& more) {
@@ -238,7 +282,7 @@ TEST_F(Generate, BadSettingsAreRefusedByNameAndLeaveNothing) {
                                                                                {{"--device", "cuda:999"}, "CUDA"},
                                                                                {{"--device", "unet=cpu,vea=cpu"}, "vea=cpu"},
                                                                                {{"--device", "vae=toaster"}, "toaster"},
-                                                                               {{"--dtype", "float16", "--device", "cpu"}, "float16"},
+                                                                               {{"--dtype", "float16", "--device", "reference"}, "float16"},
                                                                                {{"--dtype", "unet=int8"}, "int8"},
                                                                                {{"--dtype", "float1"}, "float1"},
                                                                                {{"-t", "-3"}, "threads"},

@@ -31,7 +31,9 @@ class OutOfMemoryDownload : public ::testing::Test {
       error = Error(ErrorKind::out_of_memory, "");
     }
     failed_ += error.has_value();
-    if (error) EXPECT_EQ(error->kind(), ErrorKind::out_of_memory) << error->what();
+    if (error) {
+      EXPECT_EQ(error->kind(), ErrorKind::out_of_memory) << error->what();
+    }
     hub_.download("org/two");
     EXPECT_TRUE(cached_model("org/two"));
     EXPECT_EQ(content_of(find_model("org/two") + "/diffusion_pytorch_model.safetensors").size(), 100'000u);

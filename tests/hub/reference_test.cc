@@ -1,6 +1,10 @@
 #include "hub/reference.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
+
+#include "support/traversal.h"
 
 namespace impasto {
 namespace {
@@ -50,6 +54,22 @@ TEST(SafeRelativePath, TakesWhatStaysBelowAFolder) {
   EXPECT_FALSE(is_safe_relative_path(std::string("a\0b", 3)));
   EXPECT_TRUE(is_safe_relative_path(std::string(255, 'a')));
   EXPECT_FALSE(is_safe_relative_path(std::string(256, 'a')));
+}
+
+TEST(SafeRelativePath, NeverLeadsOutOfTheFolder) {
+  for (const char* target : {"secret", "secret.json"})
+    for (const std::string& name : test::traversals(target)) {
+      if (is_safe_relative_path(name)) {
+        EXPECT_TRUE(("/cache" / std::filesystem::path(name)).lexically_normal().string().starts_with("/cache/")) << name;
+        EXPECT_EQ(name.find('\0'), name.npos);
+      }
+      for (const std::string& text : {name, "org/" + name, "org/model/" + name, "org/model@" + name}) {
+        const auto reference = parse_hub_reference(text);
+        if (!reference) continue;
+        EXPECT_EQ(reference->repository.find(".."), std::string::npos) << text;
+        EXPECT_TRUE(is_safe_relative_path(reference->revision) && (reference->file.empty() || is_safe_relative_path(reference->file))) << text;
+      }
+    }
 }
 
 TEST(Hashes, AreToldByLengthAndDigits) {

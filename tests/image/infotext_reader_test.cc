@@ -217,6 +217,24 @@ TEST(ApplyInfotext, BringsBackHowControlNetsLed) {
   EXPECT_EQ(after.controls[1].image.width, 0);
 }
 
+TEST(ApplyInfotext, BringsBackHowMuchIpAdaptersCounted) {
+  TextToImageOptions before;
+  before.controls = {{.scale = 0.8f}};
+  before.ip_adapter_images = {{.scale = 0.65f}};
+  TextToImageResult result = one_picture();
+  result.controlnets = {"sd-controlnet-canny"}, result.ip_adapters = {"models/ip-adapter_sd15.safetensors"};
+  const std::string text = infotext(before, result, {}, 0);
+  EXPECT_NE(text.find("ControlNet 1: \"Module: ip-adapter-auto, Model: ip-adapter_sd15, Weight: 0.65, "), std::string::npos) << text;
+  InpaintOptions after;
+  after.ip_adapter_images.resize(3);
+  const auto warnings = apply_infotext(parse_infotext(text), after);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_NE(warnings[1].find("IP-Adapter ip-adapter_sd15"), std::string::npos);
+  ASSERT_EQ(after.controls.size(), 1u);
+  ASSERT_EQ(after.ip_adapter_images.size(), 1u);
+  EXPECT_EQ(after.ip_adapter_images[0].scale, 0.65f);
+}
+
 TEST(ApplyInfotext, BringsBackHowCloselyAnEditKeptToItsPicture) {
   ImageToImageOptions before;
   before.image_guidance_scale = 2.25f;

@@ -33,7 +33,7 @@ class MemoryPlan : public ::testing::TestWithParam<const char*> {
 TEST_P(MemoryPlan, StepsAfterTheFirstOnesTakeNoMemoryFromTheSystem) {
   const std::string dtype = GetParam();
   const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"), {.dtype = dtype});
-  Backend& backend = backend_for("cpu", dtype == "float32" ? DType::float32 : DType::bfloat16);
+  Backend& backend = backend_for("cpu", dtype == "float32" ? DType::float32 : dtype == "float16" ? DType::float16 : DType::bfloat16);
   const BlockPool& pool = dynamic_cast<CpuBackend&>(backend).pool();
   for (int threads : {1, 2, 5})
     for (const char* scheduler : {"ddim", "pndm", "euler_a", "dpm++_2m", "unipc"}) {
@@ -48,7 +48,8 @@ TEST_P(MemoryPlan, StepsAfterTheFirstOnesTakeNoMemoryFromTheSystem) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(DType, MemoryPlan, ::testing::Values("float32", "bfloat16"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(DType, MemoryPlan, ::testing::Values("float32", "bfloat16", "float16"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST(LowMemory, DrawsTheSamePicturesEveryTime) {
   TextToImageOptions options;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "impasto/components.h"
+#include "pipelines/clip_pixels.h"
 #include "support/checkpoint_copy.h"
 #include "support/expect_error.h"
 

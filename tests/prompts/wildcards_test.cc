@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "impasto/error.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "support/traversal.h"
 
 namespace impasto::test {
 namespace {
@@ -50,6 +52,22 @@ TEST_F(Wildcards, MayStandInLines) {
 
 TEST_F(Wildcards, WhatIsNoNameIsText) {
   for (const char* text : {"", "a_b", "snake__case", "____", "______", "__ x __", "__a:b__", "__caf\u00e9__"}) EXPECT_EQ(expand(text), text);
+}
+
+TEST_F(Wildcards, NamesNeverLeadOutOfTheFolder) {
+  const std::string folder = folder_ / "deep";
+  folder_.write("secret.txt", "what lies outside");
+  for (const char* target : {"secret", "secret.txt", "../deep/../secret"})
+    for (const std::string& name : traversals(target)) {
+      std::string drawn;
+      try {
+        drawn = expand_wildcards("__" + name + "__", folder, 1);
+      } catch (const Error& e) {
+        EXPECT_TRUE(e.kind() == ErrorKind::invalid_argument || e.kind() == ErrorKind::not_found) << name << ": " << e.what();
+        continue;
+      }
+      EXPECT_EQ(drawn, "__" + name + "__") << "no name, so it stays as it is";
+    }
 }
 
 TEST_F(Wildcards, RefusesNamesWithoutAListAndOutsideTheFolder) {

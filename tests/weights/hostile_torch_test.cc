@@ -128,6 +128,13 @@ const Hostile kPickles[] = {
      "more than 8 dimensions"},
     {"TooFewArguments", one(call(global("torch._utils", "_rebuild_tensor_v2"), kStorage)), ErrorKind::bad_file, "fewer than 4"},
     {"ParameterOfNothing", one(call(global("torch._utils", "_rebuild_parameter"), "")), ErrorKind::bad_file, "no tensor"},
+    {"IpAdaptersPartTwice",
+     whole(dict(text("image_proj") + dict(text("a") + tensor(kStorage, 0, {4}, {1})) + text("image_proj") +
+                dict(text("a") + tensor(kStorage, 0, {2}, {1})))),
+     ErrorKind::bad_file, "\"image_proj.a\" stands twice"},
+    {"IpAdaptersPartBesideItsName",
+     whole(dict(text("ip_adapter.a") + tensor(kStorage, 0, {4}, {1}) + text("ip_adapter") + dict(text("a") + tensor(kStorage, 0, {2}, {1})))),
+     ErrorKind::bad_file, "\"ip_adapter.a\" stands twice"},
     {"OneNameTwice", whole(dict(text("a") + tensor(kStorage, 0, {4}, {1}) + text("a") + tensor(kStorage, 0, {2}, {1}))), ErrorKind::bad_file,
      "\"a\" stands twice"},
     // --- bombs

@@ -34,7 +34,7 @@ class Checkpoints:
         """Opens a checkpoint: a folder in the diffusers layout, or a repository of the Hub.
 
         Args:
-            torch_dtype, dtype: torch.float32, float16 (computed in float32 on a CPU) or bfloat16; a GPU has the latter two, and takes float16 where none is said.
+            torch_dtype, dtype: torch.float32, float16 (computed in float32 on a CPU without AVX512-FP16) or bfloat16; a GPU has the latter two, and takes float16 where none is said.
             device, device_map: "cpu", "cuda", "cuda:1", ..., or a dictionary of them by part; "auto", "balanced" and None take a GPU where this build and this
                 machine have one, else the CPU.
             variant, revision, token, cache_dir, local_files_only, force_download: as diffusers has them.

@@ -6,10 +6,10 @@
 //
 // Queries lie along the vector lanes: Q, the scores and O are all held transposed, [d][queries] and [keys][queries]. Then both products are
 // the same outer-product kernel (rows of K, or columns of V, as broadcast scalars against vectors of queries), the softmax needs no
-// operation across lanes, and no head dimension wastes lanes: 40 is as good as 64.
+// operation across lanes, and no head dimension wastes lanes: 40 is as good as 64. (attention_amx-inl.h does it otherwise.)
 //
 // The factors of both products are words (see words-inl.h): float32, or pairs of bfloat16 along the depth of the product, which is d for the
-// scores and the keys for the output. Scores, maximum, sum and O are float32 either way.
+// scores and the keys for the output. Scores, maximum, sum and O are float32 either way; attention_float16-inl.h has float16's own way.
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -25,90 +25,13 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
-#include "backend/cpu/transpose-inl.h"
-#include "backend/cpu/words-inl.h"
+#include "backend/cpu/attention-inl.h"
+#include "backend/cpu/attention_amx-inl.h"
+#include "backend/cpu/attention_float16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace impasto::HWY_NAMESPACE {
 namespace {
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-
-// Register tile: kRows broadcast scalars x kVectors vectors of queries, one multiply-add each; accumulators, one row of vectors and one
-// scalar fill the register file (24 + 3 + 1 of 32 on AVX-512, 12 + 3 + 1 of 16 on AVX2).
-constexpr int kVectors = kQueryVectors;
-constexpr int kRows = hn::MaxLanes(D()) >= 16 ? 8 : 4;
-
-/// 2^x for x <= 0 within 1.5e-7 relative; 0 below -126, NaN stays NaN.
-/// x = n + f, |f| <= 1/2: 2^f by a minimax polynomial whose constant is 1, so that 2^0 = 1 and 2^-127 = 0 exactly; n goes into the exponent.
-HWY_INLINE V exp2(D d, V x) {
-  const hn::RebindToSigned<D> di;
-  const V magic = hn::Set(d, 0x1.8p23f);  // adding it rounds to an integer, which stands in the low bits of the sum
-  const V lowest = hn::Set(d, -127.0f);
-#if HWY_TARGET == HWY_SCALAR
-  x = hn::IfThenElse(hn::Lt(x, lowest), lowest, x);
-#else
-  x = hn::Max(lowest, x);  // the variable operand second: x86 returns it when it is NaN
-#endif
-  const V shifted = hn::Add(x, magic);
-  const V f = hn::Sub(x, hn::Sub(shifted, magic));
-  V p = hn::Set(d, 0x1.5bd97ap-10f);
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.3ce8b2p-7f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.c6b6dap-5f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.ebf9c2p-3f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.62e42ap-1f));
-  p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
-  return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
-}
-
-/// f(r, v) at each place of a tile, unrolled, so that a tile's array lives in registers.
-template <int kV, class F>
-HWY_INLINE void each_place(const F& f) {
-  HWY_UNROLL(8)
-  for (int r = 0; r < kRows; ++r) {
-    HWY_UNROLL(8)
-    for (int v = 0; v < kV; ++v) f(r, v);
-  }
-}
-
-/// Keys of a block and some queries, or columns of V and some queries: sum[r][v] += sum over words k of a[k][r] * b[k][v].
-template <class Words, int kV>
-HWY_INLINE void multiply_add(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, std::int64_t depth, V (&sum)[kRows][kV]) {
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(D()));
-  for (std::int64_t k = 0; k < depth; ++k, a += kRows, b += kV * lanes) {
-    typename Words::Vector queries[kV];
-    HWY_UNROLL(8)
-    for (int v = 0; v < kV; ++v) queries[v] = Words::load(b + v * lanes);
-    HWY_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) {
-      const auto scalar = Words::broadcast(a + r);
-      HWY_UNROLL(8)
-      for (int v = 0; v < kV; ++v) sum[r][v] = Words::multiply_add(scalar, queries[v], sum[r][v]);
-    }
-  }
-}
-
-template <class Words>
-constexpr std::int64_t words(std::int64_t n) {
-  return (n + Words::kColumns - 1) / Words::kColumns;
-}
-
-std::int64_t rounded(std::int64_t n) { return (n + kRows - 1) / kRows * kRows; }
-
-/// A few vectors of queries: their transposed input and output, running maximum and sum.
-struct Queries {
-  std::int64_t first, count, width;  // first query, queries, lanes
-  float *q, *o, *peak, *sum;         // [words of d][width], [rounded(d)][width], [width], [width]
-};
-
-/// A block of keys, packed in the order in which the kernel reads it, in tiles of kRows.
-struct Keys {
-  std::int64_t first, count;
-  float *k, *v;    // [count / kRows][words of d][kRows], [d / kRows][words of count][kRows]
-  float* scores;   // [rounded(count)][width]; softened: [words of count][width]
-  float* scratch;  // [kRows][d]
-};
 
 /// Row j of V goes to place j of each tile of kRows columns.
 void pack_values(Float32Words, const AttentionHead& h, const Keys& keys) {
@@ -130,27 +53,6 @@ void pack_keys(Float32Words, const AttentionHead& h, const Keys& keys) {
     const std::int64_t rows = std::min<std::int64_t>(kRows, keys.count - j);
     if (rows < kRows) std::fill_n(to, kRows * h.d, 0.0f);
     transpose(k, h.k_stride, rows, h.d, Unchanged(), to, kRows);
-  }
-}
-
-/// Numbers side by side to words.
-template <class Words>
-HWY_INLINE void narrow(const float* HWY_RESTRICT from, std::int64_t count, float* HWY_RESTRICT to) {
-  const D d;
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = 0;
-  for (; i + 2 * lanes <= count; i += 2 * lanes, to += lanes) hn::StoreU(Words::narrow(from + i), d, to);
-  for (; i < count; i += 2) *to++ = bfloat16_word(from[i], i + 1 < count ? from[i + 1] : 0.0f);
-}
-
-template <class Words>
-void pack_keys(Words, const AttentionHead& h, const Keys& keys) {
-  const std::int64_t depth = words<Words>(h.d);
-  for (std::int64_t j = 0; j < keys.count; j += kRows) {
-    const std::int64_t rows = std::min<std::int64_t>(kRows, keys.count - j);
-    for (std::int64_t r = 0; r < rows; ++r) narrow<Words>(h.k + (keys.first + j + r) * h.k_stride, h.d, keys.scratch + r * depth);
-    std::fill_n(keys.scratch + rows * depth, (kRows - rows) * depth, 0.0f);
-    transpose(keys.scratch, depth, kRows, depth, Unchanged(), keys.k + j * depth, kRows);
   }
 }
 
@@ -180,7 +82,7 @@ void pack_values(Words, const AttentionHead& h, const Keys& keys) {
 }
 
 template <class Words>
-void pack_queries(const AttentionHead& h, const Queries& s) {
+void pack_queries(Words, const AttentionHead& h, const Queries& s) {
   const D d;
   if (s.count < s.width) std::fill_n(s.q, h.d * s.width, 0.0f);
   transpose(h.q + s.first * h.q_stride, h.q_stride, s.count, h.d, Scaled{h.scale * 1.44269504f}, s.q, s.width);
@@ -196,8 +98,6 @@ void pack_queries(const AttentionHead& h, const Queries& s) {
   std::fill_n(s.peak, s.width, -std::numeric_limits<float>::infinity());
   std::fill_n(s.sum, s.width, 0.0f);
 }
-
-bool hides_keys(const AttentionHead& h, const Queries& s, const Keys& keys) { return h.causal && keys.first + keys.count > s.first; }
 
 /// Minus infinity where the key comes after the query.
 HWY_INLINE void mask_future(const Queries& s, const Keys& keys) {
@@ -300,8 +200,8 @@ HWY_INLINE void gather_values(D d, const AttentionHead& h, const Queries& s, con
   }
 }
 
-template <class Words, int kV>
-void attend(const AttentionHead& h, const Queries& s, const Keys& keys) {
+template <int kV, class Words>
+void attend(Words, const AttentionHead& h, const Queries& s, const Keys& keys) {
   const D d;
   V keep[kV];
   score<Words, kV>(d, h, s, keys, keep);
@@ -309,46 +209,15 @@ void attend(const AttentionHead& h, const Queries& s, const Keys& keys) {
   gather_values<Words, kV>(d, h, s, keys, keep);
 }
 
-void finish(const AttentionHead& h, const Queries& s) {
-  const D d;
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t l = 0; l < s.width; l += lanes) {
-    const V inverse = hn::Div(hn::Set(d, 1.0f), hn::Load(d, s.sum + l));
-    for (std::int64_t i = 0; i < h.d; ++i) {
-      float* o = s.o + i * s.width + l;
-      hn::Store(hn::Mul(hn::Load(d, o), inverse), d, o);
-    }
-  }
-  transpose(s.o, s.width, h.d, s.count, Unchanged(), h.out + s.first * h.out_stride, h.out_stride);
-}
-
-/// Queries begin..end cut into as few sets of at most kVectors vectors as will do, all about equally wide.
-int cut(const AttentionHead& h, std::int64_t begin, std::int64_t end, float* memory, Queries* sets) {
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(D()));
-  const std::int64_t vectors = (end - begin + lanes - 1) / lanes, count = (vectors + kVectors - 1) / kVectors;
-  for (std::int64_t i = 0; i < count; ++i) {
-    Queries& s = sets[i];
-    s.width = (vectors / count + (i < vectors % count ? 1 : 0)) * lanes;
-    s.first = begin;
-    s.count = std::min(s.width, end - begin);
-    s.q = memory;
-    s.o = s.q + h.d * s.width;
-    s.peak = s.o + rounded(h.d) * s.width;
-    s.sum = s.peak + s.width;
-    memory = s.sum + s.width;
-    begin += s.count;
-  }
-  return static_cast<int>(count);
-}
-
 template <class Words>
 void attend_with(const AttentionHead& h, std::int64_t begin, std::int64_t end, float* scratch) {
+  constexpr std::int64_t kLanes = Words::kOutputs;
   const std::int64_t block = std::min(kKeyBlock, h.tk), depth = rounded(h.d);
   Keys keys{0, 0, scratch, scratch + kKeyBlock * depth, scratch + 2 * kKeyBlock * depth, nullptr};
   keys.scratch = keys.scores + kKeyBlock * kMostLanes * kVectors;
   Queries sets[kMostQueries / kVectors];
-  const int count = cut(h, begin, end, keys.scratch + kRows * depth, sets);
-  for (int i = 0; i < count; ++i) pack_queries<Words>(h, sets[i]);
+  const int count = cut(h, begin, end, kLanes, keys.scratch + kRows * depth, sets);
+  for (int i = 0; i < count; ++i) pack_queries(Words(), h, sets[i]);
   for (keys.first = 0; keys.first < (h.causal ? end : h.tk); keys.first += block) {
     keys.count = std::min(block, h.tk - keys.first);
     pack_keys(Words(), h, keys);
@@ -356,10 +225,10 @@ void attend_with(const AttentionHead& h, std::int64_t begin, std::int64_t end, f
     for (int i = 0; i < count; ++i) {
       const Queries& s = sets[i];
       if (h.causal && keys.first >= s.first + s.count) continue;
-      switch (s.width / static_cast<std::int64_t>(hn::Lanes(D()))) {
-        case 1: attend<Words, 1>(h, s, keys); break;
-        case 2: attend<Words, 2>(h, s, keys); break;
-        default: attend<Words, 3>(h, s, keys); break;
+      switch (s.width / kLanes) {
+        case 1: attend<1>(Words(), h, s, keys); break;
+        case 2: attend<2>(Words(), h, s, keys); break;
+        default: attend<3>(Words(), h, s, keys); break;
       }
     }
   }
@@ -371,6 +240,8 @@ void attend_with(const AttentionHead& h, std::int64_t begin, std::int64_t end, f
 void attend_queries(const AttentionHead& h, std::int64_t begin, std::int64_t end, Factors factors, float* scratch) {
 #if HWY_TARGET == HWY_AVX3
   if (factors == Factors::bfloat16_by_instructions) return attend_with<BFloat16Dot>(h, begin, end, scratch);
+  if (factors == Factors::bfloat16_by_tiles) return AttentionByTiles(h, begin, end, scratch).run();
+  if (factors == Factors::float16_by_instructions) return attend_with<Float16>(h, begin, end, scratch);
 #endif
   if (factors == Factors::float32) return attend_with<Float32Words>(h, begin, end, scratch);
   attend_with<BFloat16Pairs>(h, begin, end, scratch);
@@ -395,8 +266,14 @@ std::int64_t group_size(std::int64_t queries, std::int64_t heads) {
 }
 
 std::int64_t scratch_size(std::int64_t d, std::int64_t queries) {
-  const std::int64_t depth = round_up(d, kMostLanes);
-  return (2 * kKeyBlock + kMostTileRows) * depth + kKeyBlock * kQueryVectors * kMostLanes + round_up(queries, kMostLanes) * (2 * depth + 2);
+  const std::int64_t depth = round_up(d, kMostOutputs);
+  return (2 * kKeyBlock + kMostTileRows) * depth + kKeyBlock * kQueryVectors * kMostLanes + round_up(queries, kMostOutputs) * (2 * depth + 2);
+}
+
+Factors factors_of(DType arithmetic) {
+  if (arithmetic == DType::bfloat16 && has_tiles()) return Factors::bfloat16_by_tiles;
+  if (arithmetic == DType::bfloat16) return has_bfloat16_instructions() ? Factors::bfloat16_by_instructions : Factors::bfloat16;
+  return arithmetic == DType::float16 && has_float16_instructions() ? Factors::float16_by_instructions : Factors::float32;
 }
 
 /// Head `index` of all images' heads.
@@ -423,9 +300,7 @@ void CpuBackend::attention(const TensorView& q, const TensorView& k, const Tenso
   const int threads = products < kSmall ? 1 : num_threads();
   const std::int64_t size = scratch_size(q.shape[2] / heads, group);
   const Scratch scratch(pool_, static_cast<std::size_t>(threads * size));
-  const Factors factors = arithmetic_ == DType::float32 ? Factors::float32
-                          : has_bfloat16_instructions() ? Factors::bfloat16_by_instructions
-                                                        : Factors::bfloat16;
+  const Factors factors = factors_of(arithmetic_);
   std::atomic<std::int64_t> next{0};
   const auto work = [&](int thread, int) {
     if (thread >= threads) return;

@@ -5,6 +5,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/isa.h"
 
 namespace impasto {
 namespace {
@@ -61,6 +62,9 @@ class TapRows final : public RowSource {
 
 bool is_product(const ConvGeometry& g) { return g.kernel == 1 && g.stride == 1 && g.pad_begin == 0 && g.pad_end == 0 && g.upsample == 1; }
 
+/// A tile of float16 has 64 columns where one of float32 has 32: a network's last few outputs take longer in it, and lose precision.
+constexpr std::int64_t kFewOutputs = 16;
+
 /// Whether F(4x4, 3x3) takes less time, from cycles for each pair of an input and an output channel, at 16 multiply-adds a cycle:
 ///   direct    9 pixels / 16, and 9 to widen the nine weights
 ///   Winograd  36 tiles / 16, and 20 to transform them to 36 (once per 128 tiles: measured on Zen 4)
@@ -93,13 +97,26 @@ void direct_conv(BlockPool& pool, const GemmKernels& kernels, const TensorView& 
   }
 }
 
+/// Tiles multiply 16 times as often as vectors of float32 do, so that nine products take less time than Winograd's transforms, and an activation for
+/// each tap would take longer than they.
+void CpuBackend::conv_by_tiles(const TensorView& x, const ConvWeights& w, const Prologue& prologue, const Epilogue& epilogue, const TensorView& out) {
+  const GemmKernels& kernels = gemm_kernels(DType::bfloat16);
+  if (!prologue.scale || is_product(w.geometry)) return direct_conv(pool_, kernels, x, w, prologue, epilogue, out);
+  const Scratch memory(pool_, static_cast<std::size_t>(x.count()));
+  const TensorView mapped(memory.data(), DType::float32, x.shape);
+  apply_affine(x, prologue.scale, prologue.shift, prologue.activation, mapped);
+  direct_conv(pool_, kernels, mapped, w, {}, epilogue, out);
+}
+
 void CpuBackend::conv2d(const TensorView& x, const PackedWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
                         const TensorView& out) {
   const auto& w = static_cast<const ConvWeights&>(weights);
+  const DType arithmetic = arithmetic_ == DType::float16 && out.shape[3] <= kFewOutputs ? DType::float32 : arithmetic_;
+  if (arithmetic == DType::bfloat16 && has_tiles()) return conv_by_tiles(x, w, prologue, epilogue, out);
   if (winograd_wins(w.geometry, out.shape[1], out.shape[2])) {
-    winograd_conv(pool_, x, w, prologue, epilogue, out);
+    winograd_conv(pool_, arithmetic == DType::float16 ? DType::float16 : DType::float32, x, w, prologue, epilogue, out);
   } else {
-    direct_conv(pool_, gemm_kernels(arithmetic_), x, w, prologue, epilogue, out);
+    direct_conv(pool_, gemm_kernels(arithmetic), x, w, prologue, epilogue, out);
   }
 }
 

@@ -21,8 +21,9 @@ void direct_conv(BlockPool& pool, const GemmKernels& kernels, const TensorView& 
                  const Epilogue& epilogue, const TensorView& out);
 
 /// By Winograd's F(4x4, 3x3), which takes a quarter of the multiplications: winograd.cc. Kernel 3, stride 1, any padding and upsampling.
+/// `arithmetic`: float32 or float16.
 bool winograd_applies(const ConvGeometry& geometry);
-void winograd_conv(BlockPool& pool, const TensorView& x, const ConvWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
-                   const TensorView& out);
+void winograd_conv(BlockPool& pool, DType arithmetic, const TensorView& x, const ConvWeights& weights, const Prologue& prologue,
+                   const Epilogue& epilogue, const TensorView& out);
 
 }  // namespace impasto

@@ -6,12 +6,17 @@
 
 namespace impasto {
 
+struct ConvWeights;
+
 class CpuBackend final : public Backend {
  public:
-  /// `arithmetic`: float32, or bfloat16 for the factors of products and attention (sums, tensors in memory and Winograd's convolutions stay
-  /// float32: its transforms lose too much in 8 bits, and it is the faster one).
+  /// `arithmetic`: float32; bfloat16 for the factors of products and attention, and of convolutions where there are tiles (sums, tensors in memory
+  /// and Winograd's convolutions stay float32: its transforms lose too much in 8 bits, and it is the faster one); or float16 for all factors and
+  /// short sums where the processor has instructions for it (avx512_fp16), float32 where it has none. Tensors in memory are float32 always.
   explicit CpuBackend(DType arithmetic = DType::float32) : arithmetic_(arithmetic) {}
   std::string_view name() const override { return "cpu"; }
+  DType factor_type() const override;
+  Backend& with_wide_range() override;
 
   // peak.cc
   DeviceDescription describe() const override;
@@ -21,6 +26,7 @@ class CpuBackend final : public Backend {
   void* allocate(std::size_t bytes) override;
   void deallocate(void* block, std::size_t bytes) noexcept override;
   void release_cached_memory() override;
+  void recycle_cached_memory() override { pool_.recycle(); }
   void upload(const void* host, void* device, std::size_t bytes) override;
   void download(const void* device, void* host, std::size_t bytes) override;
 
@@ -64,6 +70,8 @@ class CpuBackend final : public Backend {
   const BlockPool& pool() const { return pool_; }
 
  private:
+  void conv_by_tiles(const TensorView& x, const ConvWeights& weights, const Prologue& prologue, const Epilogue& epilogue, const TensorView& out);
+
   DType arithmetic_;
   BlockPool pool_;
 };

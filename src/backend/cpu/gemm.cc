@@ -15,16 +15,16 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 ///
 /// Panels: a block's widened weights stay in the second-level cache while the rows of a chunk pass over them. Depth: a tile's rows stay in the
 /// first-level cache while the panels pass. Chunks: widening costs about 0.8 cycles an element, multiplying chunk / 16 (16 multiply-adds a
-/// cycle), 1 % at kGoodChunk rows; rather than cut rows finer, take fewer panels, down to one. Four pieces a thread keep threads
+/// cycle), 1 % at good_rows; rather than cut rows finer, take fewer panels, down to one. Four pieces a thread keep threads
 /// busy to the end when one is slower.
 struct Plan {
-  static constexpr std::int64_t kGoodChunk = 1024, kLeastChunk = 192;
+  static constexpr std::int64_t kLeastChunk = 192;
 
   std::int64_t depth, depths;  // columns in a block of depth but the last, blocks
   std::int64_t panels, panels_per_block, blocks, rows_per_chunk, chunks;
 
   Plan(const GemmKernels& kernels, std::int64_t row_count, const StoredRows& weights, int taps, const TileTarget& target) {
-    const std::int64_t unit = taps == 1 ? kernels.columns_per_word : 16 * taps;  // whole vectors of channels
+    const std::int64_t unit = taps == 1 ? kernels.depth_unit : std::max(16, kernels.depth_unit) * taps;  // whole vectors of channels
     const std::int64_t most = kernels.depth * kernels.columns_per_word;
     depths = std::max<std::int64_t>(1, ceil_div(weights.columns, std::max(unit, most / unit * unit)));
     depth = ceil_div(ceil_div(weights.columns, depths), unit) * unit;
@@ -32,9 +32,9 @@ struct Plan {
 
     const std::int64_t pieces = 4 * num_threads();
     panels = ceil_div(target.columns, kernels.out_width(target.gated));
-    const std::int64_t panel_bytes = kernels.words(depth) * kernels.width * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t panel_bytes = kernels.words(depth) * kernels.panel_row * static_cast<std::int64_t>(sizeof(float));
     const std::int64_t fitting = std::max<std::int64_t>(1, kernels.panel_bytes / std::max<std::int64_t>(1, panel_bytes));
-    const std::int64_t good_chunks = std::clamp<std::int64_t>(row_count / kGoodChunk, 1, pieces);
+    const std::int64_t good_chunks = std::clamp<std::int64_t>(row_count / kernels.good_rows, 1, pieces);
     blocks = std::min(panels, std::max(ceil_div(panels, fitting), ceil_div(pieces, good_chunks)));
     panels_per_block = ceil_div(panels, blocks);
     blocks = ceil_div(panels, panels_per_block);
@@ -68,20 +68,22 @@ class Product {
       if (thread >= scratch.threads()) return;
       const auto part = [&](int index) { return scratch.part(thread, index); };
       const Memory memory{part(0), part(1), part(2), part(3), part(4)};
+      if (kernels_.begin != nullptr) kernels_.begin();
       for (std::int64_t i; (i = next.fetch_add(1)) < plan_.blocks * plan_.chunks;) multiply_piece(i / plan_.chunks, i % plan_.chunks, memory);
+      if (kernels_.end != nullptr) kernels_.end();
     });
   }
 
  private:
-  /// Of one thread: weights of a block (and some of them on their way to bfloat16), rows of a tile (in float32, in bfloat16), and the sums so
-  /// far: of one tile where depth is not cut, else of all tiles of a piece.
+  /// Of one thread: weights of a block (and some of them on their way to 16 bits), rows of a tile (in float32, in words), and the sums so far: of one
+  /// tile where depth is not cut, else of all tiles of a piece.
   struct Memory {
     float *panels, *wide, *rows, *narrow, *sums;
   };
 
-  std::int64_t panel_floats() const { return kernels_.words(plan_.depth) * kernels_.width; }
+  std::int64_t panel_floats() const { return kernels_.words(plan_.depth) * kernels_.panel_row; }
   std::int64_t narrow_stride() const { return spread_stride(kernels_.words(plan_.depth)); }
-  /// Columns of weights that are widened before they are paired: few, to stay in the first-level cache; all where taps come between.
+  /// Columns of weights that are widened before they are narrowed: few, to stay in the first-level cache; all where taps come between.
   std::int64_t wide_columns() const { return taps_ == 1 ? 64 : plan_.depth; }
   std::int64_t tile_floats() const { return kernels_.rows * kernels_.width; }
   std::int64_t block_width() const { return plan_.panels_per_block * kernels_.width; }
@@ -105,7 +107,7 @@ class Product {
     for (std::int64_t i = 0; i < depth.count; i += wide_columns()) {
       const DepthBlock part{depth.first + i, std::min(wide_columns(), depth.count - i), taps_};
       kernels_.widen_panel(weights_, column, target_.gated, part, wide);
-      kernels_.pair(wide, part.count, panel + kernels_.words(i) * kernels_.width);
+      kernels_.pair(wide, part.count, panel + kernels_.words(i) * kernels_.panel_row);
     }
   }
 

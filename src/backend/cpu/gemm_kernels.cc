@@ -12,6 +12,8 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
+#include "backend/cpu/amx-inl.h"
+#include "backend/cpu/float16-inl.h"
 #include "backend/cpu/simd_math-inl.h"
 #include "backend/cpu/stored-inl.h"
 #include "backend/cpu/words-inl.h"
@@ -29,8 +31,15 @@ constexpr int kLanes = hn::MaxLanes(d);
 // multiply-adds from 4 rows on (on Zen 4 and out of the first-level cache, 4 to 12 rows all run at the peak rate); more rows read b less
 // often, and 2 * kRows sums, 2 vectors of b and a broadcast must fit the registers: 32 for AVX-512 (24 + 2 + 1), 16 for AVX2 (12 + 2 + 1).
 constexpr int kVectors = 2;
-constexpr int kWidth = kVectors * kLanes;
+constexpr int kPanelRow = kVectors * kLanes;  // floats
 constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 12 : HWY_TARGET == HWY_AVX2 ? 6 : 4;
+
+/// Columns of a tile.
+template <class Words>
+constexpr int kWidth = kVectors* Words::kOutputs;
+
+template <class Words>
+constexpr bool kIsFloat16 = Words::kOutputs != kLanes;
 
 /// How many k ahead the panel is asked for: it comes from the second-level cache.
 constexpr int kAhead = 16;
@@ -38,13 +47,13 @@ constexpr int kAhead = 16;
 /// Sums of R rows, kept in registers.
 template <class Words, int R>
 struct Tile {
-  V sum[R][kVectors];
+  typename Words::Sum sum[R][kVectors];
 
   HWY_INLINE void clear() {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = Words::zero();
   }
 
   /// One word of each row: row r's lies at rows[r / 3] + r % 3 * lda. (Three rows a pointer: x86 adds an index times 1, 2 or 4 for nothing.)
@@ -59,13 +68,25 @@ struct Tile {
     }
   }
 
-  template <bool kAdd>
-  HWY_INLINE void store(float* c) const {
+  HWY_INLINE void store(bool add, float* c) const {
+    if constexpr (kIsFloat16<Words>) {
+      alignas(64) float halves[R * kVectors][kLanes];
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
+      for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v, c += kLanes) hn::StoreU(kAdd ? hn::Add(hn::LoadU(d, c), sum[r][v]) : sum[r][v], d, c);
+        for (int v = 0; v < kVectors; ++v) Words::store(sum[r][v], halves[r * kVectors + v]);
+      for (int i = 0; i < R * kVectors; ++i, c += 2 * kLanes) {
+        store(Words::first_half(halves[i]), add, c);
+        store(Words::second_half(halves[i]), add, c + kLanes);
+      }
+    } else {
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v, c += kLanes) store(sum[r][v], add, c);
+    }
   }
+  static HWY_INLINE void store(V x, bool add, float* c) { hn::StoreU(add ? hn::Add(hn::LoadU(d, c), x) : x, d, c); }
 };
 
 // The rows of the next tile are asked for while this one is computed: they lie in as many places as there are rows, too many and too
@@ -78,25 +99,29 @@ void multiply(const float* HWY_RESTRICT a, std::ptrdiff_t lda, const float* HWY_
 #pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) rows[g] = a + 3 * g * lda;
   Tile<Words, R> tile;
-  tile.clear();
   std::ptrdiff_t i = 0;
-  for (; i + kUnroll <= k; i += kUnroll) {
+  for (bool add = kAdd;; add = true) {
+    const std::ptrdiff_t end = Words::kChain == 0 ? k : std::min<std::ptrdiff_t>(k, i + Words::kChain);
+    tile.clear();
+    for (; i + kUnroll <= end; i += kUnroll) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kUnroll; ++j, b += kWidth) {
-      hwy::Prefetch(b + kAhead * kWidth);
-      hwy::Prefetch(b + kAhead * kWidth + kLanes);
-      tile.multiply_add(rows, lda, j, b);
-    }
-    if (R == kRows && i / kUnroll % kLineSteps < kGroups) {
-      const float* const next = a + (R + 3 * (i / kUnroll % kLineSteps)) * lda + i;
+      for (int j = 0; j < kUnroll; ++j, b += kPanelRow) {
+        hwy::Prefetch(b + kAhead * kPanelRow);
+        hwy::Prefetch(b + kAhead * kPanelRow + kLanes);
+        tile.multiply_add(rows, lda, j, b);
+      }
+      if (R == kRows && i / kUnroll % kLineSteps < kGroups) {
+        const float* const next = a + (R + 3 * (i / kUnroll % kLineSteps)) * lda + i;
 #pragma GCC unroll 3
-      for (int r = 0; r < 3; ++r) hwy::Prefetch(next + r * lda);
-    }
+        for (int r = 0; r < 3; ++r) hwy::Prefetch(next + r * lda);
+      }
 #pragma GCC unroll 16
-    for (int g = 0; g < kGroups; ++g) rows[g] += kUnroll;
+      for (int g = 0; g < kGroups; ++g) rows[g] += kUnroll;
+    }
+    for (std::ptrdiff_t j = 0; i < end; ++i, ++j, b += kPanelRow) tile.multiply_add(rows, lda, j, b);
+    tile.store(add, c);
+    if (Words::kChain == 0 || i == k) break;
   }
-  for (std::ptrdiff_t j = 0; j < k - i; ++j, b += kWidth) tile.multiply_add(rows, lda, j, b);
-  tile.template store<kAdd>(c);
 }
 
 template <class Words, int R>
@@ -108,20 +133,21 @@ void list_multiplies(GemmKernels& kernels) {
 
 // --- narrowing
 
-template <class Words>
-void narrow(const float* HWY_RESTRICT from, std::int64_t columns, float* HWY_RESTRICT words) {
-  std::int64_t i = 0;
-  for (; i + 2 * kLanes <= columns; i += 2 * kLanes, words += kLanes) hn::StoreU(Words::narrow(from + i), d, words);
-  for (; i < columns; i += 2) *words++ = bfloat16_word(from[i], i + 1 < columns ? from[i + 1] : 0.0f);
-}
-
+/// Rows of a panel in pairs.
 template <class Words>
 void pair(const float* HWY_RESTRICT panel, std::int64_t columns, float* HWY_RESTRICT words) {
-  for (std::int64_t j = 0; j < columns; j += 2, panel += 2 * kWidth, words += kWidth)
-    for (int v = 0; v < kWidth; v += kLanes) {
-      const V second = j + 1 < columns ? hn::LoadU(d, panel + kWidth + v) : hn::Zero(d);
+  for (std::int64_t j = 0; j < columns; j += 2, panel += 2 * kWidth<Words>, words += kPanelRow)
+    for (int v = 0; v < kPanelRow; v += kLanes) {
+      const V second = j + 1 < columns ? hn::LoadU(d, panel + kWidth<Words> + v) : hn::Zero(d);
       hn::StoreU(Words::pair(hn::LoadU(d, panel + v), second), d, words + v);
     }
+}
+
+/// Each row of a panel as float16.
+template <class Words>
+void halve(const float* HWY_RESTRICT panel, std::int64_t columns, float* HWY_RESTRICT words) {
+  for (std::int64_t i = 0; i < columns * kVectors; ++i, panel += 2 * kLanes, words += kLanes)
+    Words::store(Words::join(hn::LoadU(d, panel), hn::LoadU(d, panel + kLanes)), words);
 }
 
 // --- widening
@@ -133,7 +159,7 @@ struct ColumnOrder {
   std::int64_t place(std::int64_t column) const { return taps == 1 ? column : column % taps * channels + column / taps; }
 };
 
-template <class Stored>
+template <int kRow, class Stored>
 void widen_vector(const StoredRows& w, std::int64_t first, const DepthBlock& block, float* panel) {
   const ColumnOrder order{block.count / block.taps, block.taps};
   const auto* rows = static_cast<const typename Stored::Lane*>(w.data) + first * w.columns + block.first;
@@ -141,38 +167,40 @@ void widen_vector(const StoredRows& w, std::int64_t first, const DepthBlock& blo
   for (; j + 4 <= block.count; j += 4) {
     V out[4];
     transpose_four_columns<Stored>(d, rows + j, w.columns, out[0], out[1], out[2], out[3]);
-    for (int i = 0; i < 4; ++i) hn::StoreU(out[i], d, panel + order.place(j + i) * kWidth);
+    for (int i = 0; i < 4; ++i) hn::StoreU(out[i], d, panel + order.place(j + i) * kRow);
   }
   for (; j < block.count; ++j)
-    for (int i = 0; i < kLanes; ++i) panel[order.place(j) * kWidth + i] = Stored::widen(rows[i * w.columns + j]);
+    for (int i = 0; i < kLanes; ++i) panel[order.place(j) * kRow + i] = Stored::widen(rows[i * w.columns + j]);
 }
 
 /// The last rows, fewer than a vector: one by one.
-template <class Stored>
+template <int kRow, class Stored>
 void widen_rest(const StoredRows& w, std::int64_t first, const DepthBlock& block, float* panel) {
   const ColumnOrder order{block.count / block.taps, block.taps};
   for (int i = 0; i < kLanes; ++i) {
     const auto* row = static_cast<const typename Stored::Lane*>(w.data) + std::min(first + i, w.rows - 1) * w.columns + block.first;
-    for (std::int64_t j = 0; j < block.count; ++j) panel[order.place(j) * kWidth + i] = Stored::widen(row[j]);
+    for (std::int64_t j = 0; j < block.count; ++j) panel[order.place(j) * kRow + i] = Stored::widen(row[j]);
   }
 }
 
-template <class Stored>
+template <int kRow, class Stored>
 void widen_as(const StoredRows& w, std::int64_t first, int count, const DepthBlock& block, float* panel) {
   for (int i = 0; i < count; i += kLanes, panel += kLanes) {
     if (first + i + kLanes <= w.rows) {
-      widen_vector<Stored>(w, first + i, block, panel);
+      widen_vector<kRow, Stored>(w, first + i, block, panel);
     } else {
-      widen_rest<Stored>(w, first + i, block, panel);
+      widen_rest<kRow, Stored>(w, first + i, block, panel);
     }
   }
 }
 
+/// Rows of the panel are kRow floats apart.
+template <int kRow>
 void widen(const StoredRows& w, std::int64_t first, int count, const DepthBlock& block, float* panel) {
   switch (w.dtype) {
-    case DType::float16: return widen_as<StoredFloat16>(w, first, count, block, panel);
-    case DType::bfloat16: return widen_as<StoredBFloat16>(w, first, count, block, panel);
-    default: return widen_as<StoredFloat32>(w, first, count, block, panel);
+    case DType::float16: return widen_as<kRow, StoredFloat16>(w, first, count, block, panel);
+    case DType::bfloat16: return widen_as<kRow, StoredBFloat16>(w, first, count, block, panel);
+    default: return widen_as<kRow, StoredFloat32>(w, first, count, block, panel);
   }
 }
 
@@ -188,13 +216,13 @@ HWY_INLINE V activated(V x, Activation activation) {
   return x;
 }
 
-/// One vector of a row from its sums: `load` reads at a column, whole or masked.
-template <class Load>
+/// One vector of a row from its sums: `load` reads at a column, whole or masked. Gates lie kGate floats behind what they gate.
+template <int kGate, class Load>
 HWY_INLINE V finished(const float* sums, std::int64_t column, const float* row_bias, const float* residual, const TileTarget& t, const Load& load) {
   V y = hn::Add(hn::LoadU(d, sums), hn::LoadU(d, t.bias + column));
   if (row_bias != nullptr) y = hn::Add(y, load(row_bias + column));
   if (t.gated) {
-    const V gate = hn::Add(hn::LoadU(d, sums + kLanes), hn::LoadU(d, t.bias + t.columns + column));
+    const V gate = hn::Add(hn::LoadU(d, sums + kGate), hn::LoadU(d, t.bias + t.columns + column));
     y = hn::Mul(y, gelu(d, gate));
   } else {
     y = activated(y, t.activation);
@@ -211,19 +239,20 @@ struct LoadFirst {
   HWY_INLINE V operator()(const float* p) const { return hn::MaskedLoad(mask, d, p); }
 };
 
+template <int kRow>
 void store(const float* HWY_RESTRICT tile, int rows, std::int64_t row, std::int64_t column, const TileTarget& t) {
-  const int vectors = t.gated ? kVectors / 2 : kVectors;
-  for (int r = 0; r < rows; ++r, ++row, tile += kWidth) {
+  const int vectors = (t.gated ? kRow / 2 : kRow) / kLanes;
+  for (int r = 0; r < rows; ++r, ++row, tile += kRow) {
     float* out = t.out + row * t.out_stride;
     const float* row_bias = t.row_bias == nullptr ? nullptr : t.row_bias + row / t.rows_per_image * t.row_bias_stride;
     const float* residual = t.residual == nullptr ? nullptr : t.residual + row * t.residual_stride;
     for (int v = 0; v < vectors; ++v) {
       const std::int64_t c = column + v * kLanes;
       if (c + kLanes <= t.columns) {
-        hn::StoreU(finished(tile + v * kLanes, c, row_bias, residual, t, LoadWhole()), d, out + c);
+        hn::StoreU(finished<kRow / 2>(tile + v * kLanes, c, row_bias, residual, t, LoadWhole()), d, out + c);
       } else if (c < t.columns) {
         const auto mask = hn::FirstN(d, static_cast<std::size_t>(t.columns - c));
-        hn::BlendedStore(finished(tile + v * kLanes, c, row_bias, residual, t, LoadFirst{mask}), mask, d, out + c);
+        hn::BlendedStore(finished<kRow / 2>(tile + v * kLanes, c, row_bias, residual, t, LoadFirst{mask}), mask, d, out + c);
       }
     }
   }
@@ -259,20 +288,44 @@ template <class Words>
 GemmKernels make_kernels() {
   GemmKernels kernels;
   kernels.rows = kRows;
-  kernels.width = kWidth;
-  kernels.columns_per_word = Words::kColumns;
-  kernels.panel_bytes = HWY_TARGET == HWY_AVX3 ? 512 << 10 : 256 << 10;
-  kernels.depth = Words::kColumns == 1 ? 960 : 480;
+  kernels.width = kWidth<Words>;
+  kernels.columns_per_word = kernels.depth_unit = Words::kColumns;
+  kernels.panel_row = kPanelRow;
+  kernels.panel_bytes = kIsFloat16<Words> ? 1024 << 10 : HWY_TARGET == HWY_AVX3 ? 512 << 10 : 256 << 10;
+  kernels.depth = kIsFloat16<Words> ? 640 : Words::kColumns == 1 ? 960 : 480;
   list_multiplies<Words, kRows>(kernels);
-  kernels.widen = widen;
-  if constexpr (Words::kColumns == 2) {
-    kernels.narrow = narrow<Words>;
+  kernels.widen = widen<kWidth<Words>>;
+  if constexpr (kIsFloat16<Words>) {
+    kernels.narrow = narrow_row<Words>;
+    kernels.pair = halve<Words>;
+  } else if constexpr (Words::kColumns == 2) {
+    kernels.narrow = narrow_row<Words>;
     kernels.pair = pair<Words>;
   }
-  kernels.store = store;
+  kernels.store = store<kWidth<Words>>;
   kernels.map_row = map_row;
   return kernels;
 }
+
+#if HWY_TARGET == HWY_AVX3
+/// Multiplying takes a fortieth of the time that it takes by vectors, so weights are widened for as many rows as there are, and a tile's rows and a
+/// panel lie in the first-level cache together: from the second a step's 4 KiB would take as long as its products.
+GemmKernels make_amx_kernels() {
+  GemmKernels kernels = make_kernels<BFloat16Dot>();
+  static_assert(Amx::kWidth == kWidth<BFloat16Dot> && Amx::kRows <= GemmKernels::kMaxRows);
+  kernels.rows = Amx::kRows;
+  kernels.depth = 256;
+  kernels.depth_unit = BFloat16Dot::kColumns * Amx::kTileFloats;
+  kernels.good_rows = 4096;
+  kernels.begin = Amx::configure;
+  kernels.end = Amx::release;
+  for (int r = 1; r <= Amx::kRows; ++r) {
+    kernels.multiply[r] = r <= Amx::kTileRows ? Amx::multiply<1, false> : Amx::multiply<2, false>;
+    kernels.multiply_add[r] = r <= Amx::kTileRows ? Amx::multiply<1, true> : Amx::multiply<2, true>;
+  }
+  return kernels;
+}
+#endif
 
 }  // namespace
 
@@ -281,14 +334,23 @@ const GemmKernels& float32_kernels() {
   return kernels;
 }
 
-const GemmKernels& bfloat16_kernels(bool instructions) {
+const GemmKernels& bfloat16_kernels([[maybe_unused]] bool instructions, [[maybe_unused]] bool tiles) {
 #if HWY_TARGET == HWY_AVX3
-  static const GemmKernels dot = make_kernels<BFloat16Dot>();
+  static const GemmKernels dot = make_kernels<BFloat16Dot>(), amx = make_amx_kernels();
+  if (tiles) return amx;
   if (instructions) return dot;
 #endif
-  (void)instructions;
   static const GemmKernels kernels = make_kernels<BFloat16Pairs>();
   return kernels;
+}
+
+const GemmKernels& float16_kernels() {
+#if HWY_TARGET == HWY_AVX3
+  static const GemmKernels kernels = make_kernels<Float16>();
+  return kernels;
+#else
+  return float32_kernels();
+#endif
 }
 
 }  // namespace impasto::HWY_NAMESPACE
@@ -299,9 +361,11 @@ namespace impasto {
 
 HWY_EXPORT(float32_kernels);
 HWY_EXPORT(bfloat16_kernels);
+HWY_EXPORT(float16_kernels);
 
 const GemmKernels& gemm_kernels(DType arithmetic) {
-  if (arithmetic == DType::bfloat16) return IMPASTO_DISPATCH(bfloat16_kernels)(has_bfloat16_instructions());
+  if (arithmetic == DType::bfloat16) return IMPASTO_DISPATCH(bfloat16_kernels)(has_bfloat16_instructions(), has_tiles());
+  if (arithmetic == DType::float16 && has_float16_instructions()) return IMPASTO_DISPATCH(float16_kernels)();
   return IMPASTO_DISPATCH(float32_kernels)();
 }
 

@@ -55,7 +55,7 @@ struct RowMap {
 
 /// The kernels for one ISA.
 struct GemmKernels {
-  static constexpr int kMaxRows = 16;
+  static constexpr int kMaxRows = 32;
   static constexpr int kMaxWidth = 64;
 
   int rows = 0;   ///< most rows of a tile
@@ -64,11 +64,19 @@ struct GemmKernels {
   std::int64_t panel_bytes = 0;
   /// Most words of a row of A multiplied at once: a tile's rows stay in the first-level cache while panel after panel passes.
   std::int64_t depth = 0;
-  /// Columns in a word of 32 bits: 1 (float32) or 2 (bfloat16; words travel as float). A row of an odd number of columns ends with a zero.
+  /// Rows of A that share widened weights, at least, where there are as many: widening then takes a small part of the time.
+  std::int64_t good_rows = 1024;
+  /// Columns that blocks of depth are multiples of.
+  int depth_unit = 1;
+  /// Columns of A in a word of 32 bits: 1 (float32; float16, which stands in it twice) or 2 (bfloat16); words travel as float. A row of an odd
+  /// number of columns ends with a zero.
   int columns_per_word = 1;
+  /// Floats of a panel that are multiplied with a word: `width`, or half of it where each holds two float16.
+  int panel_row = 0;
 
-  /// c[r * width + j] = (add: c[...] +) sum over words k of a[r * lda + k] b[k * width + j]. Indexed by the number of rows, 1..rows.
-  /// Adding comes last, so that sums made block by block lose less to rounding than one long chain would.
+  /// c[r * width + j] = (add: c[...] +) sum over words k of a[r * lda + k] b[k][j], float32. Indexed by the number of rows, 1..rows.
+  /// Adding comes last, so that sums made block by block lose less to rounding than one long chain would. Where A goes through narrow() a kernel may
+  /// read and write as if there were `rows` rows: there is memory.
   using Multiply = void (*)(const float* a, std::ptrdiff_t lda, const float* b, std::ptrdiff_t k, float* c);
   Multiply multiply[kMaxRows + 1] = {};
   Multiply multiply_add[kMaxRows + 1] = {};
@@ -77,7 +85,12 @@ struct GemmKernels {
   /// last repeat it (their products are not stored).
   void (*widen)(const StoredRows& weights, std::int64_t first, int count, const DepthBlock& block, float* panel) = nullptr;
 
-  /// bfloat16: words[i] = from[2 i], from[2 i + 1]; and rows of a widened panel in pairs. Null for float32.
+  /// What each thread calls before its first multiplication and after its last. Null for nothing.
+  void (*begin)() = nullptr;
+  void (*end)() = nullptr;
+
+  /// Rows of A to words, and a widened panel to what is multiplied with them: `columns` rows of it in pairs (bfloat16), or two numbers of a row in a
+  /// float (float16). Null for float32.
   void (*narrow)(const float* from, std::int64_t columns, float* words) = nullptr;
   void (*pair)(const float* panel, std::int64_t columns, float* words) = nullptr;
 
@@ -98,7 +111,8 @@ struct GemmKernels {
   }
 };
 
-/// For products of float32 or bfloat16 factors; sums are float32 either way.
+/// For products of float32, bfloat16 or float16 factors; sums are float32, of short ones in float16 where factors are. Without instructions for
+/// float16 (see isa.h) those are float32's.
 const GemmKernels& gemm_kernels(DType arithmetic = DType::float32);
 
 /// Bias as float32 with room for kBiasPadding more; zeros when there is none.

@@ -6,6 +6,11 @@
 
 #include "core/fail.h"
 #include "hwy/highway.h"
+#if HWY_ARCH_X86
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace impasto {
 namespace {
@@ -13,10 +18,15 @@ namespace {
 struct Target {
   std::string_view name;
   std::int64_t bit;
-  bool bfloat16 = false;
+  bool bfloat16 = false, float16 = false, amx = false;
 };
 
-constexpr Target kTargets[] = {{"baseline", HWY_STATIC_TARGET}, {"avx2", HWY_AVX2}, {"avx512", HWY_AVX3}, {"avx512_bf16", HWY_AVX3, true}};
+constexpr Target kTargets[] = {{"baseline", HWY_STATIC_TARGET},
+                               {"avx2", HWY_AVX2},
+                               {"avx512", HWY_AVX3},
+                               {"avx512_bf16", HWY_AVX3, true},
+                               {"avx512_fp16", HWY_AVX3, true, true},
+                               {"amx", HWY_AVX3, true, true, true}};
 
 std::int64_t machine_targets() {
   static const std::int64_t targets = (hwy::SupportedTargets() & HWY_TARGETS) | HWY_STATIC_TARGET;
@@ -31,7 +41,38 @@ bool machine_has_bfloat16() {
 #endif
 }
 
-bool available(const Target& t) { return (machine_targets() & t.bit) != 0 && (!t.bfloat16 || machine_has_bfloat16()); }
+/// Not by __builtin_cpu_supports(): Clang 14 does not know the name.
+bool machine_has_float16() {
+#if HWY_ARCH_X86
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & 1u << 23) != 0;
+#else
+  return false;
+#endif
+}
+
+std::atomic<bool> emulates_amx{false};
+
+/// The system must grant the state of the tiles to the process, once.
+bool machine_has_amx() {
+#if HWY_ARCH_X86 && defined(__linux__)
+  static const bool has = [] {
+    constexpr unsigned kTiles = 1u << 24, kBFloat16 = 1u << 22;
+    constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kTiles) != 0 && (d & kBFloat16) != 0 &&
+           ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return has || emulates_amx;
+#else
+  return false;
+#endif
+}
+
+bool available(const Target& t) {
+  return (machine_targets() & t.bit) != 0 && (!t.bfloat16 || machine_has_bfloat16()) && (!t.float16 || machine_has_float16()) &&
+         (!t.amx || machine_has_amx());
+}
 
 std::string names(bool available_only) {
   std::string s;
@@ -80,6 +121,18 @@ bool has_bfloat16_instructions() {
   isa();
   return chosen.load(std::memory_order_acquire)->bfloat16;
 }
+
+bool has_float16_instructions() {
+  isa();
+  return chosen.load(std::memory_order_acquire)->float16;
+}
+
+bool has_tiles() {
+  isa();
+  return chosen.load(std::memory_order_acquire)->amx;
+}
+
+void assume_tiles() { emulates_amx = true; }
 
 void set_isa(std::string_view name) { choose(target_named(name)); }
 

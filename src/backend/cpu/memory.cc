@@ -1,9 +1,15 @@
-// Host memory: the device is the host, so upload and download are copies.
+// Host memory: the device is the host, so upload and download are copies. And which arithmetic there is.
 #include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/isa.h"
+#include "backend/registry.h"
 
 namespace impasto {
+
+DType CpuBackend::factor_type() const { return arithmetic_ == DType::float16 && !has_float16_instructions() ? DType::float32 : arithmetic_; }
+
+Backend& CpuBackend::with_wide_range() { return factor_type() == DType::float16 ? backend_for("cpu", DType::float32) : *this; }
 
 void* CpuBackend::allocate(std::size_t bytes) { return pool_.allocate(bytes); }
 

@@ -104,8 +104,11 @@ class Tiling {
 
 class WinogradConv {
  public:
-  WinogradConv(BlockPool& pool, const TensorView& x, const ConvWeights& w, const Prologue& prologue, const Epilogue& epilogue, const TensorView& out)
+  WinogradConv(BlockPool& pool, DType arithmetic, const TensorView& x, const ConvWeights& w, const Prologue& prologue, const Epilogue& epilogue,
+               const TensorView& out)
       : pool_(pool),
+        gemm_(gemm_kernels(arithmetic)),
+        kernels_(winograd_kernels(arithmetic)),
         x_(x),
         w_(w),
         prologue_(prologue),
@@ -196,7 +199,7 @@ class WinogradConv {
       }
   }
 
-  std::int64_t u_stride() const { return std::min(kBlock, channels_) * gemm_.width + kPadding; }
+  std::int64_t u_stride() const { return std::min(kBlock, channels_) * gemm_.panel_row + kPadding; }
 
   void multiply(const float* v, std::int64_t begin, std::int64_t tiles, std::int64_t column, float* u, float* m, std::int64_t m_stride) const {
     for (std::int64_t block = 0; block < blocks_; ++block) {
@@ -251,11 +254,11 @@ class WinogradConv {
   }
 
   BlockPool& pool_;
+  const GemmKernels& gemm_;
+  const WinogradKernels& kernels_;
   const TensorView& x_;
   const ConvWeights& w_;
   const Prologue& prologue_;
-  const GemmKernels& gemm_ = gemm_kernels();
-  const WinogradKernels& kernels_ = winograd_kernels();
   TileTarget target_;
   std::int64_t height_, width_, channels_, blocks_, panels_;
   Tiling tiling_;
@@ -266,9 +269,9 @@ class WinogradConv {
 
 bool winograd_applies(const ConvGeometry& g) { return g.kernel == 3 && g.stride == 1; }
 
-void winograd_conv(BlockPool& pool, const TensorView& x, const ConvWeights& weights, const Prologue& prologue, const Epilogue& epilogue,
-                   const TensorView& out) {
-  if (out.count() != 0) WinogradConv(pool, x, weights, prologue, epilogue, out).run();
+void winograd_conv(BlockPool& pool, DType arithmetic, const TensorView& x, const ConvWeights& weights, const Prologue& prologue,
+                   const Epilogue& epilogue, const TensorView& out) {
+  if (out.count() != 0) WinogradConv(pool, arithmetic, x, weights, prologue, epilogue, out).run();
 }
 
 }  // namespace impasto

@@ -18,11 +18,11 @@ struct WinogradKernels {
   static constexpr int kPatch = 6;                 ///< inputs along a side
   static constexpr int kPoints = kPatch * kPatch;  ///< products per output square
 
-  /// U = G g G^T: u[point * point_stride + c * width + i] from weights[first + i, first_channel + c, 3, 3], for i below `width` (that of
+  /// U = G g G^T: u[point * point_stride + c * panel_row][i] from weights[first + i, first_channel + c, 3, 3], for i below `width` (those of
   /// GemmKernels) and c below `channels`. Rows past the last repeat it.
   void (*weights)(const StoredRows& stored, std::int64_t first, std::int64_t first_channel, std::int64_t channels, float* u,
                   std::ptrdiff_t point_stride) = nullptr;
-  /// V = B^T d B: v[point * point_stride + c] from d[y * row_stride + x * pixel_stride + c], y and x below 6, c below `channels` rounded
+  /// V = B^T d B, in words: v[point * point_stride + c] from d[y * row_stride + x * pixel_stride + c], y and x below 6, c below `channels` rounded
   /// up to a multiple of 16.
   void (*input)(const float* d, std::ptrdiff_t row_stride, std::ptrdiff_t pixel_stride, std::int64_t channels, float* v,
                 std::ptrdiff_t point_stride) = nullptr;
@@ -30,6 +30,7 @@ struct WinogradKernels {
   void (*output)(const float* m, std::ptrdiff_t point_stride, float* y) = nullptr;
 };
 
-const WinogradKernels& winograd_kernels();
+/// U and V as gemm_kernels(arithmetic) multiplies them, for float32 or float16.
+const WinogradKernels& winograd_kernels(DType arithmetic);
 
 }  // namespace impasto

@@ -2,7 +2,7 @@
 // target, after hwy/highway.h (see isa.h).
 //
 // Each struct below says how to load a vector of words, broadcast one, multiply them into float32 sums, and make words from float32. Words
-// travel as float: only these functions look inside.
+// travel as float: only these functions look inside. float16-inl.h has a further one, whose sums are float16.
 #if defined(IMPASTO_WORDS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef IMPASTO_WORDS_INL_H_
 #undef IMPASTO_WORDS_INL_H_
@@ -24,11 +24,15 @@ namespace hn = hwy::HWY_NAMESPACE;
 struct Float32Words {
   using D = hn::ScalableTag<float>;
   using V = hn::Vec<D>;
-  static constexpr int kColumns = 1;  // of a matrix, in a word
+  using Sum = V;
+  static constexpr int kColumns = 1;                  // of a matrix, in a word
+  static constexpr int kOutputs = hn::MaxLanes(D());  // sums in a vector
+  static constexpr int kChain = 0;                    // products added up before a sum goes on in float32; 0: it is float32
 
   struct Vector {
     V v;
   };
+  static HWY_INLINE Sum zero() { return hn::Zero(D()); }
   static HWY_INLINE Vector load(const float* words) { return {hn::LoadU(D(), words)}; }
   static HWY_INLINE Vector broadcast(const float* word) { return {hn::Set(D(), *word)}; }
   static HWY_INLINE V multiply_add(const Vector& a, const Vector& b, V sum) { return hn::MulAdd(a.v, b.v, sum); }
@@ -44,11 +48,13 @@ struct BFloat16Pairs {
   using D = hn::ScalableTag<float>;
   using V = hn::Vec<D>;
   using DU = hn::RebindToUnsigned<D>;
-  static constexpr int kColumns = 2;
+  using Sum = V;
+  static constexpr int kColumns = 2, kOutputs = hn::MaxLanes(D()), kChain = 0;
 
   struct Vector {
     V first, second;
   };
+  static HWY_INLINE Sum zero() { return hn::Zero(D()); }
   static HWY_INLINE Vector split(V words) {
     const auto bits = hn::BitCast(DU(), words);
     return {hn::BitCast(D(), hn::ShiftLeft<16>(bits)), hn::BitCast(D(), hn::And(bits, hn::Set(DU(), 0xFFFF0000u)))};
@@ -72,6 +78,8 @@ struct BFloat16Pairs {
     const auto high = hn::And(rounded(second), hn::Set(DU(), 0xFFFF0000u));
     return hn::BitCast(D(), hn::Or(hn::ShiftRight<16>(rounded(first)), high));
   }
+  /// The first word of `rest` numbers.
+  static float word(const float* from, std::int64_t rest) { return bfloat16_word(from[0], rest > 1 ? from[1] : 0.0f); }
   /// Two vectors of numbers side by side in memory to one of words.
   static HWY_INLINE V narrow(const float* from) {
 #if HWY_TARGET == HWY_SCALAR
@@ -91,11 +99,13 @@ struct BFloat16Pairs {
 struct BFloat16Dot {
   using D = hn::ScalableTag<float>;
   using V = hn::Vec<D>;
-  static constexpr int kColumns = 2;
+  using Sum = V;
+  static constexpr int kColumns = 2, kOutputs = hn::MaxLanes(D()), kChain = 0;
 
   struct Vector {
     V v;
   };
+  static HWY_INLINE Sum zero() { return hn::Zero(D()); }
   static HWY_INLINE Vector load(const float* words) { return {hn::LoadU(D(), words)}; }
   static HWY_INLINE Vector broadcast(const float* word) { return {hn::Set(D(), *word)}; }
   static HWY_INLINE V multiply_add(const Vector& a, const Vector& b, V sum) {
@@ -114,10 +124,21 @@ struct BFloat16Dot {
                                                                   8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     return V{_mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kInterleave), narrow(first, second)))};
   }
+  static float word(const float* from, std::int64_t rest) { return bfloat16_word(from[0], rest > 1 ? from[1] : 0.0f); }
   static HWY_INLINE V narrow(const float* from) { return V{_mm512_castsi512_ps(narrow(hn::LoadU(D(), from), hn::LoadU(D(), from + 16)))}; }
 };
 
 #endif
+
+/// Numbers side by side to words.
+template <class Words>
+HWY_INLINE void narrow_row(const float* HWY_RESTRICT from, std::int64_t columns, float* HWY_RESTRICT words) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + Words::kColumns * lanes <= columns; i += Words::kColumns * lanes, words += lanes) hn::StoreU(Words::narrow(from + i), d, words);
+  for (; i < columns; i += Words::kColumns) *words++ = Words::word(from + i, columns - i);
+}
 
 }  // namespace impasto::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

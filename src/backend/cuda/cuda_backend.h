@@ -42,6 +42,7 @@ class CudaBackend final : public Backend {
   void* allocate(std::size_t bytes) override;
   void deallocate(void* block, std::size_t bytes) noexcept override;
   void release_cached_memory() override;
+  void recycle_cached_memory() override;
   void empty_cache() override;
   std::int64_t available_memory() const override;
   void upload(const void* host, void* device, std::size_t bytes) override;

@@ -150,6 +150,11 @@ void CudaBackend::release_cached_memory() {
   if (available < total / kShort) arena_->release();
 }
 
+/// Any block of the arena serves any shape.
+void CudaBackend::recycle_cached_memory() {
+  if (Capture::of(*this) == nullptr) release_cached_memory();
+}
+
 void CudaBackend::empty_cache() {
   stream();
   arena_->release();

@@ -1,0 +1,27 @@
+#include "cli/scaled_file.h"
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+#include "impasto/error.h"
+
+namespace impasto::cli {
+
+ScaledFile parse_scaled_file(const char* option, const std::string& text) {
+  ScaledFile file{text, {}};
+  const auto colon = text.rfind(':');
+  if (colon != text.npos) {
+    const char* begin = text.data() + colon + 1;
+    const char* end = text.data() + text.size();
+    float scale = 0;
+    if (const auto read = std::from_chars(begin, end, scale); read.ec == std::errc() && read.ptr == end && std::isfinite(scale)) {
+      file.path = text.substr(0, colon);
+      file.scale = scale;
+    }
+  }
+  if (!std::filesystem::exists(file.path)) throw Error(ErrorKind::not_found, std::string(option) + ": there is no file \"" + file.path + '"');
+  return file;
+}
+
+}  // namespace impasto::cli
