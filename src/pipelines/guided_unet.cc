@@ -39,7 +39,7 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
                        std::vector<Controller> controllers, std::vector<PicturePrompt> pictures)
     : unet_(std::move(unet)),
       texts_(std::move(texts)),
-      scale_(options.guidance_scale),
+      scale_(*options.guidance_scale),
       rescale_(options.guidance_rescale),
       start_(options.guidance_start),
       stop_(options.guidance_stop),

@@ -23,7 +23,7 @@ struct PictureGuidance {
 /// neither has to be padded and an image hangs on its own texts alone. Where a text changes, everything that is kept from step to step begins anew.
 class GuidedUNet {
  public:
-  /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval, token_merging_ratio and num_inference_steps.
+  /// One entry of `texts` for each image. Reads guidance_* (guidance_scale has to be set), deep_cache_interval, token_merging_ratio and num_inference_steps.
   GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options,
              std::vector<Controller> controllers = {}, std::vector<PicturePrompt> pictures = {});
 

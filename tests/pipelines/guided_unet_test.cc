@@ -61,13 +61,13 @@ TEST_F(Guided, TextsTakeTurnsByStep) {
   for (const int interval : {1, 2}) {
     for (const int calls_of_a_step : {1, 2}) {
       TextToImageOptions options;
-      options.num_inference_steps = 3;
+      options.num_inference_steps = 3, options.guidance_scale = 7.5f;
       options.deep_cache_interval = interval;
       GuidedUNet unet(unet_, {texts}, options);
       for (int call = 0; call < 3 * calls_of_a_step; ++call) {
         const UNetContext& context = changing.contexts[changing.turns[static_cast<std::size_t>(call / calls_of_a_step)]];
         const ImageTexts now{std::make_shared<EncodedPrompt>(EncodedPrompt{{context}, {}}), texts.negative_prompt};
-        EXPECT_EQ(unet.predict(sample, kTimestep, call, 3 * calls_of_a_step).to_host(), together(sample, {now}, options.guidance_scale))
+        EXPECT_EQ(unet.predict(sample, kTimestep, call, 3 * calls_of_a_step).to_host(), together(sample, {now}, *options.guidance_scale))
             << call << " of " << 3 * calls_of_a_step << ", DeepCache " << interval;
       }
     }
