@@ -95,9 +95,22 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, 
   return app.add_option_function<std::string>(names, take, with_default(description, target))->type_name("X");
 }
 
-CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<double>& target, const std::string& description) {
-  const auto take = [&target, flag = flag_of(names)](const std::string& text) { target = number<double>(flag, text, "a number"); };
+namespace {
+
+template <typename T>
+CLI::Option* add_optional(CLI::App& app, const std::string& names, std::optional<T>& target, const std::string& description) {
+  const auto take = [&target, flag = flag_of(names)](const std::string& text) { target = number<T>(flag, text, "a number"); };
   return app.add_option_function<std::string>(names, take, description)->type_name("X");
+}
+
+}  // namespace
+
+CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<float>& target, const std::string& description) {
+  return add_optional(app, names, target, description);
+}
+
+CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<double>& target, const std::string& description) {
+  return add_optional(app, names, target, description);
 }
 
 CLI::Option* add_numbers(CLI::App& app, const std::string& names, std::vector<double>& target, const std::string& description) {

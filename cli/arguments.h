@@ -16,6 +16,7 @@ CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, c
 CLI::Option* add_side(CLI::App& app, const std::string& names, int& target, const std::string& description);
 /// An option holding a decimal number.
 CLI::Option* add_number(CLI::App& app, const std::string& names, float& target, const std::string& description);
+CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<float>& target, const std::string& description);
 CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<double>& target, const std::string& description);
 /// An option holding decimal numbers, with commas between them.
 CLI::Option* add_numbers(CLI::App& app, const std::string& names, std::vector<double>& target, const std::string& description);

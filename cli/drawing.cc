@@ -104,19 +104,24 @@ TextToImageResult Artist::refine(const InpaintOptions& options, TextToImageResul
     refiner_ = Pipeline::load(request_.refiner, load);
     load_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   }
-  ImageToImageOptions more = options;
-  more.image = {}, more.hires = {}, more.controls.clear(), more.ip_adapter_images.clear();
-  more.width = more.height = 0;  // the latents'
+  InpaintOptions more = options;
+  more.hires = {}, more.controls.clear(), more.ip_adapter_images.clear();
+  more.num_inference_steps = drawn.num_inference_steps;
+  if (request_.task != Task::inpaint)
+    more.image = {}, more.width = more.height = 0;  // the latents'
+  else if (more.inpaint_area == InpaintArea::masked)
+    more.width = drawn.width, more.height = drawn.height;
   more.image_latents = std::move(drawn.latents);
   more.denoising_start = options.denoising_end;
   more.denoising_end.reset();
   more.latents.reset(), more.variation_strength = 0;
   more.decode = true;
   if (more.scheduler.empty()) more.scheduler = drawn.scheduler, more.schedule = drawn.schedule;
-  TextToImageResult refined = refiner_->image_to_image(more);
+  TextToImageResult refined = request_.task == Task::inpaint ? refiner_->inpaint(more) : refiner_->image_to_image(more);
   drawn.images = std::move(refined.images), drawn.latents = std::move(refined.latents), drawn.flagged = refined.flagged;
   drawn.refiner = request_.refiner;
   drawn.timings.text_encoder += refined.timings.text_encoder;
+  drawn.timings.vae_encoder += refined.timings.vae_encoder;
   drawn.timings.vae_decoder += refined.timings.vae_decoder;
   drawn.timings.steps.insert(drawn.timings.steps.end(), refined.timings.steps.begin(), refined.timings.steps.end());
   for (const std::string& warning : refined.warnings)

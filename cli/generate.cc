@@ -58,11 +58,17 @@ Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   return request;
 }
 
+/// Settings that nobody named: the model's.
+void take_defaults(const ModelInfo& model, Request& request) {
+  InpaintOptions& o = request.options;
+  if (request.task == Task::inpaint) return fill_in_defaults(o, model);
+  if (request.task == Task::image_to_image) return fill_in_defaults(static_cast<ImageToImageOptions&>(o), model);
+  fill_in_defaults(static_cast<TextToImageOptions&>(o), model);
+}
+
 /// The refiner, if there is one: found, and told where the first model stops.
 void settle_refiner(const GenerateArguments& arguments, const ModelInfo& model, Request& request) {
   if (arguments.refiner.model.name.empty()) return;
-  if (request.task == Task::inpaint || request.options.hires)
-    throw Error(ErrorKind::unsupported, "--refiner: it goes on where text or picture to picture stops, not after --mask, --extend or --hires-scale");
   if (!(arguments.refiner.start > 0 && arguments.refiner.start < 1))
     throw Error(ErrorKind::invalid_argument, "--refiner-start: allowed is between 0 and 1, both left out");
   request.refiner = ready_model(arguments.refiner.model, arguments.quiet);
@@ -125,6 +131,7 @@ int generate(const GenerateArguments& arguments) {
   const ModelInfo model = inspect(path, arguments.load.parts);
   ready_tokenizer(model, arguments.quiet);
   Request request = settle(arguments, model);
+  take_defaults(model, request);
   settle_refiner(arguments, model, request);
   if (arguments.batch_size < 0)
     throw Error(ErrorKind::invalid_argument, "--batch-size is " + std::to_string(arguments.batch_size) + ", allowed is 1 or more, and 0 for all");

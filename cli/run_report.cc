@@ -46,7 +46,7 @@ Json settings_json(const Request& request, const TextToImageResult& r) {
                    {"prompt_syntax", to_string(o.prompt_syntax)},
                    {"embeddings", files_of(o.embeddings)},
                    {"num_inference_steps", inference_steps(o)},
-                   {"guidance_scale", as_typed(o.guidance_scale)},
+                   {"guidance_scale", as_typed(*o.guidance_scale)},
                    {"guidance_rescale", as_typed(o.guidance_rescale)},
                    {"guidance_start", as_typed(o.guidance_start)},
                    {"guidance_stop", as_typed(o.guidance_stop)},
@@ -94,7 +94,7 @@ Json ip_adapters_json(const TextToImageOptions& o, const TextToImageResult& r) {
 
 Json picture_json(const Request& request) {
   const InpaintOptions& o = request.options;
-  Json settings = {{"image", request.image}, {"strength", o.strength}};
+  Json settings = {{"image", request.image}, {"strength", *o.strength}};
   if (request.task != Task::inpaint) return settings;
   settings.update({{"mask", request.mask},
                    {"invert_mask", o.invert_mask},
@@ -138,7 +138,7 @@ std::string origin_text(const Request& request) {
   if (request.task == Task::text_to_image) return "";
   std::string text = ", from " + request.image + " (" + size_text(o.image.width, o.image.height) + ")";
   if (!request.mask.empty()) text += " where " + request.mask + " is " + (o.invert_mask ? "black" : "white");
-  return text + ", strength " + as_text(o.strength);
+  return text + ", strength " + as_text(*o.strength);
 }
 
 }  // namespace
@@ -157,7 +157,7 @@ void announce(const Request& request, const ModelInfo& model) {
   std::fprintf(stderr, "%s: %s%s%s%s%s%s, %d steps, guidance %g, seed %llu%s\n", printable(model_name(model.path)).c_str(),
                printable(o.scheduler.empty() ? model.scheduler : o.scheduler).c_str(), printable(schedule).c_str(), what.empty() ? "" : ", ",
                what.c_str(), printable(origin_text(request)).c_str(), (enlarged + printable(refined)).c_str(), inference_steps(o),
-               static_cast<double>(o.guidance_scale), static_cast<unsigned long long>(*o.seed), varied.c_str());
+               static_cast<double>(*o.guidance_scale), static_cast<unsigned long long>(*o.seed), varied.c_str());
 }
 
 void summarize(const Timings& stages, const RunTimes& run) {

@@ -15,7 +15,7 @@ import warnings
 import diffusers
 import torch
 import transformers
-from test_data import adapters, checkpoints, gguf_files, images, ip_adapters, more_tasks, networks, pipelines, prompt_syntaxes, safety, schedulers, single_files, torch_files, xl
+from test_data import adapters, checkpoints, gguf_files, images, ip_adapters, more_tasks, networks, pipelines, prompt_syntaxes, safety, schedulers, single_files, torch_files, xl, xl_adapters
 from test_data.store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "ip_adapters", "prompts", "safety", "tasks", "token_merging", "xl"])
+    parser.add_argument("--only", choices=["adapters", "ip_adapters", "prompts", "safety", "tasks", "token_merging", "xl", "xl_adapters"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -47,6 +47,8 @@ def main():
             safety.add_safety(store, out / "safety_checker")
         elif arguments.only == "xl":
             add_xl(store, models, out)
+        elif arguments.only == "xl_adapters":
+            xl_adapters.add(store, models, out / "adapters", out / "embeddings")
         elif arguments.only == "tasks":
             add_tasks(store, models, out)
         else:
@@ -84,6 +86,7 @@ def main():
     safety.add_safety(store, out / "safety_checker")
     add_xl(store, models, out)
     ip_adapters.add(store, models, out / "ip_adapters")
+    xl_adapters.add(store, models, out / "adapters", out / "embeddings")
     store.write()
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{out}: {len(store.rows)} cases, {size / 1e6:.1f} MB")

@@ -97,8 +97,8 @@ class IMPASTO_API UNetModel {
   HostTensor forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const ShouldStop& should_stop = {}) const;
   HostTensor forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const UNetResiduals& residuals,
                      const ShouldStop& should_stop = {}) const;
-  /// The next step of a walk. Where the texts or the sample's shape are others than at the step before, what `walk` kept is computed anew.
-  /// Throws unsupported for residuals beside a deep_cache_interval above 1.
+  /// The next step of a walk. Where the texts or the sample's shape are others than at the step before, what `walk` kept is computed anew. With a
+  /// deep_cache_interval the steps in between look at the first two residuals alone.
   HostTensor forward(const TensorRef& sample, double timestep, const UNetTexts& texts, const UNetResiduals& residuals, UNetWalk& walk,
                      const ShouldStop& should_stop = {}) const;
 

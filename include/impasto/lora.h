@@ -15,6 +15,8 @@ struct Lora {
   float scale = 1.f;  ///< how much of it; 0 is none, below 0 leads away
   /// For the text encoder, where that shall be another.
   std::optional<float> text_encoder_scale = {};
+  /// For the second text encoder of SDXL, where that shall be another than the first one's.
+  std::optional<float> text_encoder_2_scale = {};
 };
 
 /// "<lora:name:0.8>" in a prompt, as A1111 writes it; "<lora:name:0.8:0.5>" has a scale for the text encoder and one for the UNet.

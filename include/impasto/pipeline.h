@@ -148,7 +148,8 @@ enum class HiresUpscaler {
 };
 IMPASTO_API const char* to_string(HiresUpscaler upscaler);  ///< "latent", "lanczos"
 
-/// A second pass over an enlarged picture, so that its composition is that of the model's own size: A1111's hires fix.
+/// A second pass over an enlarged picture, so that its composition is that of the model's own size: A1111's hires fix. A `denoising_end` is where the
+/// second pass ends; the first is drawn whole.
 struct Hires {
   double scale = 2;  ///< 1..8; the sides are rounded down to the grid of latents
   HiresUpscaler upscaler = HiresUpscaler::latent;
@@ -199,14 +200,15 @@ struct TextToImageOptions {
   /// Words beside those that the text encoder knows (embedding.h). Throws invalid_argument for one that was made for another text encoder.
   std::vector<Embedding> embeddings;
   int num_inference_steps = 50;
-  float guidance_scale = 7.5f;   ///< classifier-free guidance (Ho and Salimans, 2022); on when > 1
+  /// Classifier-free guidance (Ho and Salimans, 2022); on when > 1. Unset: what is usual for the model (ModelInfo::defaults).
+  std::optional<float> guidance_scale = {};
   float guidance_rescale = 0.f;  ///< 0..1, section 3.4 of Lin et al., 2023, against over-exposure
   /// Guidance only from this share of the steps on and up to that one, as diffusers' guiders count: step i of n is guided when
   /// int(start * n) <= i < int(stop * n). Outside, the prompt alone is followed, at half the work (Kynkaanniemi et al., 2024).
   float guidance_start = 0.f;
   float guidance_stop = 1.f;
-  /// 1: the whole UNet at every step. n: only at every n-th, its outermost layers alone in between (DeepCache, Ma et al., 2024): faster, with
-  /// another picture. docs/benchmarks.md says how much of both.
+  /// 1: the whole UNet at every step. n: only at every n-th, counted from the walk's first, and where guidance begins or ends or the prompt changes;
+  /// its outermost layers alone in between (DeepCache, Ma et al., 2024): faster, with another picture. docs/benchmarks.md says how much of both.
   int deep_cache_interval = 1;
   /// 0..0.75: this share of the tokens at the latents' own size disappears in self-attention, each into one that looks like it (Bolya and Hoffman,
   /// 2023; as tomesd with use_rand=False): faster where pictures are large, with another picture. docs/benchmarks.md says how much of both.
@@ -280,8 +282,8 @@ IMPASTO_API int inference_steps(const TextToImageOptions& options);
 struct ImageToImageOptions : TextToImageOptions {
   Image image = {};
   /// How far to go from the picture, above 0 and up to 1: the share of num_inference_steps that is run, int(num_inference_steps * strength).
-  /// At 1 hardly anything of it is left.
-  double strength = 0.8;
+  /// At 1 hardly anything of it is left. Unset: what is usual for the model (ModelInfo::defaults).
+  std::optional<double> strength = {};
   /// Instead of `image`: latents [1 or num_images, channels, height / 8, width / 8], scaled, as a result has them; they tell the size.
   std::optional<HostTensor> image_latents = {};
   /// Between 0 and 1: the walk begins at this share of it, where denoising_end of another call stopped; nothing is laid over the picture or the
@@ -305,11 +307,10 @@ struct Margins {
 
 /// Part of a picture anew: names and defaults are those of diffusers' StableDiffusionInpaintPipeline where it has them. Works with inpainting
 /// models, whose UNet sees the mask, and with ordinary ones, which are led back to the picture around the mask after each step.
-/// `image` and size are as in ImageToImageOptions, but `strength` is 1: the masked part begins as pure noise. Where no size is given the result
-/// has exactly the picture's.
+/// `image` and size are as in ImageToImageOptions, but the usual `strength` is 1: the masked part begins as pure noise. Where no size is given the
+/// result has exactly the picture's. `image_latents` are given beside `image`, not instead of it, and together with `denoising_start`: what another
+/// model has drawn up to there with the same picture and mask.
 struct InpaintOptions : ImageToImageOptions {
-  InpaintOptions() { strength = 1; }
-
   Image mask_image;          ///< white is repainted, from a brightness of one half; resized to the picture, with a warning, where it differs
   bool invert_mask = false;  ///< black is repainted
   /// Softens the mask: what the model sees is blurred by a Gaussian of this deviation in pixels, 0..256, as by diffusers' mask_processor.blur,
@@ -343,6 +344,7 @@ struct TextToImageResult {
   bool karras_sigmas = false;                       ///< whether its noise levels were spread so: asked for, and known to this scheduler
   std::string schedule;                             ///< how they were spread, as TextToImageOptions::schedule; empty: as trained
   int height = 0, width = 0;                        ///< that was drawn at, of the first pass; an inpainted picture may have another size
+  int num_inference_steps = 0;                      ///< that the walk was divided into, before strength took some away; of the last pass
   std::vector<std::string> controlnets = {};        ///< their paths
   std::vector<std::string> ip_adapters = {};        ///< likewise
   std::vector<bool> flagged = {};                   ///< by the safety checker, one per image; empty where it was not run
@@ -362,6 +364,14 @@ struct ComponentInfo {
   std::string config;               ///< JSON, as a diffusers folder has it in config.json; of single files what was found or derived
 };
 
+/// What options come to that are left unset, as diffusers' pipelines for models of a kind have it.
+struct DefaultSettings {
+  float guidance_scale = 7.5f;    ///< of text and picture to picture; SDXL 5
+  float inpaint_guidance = 7.5f;  ///< with a mask
+  double strength = 0.8;          ///< SDXL 0.3
+  double inpaint_strength = 1;    ///< with a mask; SDXL 0.9999
+};
+
 struct ModelInfo {
   std::string path;
   std::string tokenizer;       ///< its folder; "" where none was found, so that a prompt cannot be encoded
@@ -377,6 +387,7 @@ struct ModelInfo {
   bool inpainting = false;      ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
   bool editing = false;         ///< its UNet also sees a picture that is to be edited: `Pipeline::image_to_image` is all that it can do
   bool safety_checker = false;  ///< a SafetyPolicy can be followed
+  DefaultSettings defaults = {};
   /// Where what the file does not say was taken from, for people: one sentence each.
   std::vector<std::string> notes;
 };
@@ -384,6 +395,11 @@ struct ModelInfo {
 /// Reads configs and tensor headers only: quick, and needs no memory for weights. `path` and what is thrown are as for Pipeline::load, but no
 /// tokenizer is needed.
 IMPASTO_API ModelInfo inspect(const std::string& path, const ModelParts& parts = {});
+
+/// Sets what is unset to the model's defaults, as every call does.
+IMPASTO_API void fill_in_defaults(TextToImageOptions& options, const ModelInfo& info);
+IMPASTO_API void fill_in_defaults(ImageToImageOptions& options, const ModelInfo& info);
+IMPASTO_API void fill_in_defaults(InpaintOptions& options, const ModelInfo& info);
 
 /// Bytes that a process drawing one batch of this size is expected to need at its peak, weights included, on the CPU.
 /// Derived from the shapes in the configs; docs/benchmarks.md compares it with what was measured.

@@ -138,11 +138,7 @@ class Adapters:
 
     def _merged(self, used: list[tuple[Any, "Scales"]]) -> Any:
         self.follow()
-        for _, scales in used:
-            if len(self._text_encoders) > 1 and scales.text_encoder != scales.text_encoder_2:
-                raise NotImplementedError("an adapter has one scale for both text encoders: give text_encoder and text_encoder_2 the same")
-        text = next(iter(self._text_encoders))
-        return self._core.with_loras([(getattr(file, "name", file), scales.unet, getattr(scales, text)) for file, scales in used])
+        return self._core.with_loras([(getattr(file, "name", file), *scales) for file, scales in used])
 
 
 class Scales(NamedTuple):

@@ -46,11 +46,11 @@ Pipeline load(const std::string& path, const std::string& tokenizer, const std::
   return Pipeline::load(path, options);
 }
 
-using LoraTuple = std::tuple<std::string, float, std::optional<float>>;
+using LoraTuple = std::tuple<std::string, float, std::optional<float>, std::optional<float>>;
 
 Pipeline with_loras(const Pipeline& p, const std::vector<LoraTuple>& given) {
   std::vector<Lora> loras;
-  for (const auto& [path, scale, text_encoder_scale] : given) loras.push_back({path, scale, text_encoder_scale});
+  for (const auto& [path, scale, text_encoder_scale, second] : given) loras.push_back({path, scale, text_encoder_scale, second});
   const nb::gil_scoped_release released;
   return p.with_loras(loras);
 }
@@ -86,7 +86,7 @@ void bind_pipeline(nb::module_& m) {
       .def("with_device", &Pipeline::with_device, "device"_a, "dtype"_a = "auto", nb::call_guard<nb::gil_scoped_release>(),
            "The same on another device, or on one for each network (\"unet=cuda,vae=cpu\"), built there when it is needed.")
       .def("with_loras", &with_loras, "loras"_a,
-           "The same with adapters merged into its weights: (file, scale, the text encoder's scale where that is another) for each.")
+           "The same with adapters merged into its weights: (file, scale, the text encoders' scales where those are others) for each.")
       .def("warnings", &Pipeline::warnings, "What adapters say that this model does not have.")
       .def("components", [](const Pipeline& p) {
         Components c = components(p);

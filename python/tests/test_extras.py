@@ -41,6 +41,7 @@ def drawn(pipe, *args, **kwargs):
     [
         (dict(deep_cache_interval=3), ["--deep-cache-interval", "3"]),
         (dict(deep_cache_interval=2, guidance_stop=0.5), ["--deep-cache-interval", "2", "--guidance-stop", "0.5"]),
+        (dict(deep_cache_interval=4, guidance_start=0.4, guidance_stop=0.7), ["--deep-cache-interval", "4", "--guidance-start", "0.4", "--guidance-stop", "0.7"]),
         (dict(token_merging_ratio=0.5), ["--token-merging-ratio", "0.5"]),
         (dict(guidance_start=0.25, guidance_stop=0.75), ["--guidance-start", "0.25", "--guidance-stop", "0.75"]),
         (dict(variation_strength=0.3, variation_seed=9), ["--variation-strength", "0.3", "--variation-seed", "9"]),
@@ -55,6 +56,19 @@ def test_draws_what_the_command_draws(pipe, tiny, tmp_path, arguments, options):
     assert np.abs(found - expected).max() <= 2
     usual = drawn(pipe, "a boat")
     assert np.abs(found[:1] - usual).max() > 2, "it changes nothing"
+
+
+def test_a_deep_cache_beside_a_controlnet_draws_what_the_command_draws(pipe, tiny, tmp_path):
+    net = DATA / "adapters" / "controlnet"
+    led = impasto.StableDiffusionControlNetPipeline.from_pipe(pipe, controlnet=impasto.ControlNetModel.from_pretrained(net))
+    led.set_progress_bar_config(disable=True)
+    led.scheduler = impasto.DDIMScheduler.from_config(pipe.scheduler.config)
+    PICTURE.save(tmp_path / "edges.png")
+    expected = by_command(tmp_path, tiny, "-p", "a boat", "--scheduler", "ddim", "--deep-cache-interval", "3", "--controlnet", str(net), "--control-image", "edges.png")
+    found = drawn(led, "a boat", PICTURE, deep_cache_interval=3)
+    assert np.abs(found - expected).max() <= 2
+    assert np.abs(found - drawn(led, "a boat", PICTURE)).max() > 2, "it changes nothing"
+    np.testing.assert_array_equal(drawn(led, "a boat", PICTURE, deep_cache_interval=1), drawn(led, "a boat", PICTURE))
 
 
 @pytest.mark.parametrize("stop, steps", [(0.7, 10), (0.29, 100)])  # as float32 they are a little less and a little more

@@ -12,6 +12,7 @@ from test_extras import by_command, command
 from test_golden import check, loaded
 
 import impasto
+from impasto.pipelines.control import prepare
 
 BASE, REFINER = (str(DATA / "checkpoints" / name) for name in ("tiny-sdxl", "tiny-sdxl-refiner"))
 QUICK = dict(num_inference_steps=2, height=32, width=32, generator=5, output_type="latent")
@@ -157,22 +158,24 @@ def adapter(*modules):
     return {f"{module}.{part}.weight": np.full(shape, 0.5, np.float32) for module, n, m in modules for part, shape in (("lora_down", (1, n)), ("lora_up", (m, 1)))}
 
 
-def test_adapters_reach_every_network_and_have_scales(base):
+def test_adapters_have_a_scale_for_each_network(base):
     plain = draw(base, "a boat")
-    texts = [("lora_te1_text_model_encoder_layers_0_mlp_fc1", 32, 64), ("lora_te2_text_model_encoder_layers_0_mlp_fc1", 40, 80)]
-    unet = [("lora_unet_down_blocks_1_attentions_0_proj_in", 16, 16)]
-    alone = []
-    for modules in (texts[:1], texts, unet):
-        base.load_lora_weights(adapter(*modules), adapter_name="one")
-        alone.append(draw(base, "a boat"))
+    modules = {
+        "text_encoder": ("lora_te1_text_model_encoder_layers_0_mlp_fc1", 32, 64),
+        "text_encoder_2": ("lora_te2_text_model_encoder_layers_0_mlp_fc1", 40, 80),
+        "unet": ("lora_unet_down_blocks_1_attentions_0_proj_in", 16, 16),
+    }
+    alone = {}
+    for name, module in modules.items():
+        base.load_lora_weights(adapter(module), adapter_name="one")
+        alone[name] = draw(base, "a boat")
         base.delete_adapters("one")
-    assert not np.allclose(alone[0], alone[1], atol=1e-3)
-    base.load_lora_weights(adapter(*texts, *unet), adapter_name="all")
+        assert not np.allclose(alone[name], plain, atol=1e-3)
+    base.load_lora_weights(adapter(*modules.values()), adapter_name="all")
     assert base.get_list_adapters() == {"unet": ["all"], "text_encoder": ["all"], "text_encoder_2": ["all"]}
-    base.set_adapters("all", {"unet": 0.0})
-    np.testing.assert_allclose(draw(base, "a boat"), alone[1], atol=1e-5)
-    base.set_adapters("all", {"text_encoder": 0.0, "text_encoder_2": 0.0})
-    np.testing.assert_allclose(draw(base, "a boat"), alone[2], atol=1e-5)
+    for name in modules:
+        base.set_adapters("all", {other: float(other == name) for other in modules})
+        np.testing.assert_allclose(draw(base, "a boat"), alone[name], atol=1e-5)
     base.set_adapters("all", 1.0)
     np.testing.assert_allclose(draw(base, "a boat", cross_attention_kwargs={"scale": 0.0}), plain, atol=1e-5)
     base.unload_lora_weights()
@@ -247,3 +250,27 @@ def test_a_folder_without_second_text_encoder_is_told(tmp_path):
     shutil.rmtree(tmp_path / "model" / "text_encoder_2")
     with pytest.raises(OSError, match="text_encoder_2"):
         impasto.StableDiffusionXLPipeline.from_pretrained(tmp_path / "model")
+
+
+@pytest.mark.parametrize("case", [c for c in cases("xl_adapters") if "loras" in c.settings or "words" in c.settings], ids=lambda c: c.name)
+def test_adapters_and_words_equal_diffusers(base, case):
+    for name, _ in case.settings.get("loras", []):
+        base.load_lora_weights(DATA / "adapters" / f"{name}.safetensors", adapter_name=name)
+    if "loras" in case.settings:
+        base.set_adapters([name for name, _ in case.settings["loras"]], [scale for _, scale in case.settings["loras"]])
+    for name in case.settings.get("words", []):
+        base.load_textual_inversion(DATA / "embeddings" / f"{name}.safetensors")
+    case.record = {**case.record, "settings": {k: v for k, v in case.settings.items() if k not in ("loras", "words")}}
+    check(base, case)
+
+
+@pytest.mark.parametrize("case", [c for c in cases("xl_adapters") if "controls" in c.settings], ids=lambda c: c.name)
+def test_controlnets_lead_as_in_diffusers(base, case):
+    """Their pipelines are not there yet: the network and what a call does with it."""
+    control, net = case.settings["controls"][0], impasto.ControlNetModel.from_pretrained(DATA / "adapters" / "xl_controlnet")
+    task = quiet(impasto.StableDiffusionXLImg2ImgPipeline.from_pipe(base)) if "image" in case else base
+    led = prepare(net, Image.fromarray(case["control_0"]), "a", None, 1, control["scale"], control["start"], control["stop"], control["guess_mode"], "control_image", (None, None))
+    call = task._prepare
+    task._prepare = lambda *args, **kwargs: call(*args, **kwargs, control=led)
+    case.record = {**case.record, "settings": {k: v for k, v in case.settings.items() if k not in ("controls", "guess_mode")}}
+    check(task, case, **({"image": Image.fromarray(case["image"])} if "image" in case else {}))

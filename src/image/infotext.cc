@@ -81,7 +81,7 @@ TaskFields fields_of(const TextToImageOptions& options) {
 
 TaskFields fields_of(const ImageToImageOptions& options, const ModelInfo& model) {
   if (model.editing) return {{}, {}, number(options.image_guidance_scale)};
-  return {{{"Denoising strength", number(options.strength)}}, {}};
+  return {{{"Denoising strength", number(*options.strength)}}, {}};
 }
 
 TaskFields fields_of(const InpaintOptions& options, const ModelInfo& model) {
@@ -152,7 +152,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   fields.add("Steps", std::to_string(inference_steps(options)));
   fields.add("Sampler", std::string(sampler.name));
   if (const std::string schedule = schedule_of(sampler, result); !schedule.empty()) fields.add("Schedule type", schedule);
-  fields.add("CFG scale", number(options.guidance_scale));
+  fields.add("CFG scale", number(*options.guidance_scale));
   if (!task.image_guidance.empty()) fields.add("Image CFG scale", task.image_guidance);
   fields.add("Seed", std::to_string(result.seeds[index]));
   fields.add("Size", concat(result.width, 'x', result.height));
@@ -223,15 +223,28 @@ std::string model_name(const std::string& path) {
   return folder.filename().string();
 }
 
-std::string infotext(const TextToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+namespace {
+
+template <typename Options>
+Options with_defaults(Options options, const ModelInfo& model) {
+  fill_in_defaults(options, model);
+  return options;
+}
+
+}  // namespace
+
+std::string infotext(const TextToImageOptions& given, const TextToImageResult& result, const ModelInfo& model, int index) {
+  const TextToImageOptions options = with_defaults(given, model);
   return write(options, result, model, index, fields_of(options));
 }
 
-std::string infotext(const ImageToImageOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+std::string infotext(const ImageToImageOptions& given, const TextToImageResult& result, const ModelInfo& model, int index) {
+  const ImageToImageOptions options = with_defaults(given, model);
   return write(options, result, model, index, fields_of(options, model));
 }
 
-std::string infotext(const InpaintOptions& options, const TextToImageResult& result, const ModelInfo& model, int index) {
+std::string infotext(const InpaintOptions& given, const TextToImageResult& result, const ModelInfo& model, int index) {
+  const InpaintOptions options = with_defaults(given, model);
   return write(options, result, model, index, fields_of(options, model));
 }
 

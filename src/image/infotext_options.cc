@@ -39,7 +39,7 @@ class Applier {
     read("Token merging ratio", [&](const std::string& value) { return number(value, o_.token_merging_ratio); });
     if (text_.value("VAE tiling") == "true") o_.vae_tiling = true;
     hires();
-    read("Denoising strength", [&](const std::string& value) { return number(value, o_.hires ? o_.hires->strength : o_.strength); });
+    read("Denoising strength", [&](const std::string& value) { return o_.hires ? number(value, o_.hires->strength) : number(value, o_.strength); });
     read("Mask blur", [&](const std::string& value) { return number(value, o_.mask_blur); });
     read("Masked area padding", [&](const std::string& value) { return number(value, o_.inpaint_padding); });
     if (text_.value("Mask mode") == "Inpaint not masked") o_.invert_mask = true;
@@ -68,6 +68,14 @@ class Applier {
     T parsed{};
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
     if (error != std::errc() || end != value.data() + value.size()) return false;
+    target = parsed;
+    return true;
+  }
+
+  template <typename T>
+  static bool number(const std::string& value, std::optional<T>& target) {
+    T parsed{};
+    if (!number(value, parsed)) return false;
     target = parsed;
     return true;
   }

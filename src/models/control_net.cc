@@ -117,12 +117,33 @@ UNet::Control ControlNet::forward(const Tensor& sample, double timestep, const U
   for (const UNetDownBlock& block : net.down_blocks) h = block(h, at, context, skips);
   h = net.mid_block(h, at, context);  // [m, ...]
 
-  UNet::Control control;
-  for (std::size_t i = 0; i < skips.size(); ++i) {
-    const double share = rising ? std::pow(10, static_cast<double>(i) / static_cast<double>(skips.size()) - 1) : 1;
-    control.skips.push_back(ops::tile_images(ops::combine({{share * static_cast<double>(scale), net.controls[i](skips[i])}}), h.dim(0)));
-  }
+  UNet::Control control = controls_of(skips, h.dim(0), scale, rising);
   control.mid = ops::combine({{scale, net.mid_control(h)}});
+  return control;
+}
+
+UNet::Control ControlNet::forward_shallow(const Tensor& sample, double timestep, const UNet::Conditioning& conditioning, const Tensor& hint,
+                                          float scale, bool rising) const {
+  const Layers& net = *layers_;
+  const KeyValue* context = conditioning.attentions.data();
+  const Tensor time = net.time_embedding(net.time_embedding.sinusoids(timestep), conditioning.added);
+  const std::vector<Tensor> times = net.time_projections(ops::activate(time, Activation::silu));
+  const Tensor* at = times.data();
+
+  const Tensor h = ops::add(net.conv_in(sample), ops::tile_images(hint, sample.dim(0)));  // [n, h, w, c0]
+  std::vector<Tensor> skips{ops::tile_images(h, std::max(h.dim(0), time.dim(0)))};
+  skips.push_back(net.down_blocks.front().layer(0, skips.back(), at, context, /*token_merging_ratio=*/0));
+  return controls_of(skips, conditioning.images(), scale, rising);
+}
+
+UNet::Control ControlNet::controls_of(const std::vector<Tensor>& skips, std::int64_t images, float scale, bool rising) const {
+  UNet::Control control;
+  const auto all = static_cast<double>(layers_->controls.size());
+  for (std::size_t i = 0; i < skips.size(); ++i) {
+    const double share = rising ? std::pow(10, static_cast<double>(i) / all - 1) : 1;
+    const Tensor part = ops::combine({{share * static_cast<double>(scale), layers_->controls[i](skips[i])}});
+    control.skips.push_back(ops::tile_images(part, images));
+  }
   return control;
 }
 

@@ -34,9 +34,15 @@ class ControlNet {
   /// of it at the first skip to all of it in the middle, in equal ratios. `hint` is embed()'s.
   UNet::Control forward(const Tensor& sample, double timestep, const UNet::Conditioning& context, const Tensor& hint, float scale,
                         bool rising = false) const;
+  /// The first UNet::kShallowSkips of its skips alone, for UNet::forward_shallow(): by its outermost layers.
+  UNet::Control forward_shallow(const Tensor& sample, double timestep, const UNet::Conditioning& context, const Tensor& hint, float scale,
+                                bool rising = false) const;
 
  private:
   struct Layers;
+
+  /// `skips` [n, ...] become a control of m images; its middle is left empty.
+  UNet::Control controls_of(const std::vector<Tensor>& skips, std::int64_t images, float scale, bool rising) const;
 
   ControlNetConfig config_;
   std::shared_ptr<const WeightReader> weights_;  // packed layers may point into it

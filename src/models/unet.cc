@@ -148,8 +148,8 @@ Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& 
   return forward(sample, timestep, conditioning, {});
 }
 
-Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Conditioning& conditioning, const Tensor& deep,
-                             float token_merging_ratio) const {
+Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Conditioning& conditioning, const Tensor& deep, float token_merging_ratio,
+                             const Control* control) const {
   const Layers& net = *layers_;
   const UNetUpBlock& last = net.up_blocks.back();
   const Tensor time = net.time_embedding(net.time_embedding.sinusoids(timestep), conditioning.added);
@@ -159,6 +159,8 @@ Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Condit
   const KeyValue* context = conditioning.attentions.data();
   const Tensor* at = times.data();
   skips.push_back(net.down_blocks.front().layer(0, skips.back(), at, context, token_merging_ratio));
+  if (control != nullptr)
+    for (std::size_t i = 0; i < kShallowSkips; ++i) skips[i] = ops::add(ops::tile_images(skips[i], deep.dim(0)), control->skips[i]);
 
   Tensor h = deep;  // [m, h, w, c]
   const std::size_t layers = last.resnets.size();

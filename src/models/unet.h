@@ -101,8 +101,11 @@ class UNet {
   Tensor forward(const Tensor& sample, double timestep, const Conditioning& context) const;
 
   /// The same by the first level's outermost layers alone, what comes from below being left from an earlier timestep (DeepCache, Ma et al.,
-  /// 2024). `deep` is forward()'s, for as many images; equal to forward() at that call's own sample and timestep.
-  Tensor forward_shallow(const Tensor& sample, double timestep, const Conditioning& context, const Tensor& deep, float token_merging_ratio = 0) const;
+  /// 2024). `deep` is forward()'s, for as many images; equal to forward() at that call's own sample, timestep and control. Of a control's skips the
+  /// first kShallowSkips are looked at.
+  Tensor forward_shallow(const Tensor& sample, double timestep, const Conditioning& context, const Tensor& deep, float token_merging_ratio = 0,
+                         const Control* control = nullptr) const;
+  static constexpr std::size_t kShallowSkips = 2;
 
  private:
   struct Layers;

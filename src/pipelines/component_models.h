@@ -86,14 +86,16 @@ struct UNetWalk::Impl {
   std::shared_ptr<const UNet> net = {};
   std::shared_ptr<const UNet::Conditioning> text = {};
   Shape sample = {};
-  std::optional<ConditionedUNet> unet = {};
+  Tensor deep = {};
+  std::int64_t calls = 0;
 
-  Tensor predict(const std::shared_ptr<const UNet>& n, const std::shared_ptr<const UNet::Conditioning>& t, const Tensor& x, double timestep) {
-    if (net != n || text != t || sample != x.shape()) {
-      net = n, text = t, sample = x.shape();
-      unet.emplace(n, Conditionings{*t, {}}, shortcuts);
-    }
-    return unet->predict(x, timestep, {});
+  Tensor predict(const std::shared_ptr<const UNet>& n, const std::shared_ptr<const UNet::Conditioning>& t, const Tensor& x, double timestep,
+                 const UNet::Control* control) {
+    const float merging = shortcuts.token_merging_ratio;
+    const bool known = net == n && text == t && sample == x.shape(), renew = shortcuts.renews_at(calls++);
+    if (known && !renew) return n->forward_shallow(x, timestep, *t, deep, merging, control);
+    net = n, text = t, sample = x.shape();
+    return n->forward(x, timestep, *t, {.deep = &deep, .control = control, .token_merging_ratio = merging});
   }
 };
 

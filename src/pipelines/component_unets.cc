@@ -109,12 +109,9 @@ HostTensor UNetModel::forward(const TensorRef& sample, double timestep, const UN
     const auto text = impl_->with_pictures.get(conditioning(impl_->texts, *net, backend, texts), pictures);
     const Tensor x = images(backend, sample, 0, repeats(sample) ? n / 2 : n);
     UNetWalk::Impl& kept = *walk.impl_;
-    if (kept.shortcuts.deep_cache_interval > 1) {
-      if (control.mid) fail(ErrorKind::unsupported, "deep_cache_interval is above 1; with ControlNets it has to be 1");
-      return to_nchw(kept.predict(net, text, x, timestep));
-    }
-    const float merging = kept.shortcuts.token_merging_ratio;
-    return to_nchw(net->forward(x, timestep, *text, {.control = control.mid ? &control : nullptr, .token_merging_ratio = merging}));
+    const UNet::Control* added = control.mid ? &control : nullptr;
+    if (kept.shortcuts.deep_cache_interval > 1) return to_nchw(kept.predict(net, text, x, timestep, added));
+    return to_nchw(net->forward(x, timestep, *text, {.control = added, .token_merging_ratio = kept.shortcuts.token_merging_ratio}));
   });
 }
 

@@ -15,7 +15,8 @@ Tensor behind_zeros(const Tensor& x, std::int64_t images) {
 
 }  // namespace
 
-bool ConditionedUNet::add_controls(const Tensor& sample, double timestep, const std::vector<ControlAtStep>& controls, UNet::Control& sum) const {
+bool ConditionedUNet::add_controls(const Tensor& sample, double timestep, const std::vector<ControlAtStep>& controls, bool shallow,
+                                   UNet::Control& sum) const {
   for (std::size_t k = 0; k < controls.size(); ++k) {
     const UNet::Conditioning& texts = conditionings_.control_nets[k];
     const ControlAtStep& control = controls[k];
@@ -23,33 +24,29 @@ bool ConditionedUNet::add_controls(const Tensor& sample, double timestep, const 
     // Models that inpaint or edit see more than the latents, which is all that a ControlNet sees.
     const std::int64_t channels = control.net->config().unet.in_channels;
     const Tensor latents = sample.dim(3) == channels ? sample : copied_columns(sample, 0, channels);
-    UNet::Control more = control.net->forward(latents, timestep, texts, *control.hint, control.scale, control.guess_mode);
+    UNet::Control more = shallow ? control.net->forward_shallow(latents, timestep, texts, *control.hint, control.scale, control.guess_mode)
+                                 : control.net->forward(latents, timestep, texts, *control.hint, control.scale, control.guess_mode);
     const std::int64_t images = conditionings_.unet.images();
     for (Tensor& skip : more.skips) skip = behind_zeros(skip, images);
-    more.mid = behind_zeros(more.mid, images);
-    if (!sum.mid) {
+    if (more.mid) more.mid = behind_zeros(more.mid, images);
+    if (sum.skips.empty()) {
       sum = std::move(more);
       continue;
     }
     for (std::size_t i = 0; i < sum.skips.size(); ++i) ops::add_into(sum.skips[i], more.skips[i]);
-    ops::add_into(sum.mid, more.mid);
+    if (sum.mid) ops::add_into(sum.mid, more.mid);
   }
-  return static_cast<bool>(sum.mid);
+  return !sum.skips.empty();
 }
 
-Tensor ConditionedUNet::predict(const Tensor& sample, double timestep, const std::vector<ControlAtStep>& controls) {
+Tensor ConditionedUNet::predict(const Tensor& sample, double timestep, const std::vector<ControlAtStep>& controls, bool renew) {
   const float merging = shortcuts_.token_merging_ratio;
-  if (shortcuts_.deep_cache_interval == 1) {
-    UNet::Control sum;
-    const bool controlled = add_controls(sample, timestep, controls, sum);
-    return unet_->forward(sample, timestep, conditionings_.unet, {.control = controlled ? &sum : nullptr, .token_merging_ratio = merging});
-  }
-  if (shallow_left_ > 0) {
-    --shallow_left_;
-    return unet_->forward_shallow(sample, timestep, conditionings_.unet, deep_, merging);
-  }
-  shallow_left_ = shortcuts_.deep_cache_interval - 1;
-  return unet_->forward(sample, timestep, conditionings_.unet, {.deep = &deep_, .token_merging_ratio = merging});
+  const bool cached = shortcuts_.deep_cache_interval > 1, shallow = cached && deep_ && !renew;
+  UNet::Control sum;
+  const UNet::Control* control = add_controls(sample, timestep, controls, shallow, sum) ? &sum : nullptr;
+  if (shallow) return unet_->forward_shallow(sample, timestep, conditionings_.unet, deep_, merging, control);
+  return unet_->forward(sample, timestep, conditionings_.unet,
+                        {.deep = cached ? &deep_ : nullptr, .control = control, .token_merging_ratio = merging});
 }
 
 }  // namespace impasto

@@ -50,8 +50,6 @@ void check_controls(const TextToImageOptions& options) {
     if (!(c.start >= 0 && c.start < c.stop && c.stop <= 1))
       fail(ErrorKind::invalid_argument, name, " goes from ", c.start, " to ", c.stop, "; start has to be at least 0, stop above it and at most 1");
   }
-  if (!options.controls.empty() && options.deep_cache_interval != 1)
-    fail(ErrorKind::unsupported, "deep_cache_interval is ", options.deep_cache_interval, "; with a ControlNet it has to be 1");
 }
 
 std::vector<Controller> controllers_for(const Networks& net, const TextToImageOptions& options) {

@@ -58,18 +58,12 @@ Tensor Drawing::first_noise() {
   return ops::nchw_to_nhwc(Tensor::from_host(net_.backend, {shape[0], shape[3], shape[1], shape[2]}, options_.latents->values.data()));
 }
 
-int Drawing::end_step() const {
-  const std::vector<double>& timesteps = scheduler_->timesteps();
-  if (!options_.denoising_end) return static_cast<int>(timesteps.size());
-  const double cutoff = timestep_at(*options_.denoising_end, net_.checkpoint);
-  return static_cast<int>(std::count_if(timesteps.begin(), timesteps.end(), [&](double t) { return t >= cutoff; }));
-}
-
 Tensor Drawing::denoise(const Walk& walk) {
   Tensor latents = walk.latents;  // [n, h, w, 4]
   const auto num_steps = static_cast<int>(scheduler_->timesteps().size());
   const Tensor no_picture = walk.picture_guidance ? ops::combine({{0, walk.more_input}}) : Tensor();
-  const int end = end_step();
+  const int end = end_step(*scheduler_, options_, net_.checkpoint);
+  require_walk(walk.first_step, end, options_);
   for (int i = walk.first_step; i < end; ++i) {
     Tensor input = scheduler_->scale_model_input(latents, i);
     PictureGuidance picture;
@@ -89,7 +83,7 @@ Tensor Drawing::denoise(const Walk& walk) {
 
 void Drawing::report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean) {
   if (!options_.on_step) return;
-  const int own_steps = end_step() - walk.first_step;
+  const int own_steps = end_step(*scheduler_, options_, net_.checkpoint) - walk.first_step;
   const StepInfo info{.step = walk.steps_before + step - walk.first_step,
                       .num_steps = walk.steps_before + own_steps + walk.steps_after,
                       .timestep = scheduler_->timesteps()[static_cast<std::size_t>(step)],

@@ -66,8 +66,6 @@ class Drawing {
   TextToImageResult finish(const Tensor& latents);
 
  private:
-  /// Behind the last step that is run, an index into the scheduler's timesteps.
-  int end_step() const;
   void report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean);
   std::vector<Image> preview(const Tensor& clean, PreviewMethod method);
   Image decode(const VaeDecoder& decoder, const VaeConfig& vae, const Tensor& latents) const;

@@ -39,7 +39,7 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
                        std::vector<Controller> controllers, std::vector<PicturePrompt> pictures)
     : unet_(std::move(unet)),
       texts_(std::move(texts)),
-      scale_(options.guidance_scale),
+      scale_(*options.guidance_scale),
       rescale_(options.guidance_rescale),
       start_(options.guidance_start),
       stop_(options.guidance_stop),
@@ -118,24 +118,25 @@ bool GuidedUNet::guided(int step, int num_steps) const {
   return scale_ > 1 && at(start_) <= step && step < at(stop_);
 }
 
-Tensor GuidedUNet::predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls,
-                           const PictureGuidance* picture) const {
-  if (!guided) return group.prompt.predict(sample, timestep, controls);
+Tensor GuidedUNet::predict(Group& group, const Tensor& sample, const Asked& asked, const PictureGuidance* picture) const {
+  const auto by = [&](ConditionedUNet& unet, const Tensor& x) { return unet.predict(x, asked.timestep, asked.controls, asked.renew); };
+  if (!asked.guided) return by(group.prompt, sample);
   const auto one_by_one = [&] {
-    const Tensor negative = group.negative->predict(sample, timestep, controls);
-    return ops::concat_images(negative, group.prompt.predict(sample, timestep, controls));
+    const Tensor negative = by(*group.negative, sample);
+    return ops::concat_images(negative, by(group.prompt, sample));
   };
-  const Tensor both = group.both ? group.both->predict(sample, timestep, controls) : one_by_one();
+  const Tensor both = group.both ? by(*group.both, sample) : one_by_one();
   if (picture == nullptr) return guide(both, scale_, rescale_);
-  return guide_by_picture(group.negative->predict(picture->without, timestep, controls), both, scale_, picture->scale);
+  return guide_by_picture(by(*group.negative, picture->without), both, scale_, picture->scale);
 }
 
 Tensor GuidedUNet::predict(const Tensor& sample, double timestep, int step, int num_steps, const PictureGuidance* picture) {
   if (calls_ == 0) first_step_ = step;
+  const bool now = guided(step, num_steps), renew = shortcuts_.renews_at(calls_) || now != guided_;
   take_turns(num_steps);
-  const std::vector<ControlAtStep> controls = controls_at(step, num_steps);
-  const bool now = guided(step, num_steps);
-  if (groups_.size() == 1) return predict(groups_.front(), sample, timestep, now, controls, picture);
+  guided_ = now;
+  const Asked asked{timestep, now, renew, controls_at(step, num_steps)};
+  if (groups_.size() == 1) return predict(groups_.front(), sample, asked, picture);
   std::vector<Tensor> predictions(texts_.size());
   for (Group& group : groups_) {
     const auto of_group = [&](const Tensor& all) {
@@ -145,7 +146,7 @@ Tensor GuidedUNet::predict(const Tensor& sample, double timestep, int step, int 
     };
     PictureGuidance for_group;
     if (picture != nullptr) for_group = {of_group(picture->without), picture->scale};
-    const Tensor prediction = predict(group, of_group(sample), timestep, now, controls, picture == nullptr ? nullptr : &for_group);
+    const Tensor prediction = predict(group, of_group(sample), asked, picture == nullptr ? nullptr : &for_group);
     for (std::size_t i = 0; i < group.images.size(); ++i)
       predictions[static_cast<std::size_t>(group.images[i])] = prediction.slice(static_cast<std::int64_t>(i), 1);
   }

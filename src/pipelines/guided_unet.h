@@ -20,10 +20,12 @@ struct PictureGuidance {
 };
 
 /// Images whose texts are equally long are evaluated together; a prompt and a negative prompt of different lengths one after the other, so that
-/// neither has to be padded and an image hangs on its own texts alone. Where a text changes, everything that is kept from step to step begins anew.
+/// neither has to be padded and an image hangs on its own texts alone. Where a text changes, or guidance begins or ends, everything that is kept from
+/// step to step begins anew.
 class GuidedUNet {
  public:
-  /// One entry of `texts` for each image. Reads guidance_*, deep_cache_interval, token_merging_ratio and num_inference_steps.
+  /// One entry of `texts` for each image. Reads guidance_* (guidance_scale has to be set), deep_cache_interval, token_merging_ratio and
+  /// num_inference_steps.
   GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts> texts, const TextToImageOptions& options,
              std::vector<Controller> controllers = {}, std::vector<PicturePrompt> pictures = {});
 
@@ -55,8 +57,14 @@ class GuidedUNet {
   Conditionings second_half(const Conditionings& both) const;
   /// Of the ControlNets; they count from the first step that is run.
   std::vector<ControlAtStep> controls_at(int step, int num_steps) const;
-  Tensor predict(Group& group, const Tensor& sample, double timestep, bool guided, const std::vector<ControlAtStep>& controls,
-                 const PictureGuidance* picture) const;
+  /// What a step asks of each group.
+  struct Asked {
+    double timestep;
+    bool guided;
+    bool renew;  ///< of the deep cache
+    std::vector<ControlAtStep> controls;
+  };
+  Tensor predict(Group& group, const Tensor& sample, const Asked& asked, const PictureGuidance* picture) const;
   bool guided(int step, int num_steps) const;
 
   std::shared_ptr<const UNet> unet_;
@@ -67,6 +75,7 @@ class GuidedUNet {
   std::vector<Controller> controllers_;
   std::vector<PicturePrompt> pictures_;
   std::int64_t calls_ = 0;
+  bool guided_ = false;  // at the last step
   int first_step_ = 0;
   std::vector<Turn> turns_;  // of each image
   std::vector<Group> groups_;

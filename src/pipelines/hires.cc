@@ -106,7 +106,7 @@ TextToImageResult draw_hires(const Networks& net, const TextToImageOptions& opti
   const HiresPass pass = hires_pass(settled, net.checkpoint);
   TextToImageResult ignored;
   const auto scheduler = scheduler_for(pass.options, net.checkpoint, ignored);
-  const int skipped = pass.skipped_steps * scheduler->order(), more = static_cast<int>(scheduler->timesteps().size()) - skipped;
+  const int skipped = pass.skipped_steps * scheduler->order(), more = end_step(*scheduler, pass.options, net.checkpoint) - skipped;
 
   const Tensor small = first.denoise({.latents = latents, .steps_after = more});  // [n, h, w, 4]
   const bool by_latents = options.hires->upscaler == HiresUpscaler::latent;

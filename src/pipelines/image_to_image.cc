@@ -33,7 +33,7 @@ TextToImageOptions settled(const ImageToImageOptions& options, const Checkpoint&
   if (!(scale >= 0 && scale <= 1000)) fail(ErrorKind::invalid_argument, "image_guidance_scale is ", scale, ", allowed is 0 to 1000");
   if (options.deep_cache_interval != 1)
     fail(ErrorKind::unsupported, "deep_cache_interval is ", options.deep_cache_interval, "; for a model that edits pictures it has to be 1");
-  if (scale < 1) sized.guidance_scale = std::min(sized.guidance_scale, 1.0f);  // as diffusers: no guidance at all
+  if (scale < 1) sized.guidance_scale = std::min(*sized.guidance_scale, 1.0f);  // as diffusers: no guidance at all
   return sized;
 }
 
@@ -56,11 +56,13 @@ Tensor starting_latents(Drawing& drawing, const ImageToImageOptions& options) {
 
 }  // namespace
 
-TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions& options) {
+TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions& given) {
+  ImageToImageOptions options = given;
+  fill_in_defaults(options, net.checkpoint.info);
   if (net.checkpoint.info.editing) return edit(net, options);
   Drawing drawing(net, settled(options, net.checkpoint));
   const int first = options.denoising_start ? first_step_from(drawing.scheduler(), *options.denoising_start, net.checkpoint)
-                                            : first_step(drawing.scheduler(), drawing.options().num_inference_steps, options.strength);
+                                            : first_step(drawing.scheduler(), drawing.options().num_inference_steps, *options.strength);
   const Tensor clean = starting_latents(drawing, options);  // [n, h, w, 4]
   drawing.result().timings.vae_encoder = drawing.watch().lap();
   const Tensor latents = options.denoising_start ? clean : drawing.scheduler().add_noise(clean, drawing.first_noise(), first);
@@ -70,7 +72,9 @@ TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions&
 void check_options(const ImageToImageOptions& options, const ModelInfo& info, const LoadOptions& load) {
   guarded([&] {
     const Checkpoint c = Checkpoint::open(info.path, info.parts);
-    require_drawable(settled(options, c), c, placement(load));
+    ImageToImageOptions all = options;
+    fill_in_defaults(all, c.info);
+    require_drawable(settled(all, c), c, placement(load));
   });
 }
 

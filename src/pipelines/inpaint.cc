@@ -64,19 +64,23 @@ class Surroundings {
 
 /// Everything but the prompt. Noise is drawn in the order of diffusers: the picture's posterior where its latents are used, the first noise,
 /// the posterior of the picture around the mask (even where that is not used).
-Walk prepare(Drawing& drawing, const InpaintPicture& picture, double strength) {
+Walk prepare(Drawing& drawing, const InpaintPicture& picture, const InpaintOptions& options) {
   const Networks& net = drawing.networks();
   const Scheduler& scheduler = drawing.scheduler();
-  const bool sees_mask = net.checkpoint.info.inpainting, from_noise = strength == 1;
+  const bool sees_mask = net.checkpoint.info.inpainting, goes_on = options.image_latents.has_value(), from_noise = !goes_on && options.strength == 1;
   const Tensor pixels = to_tensor(picture.working_image(), net.backend);
   const Pixels mask = picture.working_mask();
 
   Walk walk;
-  walk.first_step = first_step(scheduler, drawing.options().num_inference_steps, strength);
+  walk.first_step = goes_on ? first_step_from(scheduler, *options.denoising_start, net.checkpoint)
+                            : first_step(scheduler, drawing.options().num_inference_steps, *options.strength);
   Tensor clean;  // [n, h, w, 4]
-  if (!sees_mask || !from_noise) clean = sample_latents(drawing, pixels);
+  if (!sees_mask || !(from_noise || goes_on)) clean = sample_latents(drawing, pixels);
   const Tensor noise = drawing.first_noise();
-  walk.latents = from_noise ? ops::combine({{scheduler.init_noise_sigma(), noise}}) : scheduler.add_noise(clean, noise, walk.first_step);
+  if (goes_on)
+    walk.latents = given_latents(drawing, *options.image_latents);
+  else
+    walk.latents = from_noise ? ops::combine({{scheduler.init_noise_sigma(), noise}}) : scheduler.add_noise(clean, noise, walk.first_step);
   if (sees_mask) {
     const Tensor around = sample_latents(drawing, masked_pixels(pixels, mask));
     walk.more_input = ops::concat_columns(latent_mask(drawing, mask, 1), around);  // [n, h, w, 5]
@@ -99,13 +103,15 @@ void warn_of_a_thin_mask(Drawing& drawing, const InpaintPicture& picture) {
 
 }  // namespace
 
-TextToImageResult inpaint(const Networks& net, const InpaintOptions& options) {
+TextToImageResult inpaint(const Networks& net, const InpaintOptions& given) {
+  InpaintOptions options = given;
+  fill_in_defaults(options, net.checkpoint.info);
   std::vector<std::string> warnings;
   const InpaintPicture picture(options, net.checkpoint, warnings);
   Drawing drawing(net, picture.sized());
   drawing.result().warnings.insert(drawing.result().warnings.begin(), warnings.begin(), warnings.end());
   warn_of_a_thin_mask(drawing, picture);
-  TextToImageResult result = drawing.finish(drawing.denoise(prepare(drawing, picture, options.strength)));
+  TextToImageResult result = drawing.finish(drawing.denoise(prepare(drawing, picture, options)));
   picture.put_in_place(result.images);
   return result;
 }
@@ -114,7 +120,9 @@ void check_options(const InpaintOptions& options, const ModelInfo& info, const L
   guarded([&] {
     const Checkpoint c = Checkpoint::open(info.path, info.parts);
     std::vector<std::string> warnings;
-    require_drawable(InpaintPicture(options, c, warnings).sized(), c, placement(load));
+    InpaintOptions all = options;
+    fill_in_defaults(all, c.info);
+    require_drawable(InpaintPicture(all, c, warnings).sized(), c, placement(load));
   });
 }
 

@@ -30,9 +30,10 @@ void require_room(const InpaintOptions& o) {
 }
 
 void require_options(const InpaintOptions& o) {
-  if (o.image_latents || o.denoising_start)
-    fail(ErrorKind::unsupported, "image_latents and denoising_start are of picture to picture; inpainting begins from a picture, by its strength");
-  require_picture(o);
+  if (o.image_latents.has_value() != o.denoising_start.has_value())
+    fail(ErrorKind::invalid_argument, "image_latents and denoising_start go together in inpainting: what was drawn up to there; give both or none");
+  require_start(o);
+  require_pixels(o.image);
   if (!(o.mask_blur >= 0 && o.mask_blur <= kMostBlur))
     fail(ErrorKind::invalid_argument, "mask_blur is ", o.mask_blur, ", allowed is 0 to ", kMostBlur);
   if (o.inpaint_padding < 0 || o.inpaint_padding > kMostPixels)
@@ -103,7 +104,11 @@ InpaintPicture::InpaintPicture(const InpaintOptions& o, const Checkpoint& checkp
       mask_(drawn_mask(o, warnings)),
       soft_(gaussian_blur(mask_, o.mask_blur)),
       sized_(sized_for(o, canvas_, checkpoint)),
-      region_(drawn_region(o, sized_, mask_, soft_)) {}
+      region_(drawn_region(o, sized_, mask_, soft_)) {
+  if (!o.image_latents) return;
+  require_image_latents(o, checkpoint);
+  sized_like(*o.image_latents, sized_, checkpoint);  // throws
+}
 
 Image InpaintPicture::working_image() const {
   const PixelView canvas = canvas_.view();

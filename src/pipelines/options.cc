@@ -110,7 +110,7 @@ void require_memory(const TextToImageOptions& o, const Backend& device, std::int
 }
 
 void require_memory(const TextToImageOptions& o, const Checkpoint& c, const Placement& on) {
-  const ActivationMemory needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, o.guidance_scale > 1, o.vae_tiling,
+  const ActivationMemory needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, *o.guidance_scale > 1, o.vae_tiling,
                                                     on.unet.feature_type(), on.vae.feature_type());
   // The libraries of GPUs count a map's elements in 32 bits; the widest one is as large as the picture, as wide as the last level but one.
   const std::int64_t widest = c.vae.channels[std::min<std::size_t>(1, c.vae.channels.size() - 1)];
@@ -122,12 +122,14 @@ void require_memory(const TextToImageOptions& o, const Checkpoint& c, const Plac
 
 /// What would else be found out after the first pass.
 void require_second_pass(const TextToImageOptions& o, const Checkpoint& c, const Placement& on) {
-  const TextToImageOptions second = hires_pass(o, c).options;
+  const HiresPass pass = hires_pass(o, c);
+  const TextToImageOptions& second = pass.options;
   require_side("height of the second pass", second.height, c.vae.scale());
   require_side("width of the second pass", second.width, c.vae.scale());
   require_memory(second, c, on);
   TextToImageResult ignored;
-  scheduler_for(second, c, ignored);
+  const auto scheduler = scheduler_for(second, c, ignored);
+  require_walk(pass.skipped_steps * scheduler->order(), end_step(*scheduler, second, c), second);
 }
 
 bool has_own_path(const TextToImageOptions& o) { return !o.timesteps.empty() || !o.sigmas.empty(); }
@@ -141,6 +143,20 @@ void require_one_path(const TextToImageOptions& o) {
 
 }  // namespace
 
+void fill_in_defaults(TextToImageOptions& o, const ModelInfo& info) {
+  if (!o.guidance_scale) o.guidance_scale = info.defaults.guidance_scale;
+}
+
+void fill_in_defaults(ImageToImageOptions& o, const ModelInfo& info) {
+  fill_in_defaults(static_cast<TextToImageOptions&>(o), info);
+  if (!o.strength) o.strength = info.defaults.strength;
+}
+
+void fill_in_defaults(InpaintOptions& o, const ModelInfo& info) {
+  if (!o.guidance_scale) o.guidance_scale = info.defaults.inpaint_guidance;
+  if (!o.strength) o.strength = info.defaults.inpaint_strength;
+}
+
 int inference_steps(const TextToImageOptions& o) {
   const std::size_t own = o.sigmas.empty() ? o.timesteps.size() : o.sigmas.size() - 1;
   return has_own_path(o) ? static_cast<int>(std::min<std::size_t>(own, INT32_MAX)) : o.num_inference_steps;
@@ -148,6 +164,7 @@ int inference_steps(const TextToImageOptions& o) {
 
 TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& c, const Placement& on, TextToImageResult& result) {
   TextToImageOptions o = options;
+  fill_in_defaults(o, c.info);
   if (o.height == 0) o.height = c.info.height;
   if (o.width == 0) o.width = c.info.width;
   require_side("height", o.height, c.vae.scale());
@@ -156,7 +173,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   require_range("num_images", o.num_images, 1, kMostImages);
   o.num_inference_steps = inference_steps(o);
   require_range("num_inference_steps", o.num_inference_steps, 1, 100000);
-  require_range("guidance_scale", o.guidance_scale, 0, 1000);
+  require_range("guidance_scale", *o.guidance_scale, 0, 1000);
   require_range("guidance_rescale", o.guidance_rescale, 0, 1);
   require_range("guidance_stop", o.guidance_stop, 0, 1);
   require_range("guidance_start", o.guidance_start, 0, o.guidance_stop);
@@ -168,7 +185,6 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   check_micro_conditions(o);
   if (o.denoising_end && !(*o.denoising_end > 0 && *o.denoising_end < 1))
     fail(ErrorKind::invalid_argument, "denoising_end is ", *o.denoising_end, ", allowed is between 0 and 1");
-  if (o.denoising_end && o.hires) fail(ErrorKind::invalid_argument, "denoising_end and hires are both set: a second pass wants the first one whole");
   settle_prompts(o, c);
   for (const TextPart& text : c.texts) new_vocabulary(o.embeddings, o.prompt_syntax, text.config.hidden_size, text.config.vocabulary_size);  // throws
   const std::int64_t h = o.height / c.vae.scale(), w = o.width / c.vae.scale();
@@ -187,6 +203,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
     result.variation_seeds.resize(result.seeds.size());
     std::iota(result.variation_seeds.begin(), result.variation_seeds.end(), o.variation_seed.value_or(random_seed()));
   }
+  result.num_inference_steps = o.num_inference_steps;
   result.height = o.height;
   result.width = o.width;
   for (const auto& warning : c.warnings) result.warnings.push_back(warning);
@@ -216,6 +233,18 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
   if (!asked.empty() && asked != "uniform" && asked != result.schedule)
     result.warnings.push_back(concat(result.scheduler, " has no ", asked, " schedule: it was ignored"));
   return scheduler;
+}
+
+int end_step(const Scheduler& scheduler, const TextToImageOptions& o, const Checkpoint& c) {
+  const std::vector<double>& timesteps = scheduler.timesteps();
+  if (!o.denoising_end) return static_cast<int>(timesteps.size());
+  const double cutoff = timestep_at(*o.denoising_end, c);
+  return static_cast<int>(std::count_if(timesteps.begin(), timesteps.end(), [&](double t) { return t >= cutoff; }));
+}
+
+void require_walk(int first, int end, const TextToImageOptions& o) {
+  if (o.denoising_end && first >= end)
+    fail(ErrorKind::invalid_argument, "denoising_end is ", *o.denoising_end, ", and the walk begins behind it: take a larger strength, or end later");
 }
 
 double timestep_at(double share, const Checkpoint& c) {

@@ -24,6 +24,12 @@ void require_drawable(const TextToImageOptions& options, const Checkpoint& check
 /// The timestep where a share of the walk from noise to a picture is done, of those that the model was trained at.
 double timestep_at(double share, const Checkpoint& checkpoint);
 
+/// Behind the last step that is run, an index into the scheduler's timesteps: where denoising_end is, or all of them.
+int end_step(const Scheduler& scheduler, const TextToImageOptions& options, const Checkpoint& checkpoint);
+
+/// Throws invalid_argument where denoising_end leaves nothing of a walk from step `first` to `end`.
+void require_walk(int first, int end, const TextToImageOptions& options);
+
 /// The scheduler asked for, its timesteps set; its name goes to the result.
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& checkpoint, TextToImageResult& result);
 

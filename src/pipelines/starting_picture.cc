@@ -23,23 +23,30 @@ int in_proportion(int side, int other, int picture_side, int picture_other, int 
 
 void require_strength(const ImageToImageOptions& o) {
   if (o.denoising_start) return;
-  if (!(o.strength > 0 && o.strength <= 1)) fail(ErrorKind::invalid_argument, "strength is ", o.strength, ", allowed is above 0 and up to 1");
+  const double strength = *o.strength;
+  if (!(strength > 0 && strength <= 1)) fail(ErrorKind::invalid_argument, "strength is ", strength, ", allowed is above 0 and up to 1");
   const int steps = inference_steps(o);
-  if (steps >= 1 && steps_to_run(steps, o.strength) < 1)
-    fail(ErrorKind::invalid_argument, "strength ", o.strength, " of num_inference_steps ", steps, " is less than one step; take more of either");
+  if (steps >= 1 && steps_to_run(steps, strength) < 1)
+    fail(ErrorKind::invalid_argument, "strength ", strength, " of num_inference_steps ", steps, " is less than one step; take more of either");
 }
 
 }  // namespace
 
 void require_picture(const ImageToImageOptions& o) {
-  const Image& image = o.image;
+  if (o.image_latents && o.image.width > 0) fail(ErrorKind::invalid_argument, "image and image_latents are both set: give one of the two");
+  require_start(o);
+  if (!o.image_latents) require_pixels(o.image);
+}
+
+void require_start(const ImageToImageOptions& o) {
   if (o.denoising_start && !(*o.denoising_start > 0 && *o.denoising_start < o.denoising_end.value_or(1)))
     fail(ErrorKind::invalid_argument, "denoising_start is ", *o.denoising_start, ", allowed is between 0 and ",
          o.denoising_end ? "denoising_end, " : "", o.denoising_end.value_or(1));
-  if (o.image_latents && image.width > 0) fail(ErrorKind::invalid_argument, "image and image_latents are both set: give one of the two");
   if (o.hires) fail(ErrorKind::invalid_argument, "hires is of text to picture only; name a larger width and height instead");
   require_strength(o);
-  if (o.image_latents) return;
+}
+
+void require_pixels(const Image& image) {
   if (image.width < 1 || image.height < 1)
     fail(ErrorKind::invalid_argument, "image is ", image.width, " x ", image.height, " pixels; a picture to start from is needed");
   if (image.pixels.size() != 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height))

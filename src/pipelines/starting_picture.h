@@ -6,7 +6,12 @@
 
 namespace impasto {
 
-/// Throws invalid_argument unless the picture is one and strength leaves a step to run.
+// Of options whose strength is set.
+/// Throws invalid_argument unless strength or denoising_start leaves a step to run.
+void require_start(const ImageToImageOptions& options);
+/// Throws invalid_argument unless it is a picture.
+void require_pixels(const Image& image);
+/// Both, for a picture or latents instead of it.
 void require_picture(const ImageToImageOptions& options);
 
 /// The options with the size that follows from the picture's where none is given. `name` is the picture's in messages.

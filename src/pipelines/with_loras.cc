@@ -10,7 +10,9 @@ namespace impasto {
 namespace {
 
 struct Adapters {
-  std::vector<AppliedLora> unet, texts;
+  std::vector<AppliedLora> unet, text_encoder, text_encoder_2;
+
+  const std::vector<AppliedLora>& of(AdaptedNetwork text) const { return text == AdaptedNetwork::text_encoder_2 ? text_encoder_2 : text_encoder; }
 };
 
 AdaptedNetwork network_of(const TextPart& text) {
@@ -36,7 +38,8 @@ Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vect
   Adapters adapters;
   for (const Lora& lora : loras) {
     const float text_scale = lora.text_encoder_scale.value_or(lora.scale);
-    require_scale(lora.path, lora.scale), require_scale(lora.path, text_scale);
+    const float second_scale = lora.text_encoder_2_scale.value_or(text_scale);
+    for (const float scale : {lora.scale, text_scale, second_scale}) require_scale(lora.path, scale);
     LoraFile opened = LoraFile::open(lora.path);
     opened.rename_original_modules(c.unet_weights->names());
     const auto file = std::make_shared<const LoraFile>(std::move(opened));
@@ -57,7 +60,8 @@ Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vect
       warnings.push_back(concat(lora.path, ": ", file->unknown().size(), " tensors were left out, since their names say nothing, for example ",
                                 file->unknown().front()));
     adapters.unet.push_back({file, lora.scale});
-    adapters.texts.push_back({file, text_scale});
+    adapters.text_encoder.push_back({file, text_scale});
+    adapters.text_encoder_2.push_back({file, second_scale});
   }
   return adapters;
 }
@@ -81,9 +85,10 @@ Networks with_loras(const Networks& net, const std::vector<Lora>& loras) {
   Networks changed = net;
   changed.warnings.clear();
   const Adapters adapters = open_all(loras, c, changed.warnings);
-  for (std::size_t i = 0; i < c.texts.size(); ++i)
-    changed.texts[i].encoder =
-        adapted<ClipText>(net, c.texts[i].config, c.texts[i].weights, network_of(c.texts[i]), adapters.texts, net.text_backend);
+  for (std::size_t i = 0; i < c.texts.size(); ++i) {
+    const TextPart& text = c.texts[i];
+    changed.texts[i].encoder = adapted<ClipText>(net, text.config, text.weights, network_of(text), adapters.of(network_of(text)), net.text_backend);
+  }
   changed.unet = adapted<UNet>(net, c.unet, c.unet_weights, AdaptedNetwork::unet, adapters.unet, net.backend);
   return changed;
 }

@@ -80,10 +80,45 @@ TEST_F(GenerateXl, RefinesWhatBeganAsAPicture) {
   EXPECT_NE(drawn({"--image", "first.png", "--strength", "0.8", "--refiner", kRefiner, "--refiner-start", "0.6"}), plain);
 }
 
+TEST_F(GenerateXl, RefinesWhatIsUnderAMaskAndALargerPicture) {
+  const auto first = drawn();
+  std::filesystem::copy(folder_ / "cat.png", folder_ / "first.png");
+  const std::vector<std::string> grown = {"--image", "first.png", "--extend", "right=32", "-W", "96"};
+  const auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), grown.begin(), grown.end());
+    return drawn(arguments);
+  };
+  const auto plain = with({}), refined = with({"--refiner", kRefiner, "--refiner-start", "0.5"});
+  EXPECT_NE(refined, plain);
+  ASSERT_EQ(refined.size(), 3u * 96 * 48);
+  for (std::size_t y = 0; y < 48; ++y)
+    for (std::size_t x = 0; x < 3 * 64; ++x) ASSERT_EQ(refined[y * 3 * 96 + x], first[y * 3 * 64 + x]) << "outside the mask";
+  const std::string text = cat().text.at(0).value;
+  EXPECT_NE(text.find("Refiner switch at: 0.5"), std::string::npos) << text;
+  const auto large = drawn({"--hires-scale", "1.5"}), finished = drawn({"--hires-scale", "1.5", "--refiner", kRefiner});
+  EXPECT_EQ(finished.size(), large.size());
+  EXPECT_NE(finished, large);
+  EXPECT_EQ(drawn({"--hires-scale", "1.5", "--refiner", kBase}), large) << "a model that goes on with itself";
+}
+
+TEST_F(GenerateXl, SettingsThatNobodyNamesAreTheModels) {
+  const json text = json::parse(run({"--json"}).out).at("settings");
+  EXPECT_EQ(text.at("guidance_scale"), 5.0);
+  std::filesystem::copy(folder_ / "cat.png", folder_ / "first.png");
+  const json image = json::parse(run({"--json", "--image", "first.png"}).out).at("settings");
+  EXPECT_EQ(image.at("strength"), 0.3);
+  const json masked = json::parse(run({"--json", "--image", "first.png", "--mask", "first.png"}).out).at("settings");
+  EXPECT_EQ(masked.at("strength"), 0.9999);
+  EXPECT_EQ(masked.at("guidance_scale"), 7.5);
+  const json said = json::parse(run({"--json", "--image", "first.png", "--strength", "0.8", "--guidance-scale", "3"}).out).at("settings");
+  EXPECT_EQ(said.at("strength"), 0.8);
+  EXPECT_EQ(said.at("guidance_scale"), 3.0);
+}
+
 TEST_F(GenerateXl, RefusesWhatDoesNotGoTogether) {
   expect_refused({"--refiner", kRefiner, "--refiner-start", "1"}, "between 0 and 1");
   expect_refused({"--refiner-start", "0.5"}, "--refiner");
-  expect_refused({"--refiner", kRefiner, "--hires-scale", "2"}, "--hires-scale");
+  expect_refused({"--refiner", kRefiner, "--hires-scale", "2", "--hires-denoising-strength", "0.1"}, "larger strength");
   expect_refused({"--refiner", "no-such-model"}, "no-such-model");
   expect_refused({"--original-size", "64"}, "1024x768");
   expect_refused({"--original-size", "0x64"}, "original_size.width");

@@ -168,7 +168,7 @@ TEST(ApplyInfotext, BringsBackAHiresFix) {
   EXPECT_EQ(after.hires->upscaler, HiresUpscaler::lanczos);
   EXPECT_EQ(after.hires->num_inference_steps, 12);
   EXPECT_EQ(after.hires->strength, 0.45);
-  EXPECT_EQ(after.strength, 1) << "that of picture to picture is another";
+  EXPECT_FALSE(after.strength) << "that of picture to picture is another";
   before.hires = Hires{};
   EXPECT_NE(infotext(before, one_picture(), {}, 0).find("Hires upscale: 2, Hires upscaler: Latent, Version"), std::string::npos);
   apply_infotext(parse_infotext("x\nSteps: 1, Sampler: Euler, Seed: 5, Version: impasto 1"), after);

@@ -218,6 +218,15 @@ TEST_F(ComponentsTest, AWalkKeepsItsDeepPartUntilTextsOrShapesChange) {
   EXPECT_NE(step(walk, wide, 400, other), whole(wide, 400, other));
   EXPECT_NE(step(walk, wide, 300, other), whole(wide, 300, other));
   EXPECT_EQ(step(walk, wide, 200, other), whole(wide, 200, other)) << "every third is whole";
+  UNetWalk alike(2);  // of a sample and timestep that stay, what is kept is as good as new
+  UNetResiduals residuals;
+  const ControlNetOutput control =
+      ControlNetModel::load(IMPASTO_TEST_DATA "/adapters/controlnet").forward(ref(x), 500, ref(context_), ref(noise({1, 3, 64, 64}, 3)));
+  for (const HostTensor& each : control.down) residuals.down.push_back(ref(each));
+  residuals.mid = ref(control.mid);
+  const auto led = parts_.unet.forward(ref(x), 500, ref(context_), residuals).values;
+  EXPECT_NE(led, whole(x, 500, context_));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(parts_.unet.forward(ref(x), 500, ref(context_), residuals, alike).values, led) << i;
   UNetWalk merging(1, 0.5f);
   EXPECT_NE(step(merging, x, 900, context_), whole(x, 900, context_));
   EXPECT_ERROR(UNetWalk(0), invalid_argument, "deep_cache_interval is 0");

@@ -181,9 +181,6 @@ TEST(ControlNet, RefusesControlsThatMeanNothing) {
   EXPECT_ERROR(led.text_to_image(quick({{stripes(64, 64), std::nanf("")}})), invalid_argument, "controls[0].scale");
   for (const auto& [start, stop] : {std::pair{0.5, 0.5}, {-0.1, 1.0}, {0.0, 1.1}, {std::nan(""), 1.0}})
     EXPECT_ERROR(led.text_to_image(quick({{stripes(64, 64), 1.f, start, stop}})), invalid_argument, "controls[0] goes from");
-  TextToImageOptions cached = quick({{stripes(64, 64)}});
-  cached.deep_cache_interval = 2;
-  EXPECT_ERROR(led.text_to_image(cached), unsupported, "deep_cache_interval");
 }
 
 TEST(ControlNet, RefusesFoldersThatAreNoneOrForAnotherModel) {

@@ -1,6 +1,7 @@
 #include "pipelines/guided_unet.h"
 
 #include "ops/ops.h"
+#include "pipelines/controllers.h"
 #include "pipelines/guidance.h"
 #include "support/golden.h"
 #include "support/networks.h"
@@ -61,17 +62,51 @@ TEST_F(Guided, TextsTakeTurnsByStep) {
   for (const int interval : {1, 2}) {
     for (const int calls_of_a_step : {1, 2}) {
       TextToImageOptions options;
-      options.num_inference_steps = 3;
+      options.num_inference_steps = 3, options.guidance_scale = 7.5f;
       options.deep_cache_interval = interval;
       GuidedUNet unet(unet_, {texts}, options);
       for (int call = 0; call < 3 * calls_of_a_step; ++call) {
         const UNetContext& context = changing.contexts[changing.turns[static_cast<std::size_t>(call / calls_of_a_step)]];
         const ImageTexts now{std::make_shared<EncodedPrompt>(EncodedPrompt{{context}, {}}), texts.negative_prompt};
-        EXPECT_EQ(unet.predict(sample, kTimestep, call, 3 * calls_of_a_step).to_host(), together(sample, {now}, options.guidance_scale))
+        EXPECT_EQ(unet.predict(sample, kTimestep, call, 3 * calls_of_a_step).to_host(), together(sample, {now}, *options.guidance_scale))
             << call << " of " << 3 * calls_of_a_step << ", DeepCache " << interval;
       }
     }
   }
+}
+
+TEST_F(Guided, DeepCacheIsRenewedWhereGuidanceBeginsAndEndsAndAtItsInterval) {
+  const ImageTexts texts{text(1, 1), text(1, 2)};
+  TextToImageOptions options;
+  options.guidance_scale = 7.5f, options.num_inference_steps = 9, options.guidance_start = 1 / 3.f, options.guidance_stop = 2 / 3.f;
+  GuidedUNet whole(unet_, {texts}, options);
+  options.deep_cache_interval = 4;
+  GuidedUNet cached(unet_, {texts}, options);
+  for (int step = 0; step < 9; ++step) {
+    const Tensor sample = noise({1, 8, 8, 4}, static_cast<float>(step));
+    const bool renewed = step == 0 || step == 3 || step == 4 || step == 6 || step == 8;  // 3 and 6: guidance begins and ends
+    EXPECT_EQ(cached.predict(sample, kTimestep, step, 9).to_host() == whole.predict(sample, kTimestep, step, 9).to_host(), renewed) << step;
+  }
+}
+
+TEST_F(Guided, DeepCacheBesideControlNetsChangesNothingWhereNothingChanges) {
+  const std::string folder = IMPASTO_TEST_DATA "/adapters/controlnet";
+  const auto net = std::make_shared<const ControlNet>(read_control_net_config(folder), open_weights(folder, "diffusion_pytorch_model"), backend_);
+  const Tensor hint = net->embed(noise({1, 64, 64, 3}, 4)), sample = noise({1, 8, 8, 4}, 0.5f);
+  const std::vector<ImageTexts> texts{{text(1, 1), text(1, 2)}}, of_other_lengths{{text(2, 1), text(1, 2)}};
+  for (const bool guess_mode : {false, true})
+    for (const auto& led : {texts, of_other_lengths}) {
+      const auto predict = [&](int interval, float scale) {
+        TextToImageOptions options;
+        options.guidance_scale = 7.5f, options.deep_cache_interval = interval;
+        GuidedUNet unet(unet_, led, options, {{net, hint, scale, 0, 1, guess_mode}, {net, hint, 0.5f * scale, 0, 1, guess_mode}});
+        std::vector<std::vector<float>> all;
+        for (int step = 0; step < 3; ++step) all.push_back(unet.predict(sample, kTimestep, step, 3).to_host());
+        return all;
+      };
+      EXPECT_EQ(predict(3, 0.8f), predict(1, 0.8f)) << guess_mode;
+      EXPECT_NE(predict(3, 0.8f), predict(3, 0.f)) << guess_mode;
+    }
 }
 
 }  // namespace

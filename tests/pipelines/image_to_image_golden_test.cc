@@ -9,7 +9,7 @@ TEST(ImageToImageGolden, EqualsDiffusers) {
   for (const GoldenCase& golden : golden_cases("image_to_image")) {
     auto options = options_of<ImageToImageOptions>(golden);
     options.image = image_of(golden, "image");
-    options.strength = setting(golden, "strength", options.strength);
+    options.strength = setting(golden, "strength", 0.8);
     expect_result(golden, Pipeline::load(golden.checkpoint()).image_to_image(options));
     ++cases;
   }

@@ -120,7 +120,7 @@ TEST(Placement, PicturesComeInOnTwoDevices) {
   const GoldenCase golden = golden_cases("image_to_image").front();
   auto options = options_of<ImageToImageOptions>(golden);
   options.image = image_of(golden, "image");
-  options.strength = setting(golden, "strength", options.strength);
+  options.strength = setting(golden, "strength", 0.8);
   const TextToImageResult one = Pipeline::load(golden.checkpoint(), {.device = "cpu"}).image_to_image(options);
   const TextToImageResult two = Pipeline::load(golden.checkpoint(), {.device = "unet=cpu,vae=reference"}).image_to_image(options);
   ASSERT_EQ(one.images.size(), two.images.size());

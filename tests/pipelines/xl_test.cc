@@ -14,7 +14,7 @@ namespace {
 TextToImageOptions two_steps(const std::string& prompt) {
   TextToImageOptions o;
   o.prompt = prompt, o.negative_prompt = "blurry";
-  o.num_inference_steps = 2, o.seed = 3, o.width = o.height = 64;
+  o.num_inference_steps = 2, o.seed = 3, o.width = o.height = 64, o.guidance_scale = 7.5f;
   return o;
 }
 
@@ -160,7 +160,7 @@ TEST_F(Xl, LoopOverThePartsEqualsThePipeline) {
     const HostTensor both = parts.unet.forward(ref(twice), sampler.timesteps()[static_cast<std::size_t>(i)], texts);
     HostTensor guided = input;
     const std::size_t half = guided.values.size();
-    for (std::size_t k = 0; k < half; ++k) guided.values[k] = both.values[k] + o.guidance_scale * (both.values[k + half] - both.values[k]);
+    for (std::size_t k = 0; k < half; ++k) guided.values[k] = both.values[k] + *o.guidance_scale * (both.values[k + half] - both.values[k]);
     x = sampler.step(ref(guided), i, ref(x), [](const std::vector<std::int64_t>&) { return HostTensor(); });
   }
   EXPECT_EQ(x.values, latents(o));
@@ -209,6 +209,78 @@ TEST_F(Xl, StoppingAndGoingOnWithOneModelIsTheWholeWalk) {
   second.denoising_start = 0.6;
   second.image_latents = base_.text_to_image(first).latents;
   EXPECT_EQ(base_.image_to_image(second).latents.values, latents(whole));
+}
+
+Image stripes(int width, int height) {
+  Image image{width, height, std::vector<std::uint8_t>(3 * static_cast<std::size_t>(width) * static_cast<std::size_t>(height))};
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = i / 30 % 2 == 0 ? 200 : 40;
+  return image;
+}
+
+InpaintOptions right_half(int steps) {
+  InpaintOptions o;
+  static_cast<TextToImageOptions&>(o) = two_steps("a red boat");
+  o.num_inference_steps = steps, o.strength = 1;
+  o.image = o.mask_image = stripes(64, 64);
+  for (std::size_t i = 0; i < o.mask_image.pixels.size(); ++i) o.mask_image.pixels[i] = i / 3 % 64 < 32 ? 0 : 255;
+  return o;
+}
+
+TEST_F(Xl, InpaintingStopsAndGoesOn) {
+  const InpaintOptions whole = right_half(5);
+  InpaintOptions first = whole, second = whole;
+  first.denoising_end = 0.6, first.decode = false;
+  second.denoising_start = 0.6;
+  EXPECT_ERROR(base_.inpaint(second), invalid_argument, "go together");
+  second.image_latents = base_.inpaint(first).latents;
+  const TextToImageResult expected = base_.inpaint(whole), found = base_.inpaint(second);
+  EXPECT_EQ(found.latents.values, expected.latents.values);
+  EXPECT_EQ(found.images[0].pixels, expected.images[0].pixels);
+  const TextToImageResult refined = refiner_.inpaint(second);
+  EXPECT_NE(refined.images[0].pixels, expected.images[0].pixels);
+  for (std::size_t i = 0; i < refined.images[0].pixels.size(); ++i)
+    if (i / 3 % 64 < 32) ASSERT_EQ(refined.images[0].pixels[i], whole.image.pixels[i]) << "outside the mask";
+  second.width = second.height = 32;
+  EXPECT_ERROR(base_.inpaint(second), invalid_argument, "image_latents are those of 64 x 64");
+}
+
+TEST_F(Xl, SecondPassOfHiresStopsAndGoesOn) {
+  TextToImageOptions whole = two_steps("a red boat");
+  whole.num_inference_steps = 4;
+  whole.hires = Hires{.scale = 1.5, .strength = 0.7};
+  TextToImageOptions first = whole;
+  first.denoising_end = 0.8, first.decode = false;
+  const TextToImageResult stopped = base_.text_to_image(first);
+  ImageToImageOptions second;
+  static_cast<TextToImageOptions&>(second) = two_steps("a red boat");
+  second.num_inference_steps = stopped.num_inference_steps, second.width = second.height = 0;
+  second.denoising_start = 0.8, second.image_latents = stopped.latents;
+  EXPECT_EQ(base_.image_to_image(second).latents.values, latents(whole));
+  EXPECT_EQ(refiner_.image_to_image(second).images.at(0).width, 96);
+  first.denoising_end = 0.1;
+  EXPECT_ERROR(base_.text_to_image(first), invalid_argument, "the walk begins behind it");
+}
+
+TEST_F(Xl, UnsetOptionsAreDiffusersDefaultsForTheModelsKind) {
+  const Pipeline sd15 = Pipeline::load(test_checkpoint("tiny-sd15"));
+  for (const auto& [pipeline, guidance, strength, inpaint_strength] : {std::tuple{&base_, 5.0f, 0.3, 0.9999}, {&sd15, 7.5f, 0.8, 1.0}}) {
+    TextToImageOptions text = two_steps("a red boat");
+    text.num_inference_steps = 10, text.decode = false;
+    const auto drawn = [&, p = pipeline](const auto& o, auto call) { return (p->*call)(o).latents.values; };
+    TextToImageOptions unset = text;
+    unset.guidance_scale.reset(), text.guidance_scale = guidance;
+    EXPECT_EQ(drawn(unset, &Pipeline::text_to_image), drawn(text, &Pipeline::text_to_image)) << guidance;
+    ImageToImageOptions image;
+    static_cast<TextToImageOptions&>(image) = unset;
+    image.image = stripes(64, 64);
+    ImageToImageOptions said = image;
+    said.guidance_scale = guidance, said.strength = strength;
+    EXPECT_EQ(drawn(image, &Pipeline::image_to_image), drawn(said, &Pipeline::image_to_image)) << strength;
+    InpaintOptions masked = right_half(10), masked_said = masked;
+    masked.guidance_scale.reset(), masked.strength.reset();
+    masked_said.guidance_scale = 7.5f, masked_said.strength = inpaint_strength;
+    EXPECT_EQ(drawn(masked, &Pipeline::inpaint), drawn(masked_said, &Pipeline::inpaint)) << inpaint_strength;
+  }
 }
 
 TEST_F(Xl, RefusesWhatDoesNotFit) {
