@@ -79,7 +79,7 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
         "Output:",
         "Examples:",
         "(default 50)",
-        "(default 7.5)"}},
+        "(default 7.5;"}},
       {{"download", "--help"}, {"ORG/NAME", "--variant", "--file", "--max-workers", "--verify", "HF_HOME"}},
       {{"login", "--help"}, {"--no-check", "standard input"}},
       {{"verify", "--help"}, {"ORG/NAME", "--json"}},
