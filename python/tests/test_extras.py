@@ -147,12 +147,3 @@ def test_what_does_not_fit_is_refused_by_name(pipe, arguments, error, words):
     with pytest.raises(error, match=words):
         drawn(pipe, "a boat", **arguments)
     assert drawn(pipe, "a boat").shape == (1, 64, 64, 3), "the pipeline is as it was"
-
-
-def test_deep_cache_does_not_go_with_controlnets(tiny):
-    net = impasto.ControlNetModel.from_pretrained(str(DATA / "adapters" / "controlnet"))
-    pipe = impasto.StableDiffusionControlNetPipeline.from_pretrained(tiny, controlnet=net)
-    with pytest.raises(NotImplementedError, match="deep_cache_interval"):
-        pipe("a boat", PICTURE, **SIZE, deep_cache_interval=2)
-    merged, whole = (np.asarray(pipe("a boat", PICTURE, **SIZE, generator=5, output_type="latent", **more).images) for more in (dict(token_merging_ratio=0.5), {}))
-    assert not np.array_equal(merged, whole)
