@@ -225,27 +225,28 @@ std::string model_name(const std::string& path) {
 
 namespace {
 
-template <typename Options>
-Options with_defaults(Options options, const ModelInfo& model) {
-  fill_in_defaults(options, model);
-  return options;
+/// f(options with the model's defaults).
+template <typename Options, typename F>
+std::string filled_in(const Options& given, const ModelInfo& model, const F& f) {
+  return guarded([&] {
+    Options options = given;
+    fill_in_defaults(options, model);
+    return f(options);
+  });
 }
 
 }  // namespace
 
 std::string infotext(const TextToImageOptions& given, const TextToImageResult& result, const ModelInfo& model, int index) {
-  const TextToImageOptions options = with_defaults(given, model);
-  return write(options, result, model, index, fields_of(options));
+  return filled_in(given, model, [&](const TextToImageOptions& o) { return write(o, result, model, index, fields_of(o)); });
 }
 
 std::string infotext(const ImageToImageOptions& given, const TextToImageResult& result, const ModelInfo& model, int index) {
-  const ImageToImageOptions options = with_defaults(given, model);
-  return write(options, result, model, index, fields_of(options, model));
+  return filled_in(given, model, [&](const ImageToImageOptions& o) { return write(o, result, model, index, fields_of(o, model)); });
 }
 
 std::string infotext(const InpaintOptions& given, const TextToImageResult& result, const ModelInfo& model, int index) {
-  const InpaintOptions options = with_defaults(given, model);
-  return write(options, result, model, index, fields_of(options, model));
+  return filled_in(given, model, [&](const InpaintOptions& o) { return write(o, result, model, index, fields_of(o, model)); });
 }
 
 }  // namespace impasto
