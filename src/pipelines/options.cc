@@ -244,7 +244,8 @@ int end_step(const Scheduler& scheduler, const TextToImageOptions& o, const Chec
 
 void require_walk(int first, int end, const TextToImageOptions& o) {
   if (o.denoising_end && first >= end)
-    fail(ErrorKind::invalid_argument, "denoising_end is ", *o.denoising_end, ", and the walk begins behind it: take a larger strength, or end later");
+    fail(ErrorKind::invalid_argument, "denoising_end (where a refiner goes on) is ", *o.denoising_end,
+         ", and the walk begins behind it: take a larger strength, or end later");
 }
 
 double timestep_at(double share, const Checkpoint& c) {
