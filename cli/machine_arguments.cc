@@ -40,7 +40,7 @@ void add_machine(CLI::App& app, ModelChoice& model, LoadOptions& load) {
                      ->type_name("NAME");
   auto* dtype =
       app.add_option("--dtype", load.dtype,
-                     "Arithmetic: auto; on a CPU float32, float16 (1.6 times as fast where there is AVX512-FP16, the same elsewhere) or "
+                     "Arithmetic: auto; on a CPU float32, float16 (about 1.5 times as fast where there is AVX512-FP16, the same elsewhere) or "
                      "bfloat16 (faster on AMD with AVX-512 BF16, slower on Intel without AMX), on a GPU float16 or bfloat16; or one for each "
                      "network, as in unet=bfloat16 (default auto: the first of these)");
   dtype->type_name("NAME");

@@ -53,8 +53,9 @@ struct LoadOptions {
   std::string device = "auto";
   /// Arithmetic of the networks, for all or for each as above: "auto" takes the first of what a device has.
   /// The CPU has "float32", and "bfloat16" for the factors of products and attention, which is faster on AMD's processors with AVX-512 BF16, and
-  /// slower on Intel's without AMX; sums and activations stay float32. GPUs have "float16" and "bfloat16" for factors and activations; sums are
-  /// float32. Weights keep the type they are stored in on the CPU; GPUs hold them in the type that they compute in.
+  /// slower on Intel's without AMX, with sums in float32; and "float16", which is float32 but where there is AVX512-FP16: factors and sums of up to
+  /// 64 products. Activations stay float32. GPUs have "float16" and "bfloat16" for factors and activations; sums are float32. Weights keep the type
+  /// they are stored in on the CPU; GPUs hold them in the type that they compute in.
   std::string dtype = "auto";
   /// Threads of the process-wide pool; 0 takes one per core that the process may run on. Never changes a result.
   int num_threads = 0;

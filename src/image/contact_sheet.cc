@@ -3,15 +3,14 @@
 
 #include "core/fail.h"
 #include "core/guard.h"
+#include "image/pixels.h"
 #include "impasto/image.h"
 
 namespace impasto {
 namespace {
 
 void require_whole(const Image& image, std::size_t index) {
-  const bool whole = image.width >= 1 && image.height >= 1 &&
-                     image.pixels.size() == 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height);
-  if (!whole)
+  if (!is_whole(image))
     fail(ErrorKind::invalid_argument, "contact_sheet: picture ", index, " is ", image.width, " x ", image.height, " with ", image.pixels.size(),
          " bytes of pixels");
 }

@@ -7,6 +7,7 @@
 #include "core/guard.h"
 #include "image/encoders.h"
 #include "image/exif.h"
+#include "image/pixels.h"
 #include "image/text_encoding.h"
 
 namespace impasto {
@@ -34,8 +35,7 @@ std::vector<std::uint8_t> encode(const Image& image, ImageFormat format, const s
 }  // namespace
 
 void require_encodable(const Image& image, const char* format, int longest_side) {
-  const auto count = static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) * 3;
-  if (image.width < 1 || image.height < 1 || image.pixels.size() != count)
+  if (!is_whole(image))
     fail(ErrorKind::invalid_argument, format, ": ", image.pixels.size(), " bytes of pixels do not make a picture of ", image.width, " x ",
          image.height, " (3 bytes each)");
   if (std::max(image.width, image.height) > longest_side)

@@ -37,6 +37,12 @@ struct Pixels {
   const std::uint8_t* row(int y) const { return view().row(y); }
 };
 
+/// Whether it has pixels, and as many as its sides say.
+inline bool is_whole(const Image& image) {
+  return image.width >= 1 && image.height >= 1 &&
+         image.pixels.size() == 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height);
+}
+
 inline PixelView view_of(const Image& image) { return {image.pixels.data(), image.width, image.height, 3}; }
 
 /// REQUIRES: three channels.

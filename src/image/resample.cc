@@ -142,8 +142,7 @@ Pixels resample(const PixelView& image, const Box& box, int width, int height, R
 }
 
 Image resize(const Image& image, int width, int height, ResizeFilter filter) {
-  if (image.width < 1 || image.height < 1 ||
-      image.pixels.size() != 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height))
+  if (!is_whole(image))
     fail(ErrorKind::invalid_argument, "resize: ", image.pixels.size(), " bytes of pixels do not make a picture of ", image.width, " x ", image.height,
          " (3 bytes each)");
   constexpr int kLongestSide = 1 << 16;

@@ -7,19 +7,28 @@
 namespace impasto {
 namespace {
 
-/// Widths of a UNet's cross-attentions in three stretches.
+/// A cross-attention of a UNet.
+struct Place {
+  std::string name;
+  std::int64_t width;
+};
+
+/// All of them, in the order of UNet::Conditioning, which is that of evaluation, in three stretches.
 struct CrossAttentions {
-  std::vector<std::int64_t> down, mid, up;
+  std::vector<Place> down, mid, up;
 
   explicit CrossAttentions(const UNetConfig& c) {
-    const auto add = [](std::vector<std::int64_t>& to, const UNetLevel& level, int transformers) {
-      to.insert(to.end(), static_cast<std::size_t>(transformers * level.transformer_layers), level.channels);
+    const auto add = [](std::vector<Place>& to, const std::string& block, const UNetLevel& level, int transformers) {
+      for (int j = 0; j < transformers; ++j)
+        for (int k = 0; k < level.transformer_layers; ++k)
+          to.push_back({concat(block, ".attentions.", j, ".transformer_blocks.", k, ".attn2"), level.channels});
     };
-    for (const UNetLevel& level : c.levels)
-      if (level.down_attention) add(down, level, level.resnets);
-    add(mid, c.levels.back(), 1);
-    for (auto level = c.levels.rbegin(); level != c.levels.rend(); ++level)
-      if (level->up_attention) add(up, *level, level->resnets + 1);
+    const std::size_t n = c.levels.size();
+    for (std::size_t i = 0; i < n; ++i)
+      if (c.levels[i].down_attention) add(down, concat("down_blocks.", i), c.levels[i], c.levels[i].resnets);
+    add(mid, "mid_block", c.levels.back(), 1);
+    for (std::size_t i = 0; i < n; ++i)
+      if (const UNetLevel& level = c.levels[n - 1 - i]; level.up_attention) add(up, concat("up_blocks.", i), level, level.resnets + 1);
   }
   std::size_t size() const { return down.size() + mid.size() + up.size(); }
 };
@@ -52,15 +61,15 @@ struct IpAdapter::Layers {
   Layers(const WeightReader& weights, Backend& b, const ImageProjectionConfig& p, const UNetConfig& unet)
       : backend(b), projection(ImageProjection::make(WeightScope(weights, b, "image_proj"), p)) {
     // The file counts as diffusers' modules stand: those of the middle come last.
-    const CrossAttentions widths(unet);
-    const auto add = [&](const std::vector<std::int64_t>& stretch, std::size_t place) {
-      for (const std::int64_t width : stretch) {
-        const WeightScope w(weights, b, layer_name(place++));
+    const CrossAttentions all(unet);
+    const auto add = [&](const std::vector<Place>& stretch, std::size_t number) {
+      for (const Place& place : stretch) {
+        const WeightScope w(weights, b, layer_name(number++));
         attentions.push_back(
-            {{w / "to_k_ip", p.context_channels, width, /*bias=*/false}, {w / "to_v_ip", p.context_channels, width, /*bias=*/false}});
+            {{w / "to_k_ip", p.context_channels, place.width, /*bias=*/false}, {w / "to_v_ip", p.context_channels, place.width, /*bias=*/false}});
       }
     };
-    add(widths.down, 0), add(widths.mid, widths.down.size() + widths.up.size()), add(widths.up, widths.down.size());
+    add(all.down, 0), add(all.mid, all.down.size() + all.up.size()), add(all.up, all.down.size());
   }
 };
 
@@ -74,18 +83,11 @@ IpAdapter::~IpAdapter() = default;
 
 std::size_t IpAdapter::attentions() const { return layers_->attentions.size(); }
 
-std::vector<std::string> IpAdapter::attention_names(const UNetConfig& c) {
+std::vector<std::string> IpAdapter::attention_names(const UNetConfig& unet) {
+  const CrossAttentions all(unet);
   std::vector<std::string> names;
-  const auto add = [&](const std::string& block, const UNetLevel& level, int transformers) {
-    for (int j = 0; j < transformers; ++j)
-      for (int k = 0; k < level.transformer_layers; ++k) names.push_back(concat(block, ".attentions.", j, ".transformer_blocks.", k, ".attn2"));
-  };
-  const std::size_t n = c.levels.size();
-  for (std::size_t i = 0; i < n; ++i)
-    if (c.levels[i].down_attention) add(concat("down_blocks.", i), c.levels[i], c.levels[i].resnets);
-  add("mid_block", c.levels.back(), 1);
-  for (std::size_t i = 0; i < n; ++i)
-    if (const UNetLevel& level = c.levels[n - 1 - i]; level.up_attention) add(concat("up_blocks.", i), level, level.resnets + 1);
+  for (const auto* stretch : {&all.down, &all.mid, &all.up})
+    for (const Place& place : *stretch) names.push_back(place.name);
   return names;
 }
 

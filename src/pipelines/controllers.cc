@@ -6,6 +6,7 @@
 
 #include "core/fail.h"
 #include "core/file.h"
+#include "image/pixels.h"
 #include "models/derived_config.h"
 #include "pipelines/networks.h"
 #include "weights/original_layout.h"
@@ -43,8 +44,7 @@ void check_controls(const TextToImageOptions& options) {
   for (std::size_t i = 0; i < options.controls.size(); ++i) {
     const Control& c = options.controls[i];
     const std::string name = concat("controls[", i, "]");
-    if (c.image.width < 1 || c.image.height < 1 ||
-        c.image.pixels.size() != 3 * static_cast<std::size_t>(c.image.width) * static_cast<std::size_t>(c.image.height))
+    if (!is_whole(c.image))
       fail(ErrorKind::invalid_argument, name, ".image is ", c.image.width, " x ", c.image.height, " pixels with ", c.image.pixels.size(), " bytes");
     if (!std::isfinite(c.scale)) fail(ErrorKind::invalid_argument, name, ".scale is ", c.scale, ", which is not a number");
     if (!(c.start >= 0 && c.start < c.stop && c.stop <= 1))
@@ -114,12 +114,7 @@ Networks with_control_nets(const Networks& net, const std::vector<std::string>& 
                                                           : find_in_file(path, net.checkpoint);
     const ControlNetConfig parsed = ControlNetConfig::parse(config);
     require_fit(parsed, net.checkpoint.unet, path);
-    const std::shared_ptr<const WeightReader> kept = net.copy_late || net.mapped ? weights : copied_weights(*weights);
-    const Component<ControlNet> network(net.keep, net.backend, [parsed = parsed, kept, copy = net.copy_late](Backend& b) {
-      return std::make_shared<const ControlNet>(parsed, copy && b.shares_host_memory() ? copied_weights(*kept) : kept, b);
-    });
-    network.get();  // what is missing is told now
-    changed.control_nets.push_back(network);
+    changed.control_nets.push_back(attached<ControlNet>(net, net.backend, parsed, weights));
   }
   return changed;
 }

@@ -75,15 +75,15 @@ Tensor Drawing::denoise(const Walk& walk) {
     latents = scheduler_->step(output, i, latents, [&](const Shape& s) { return noise_.draw(s); }, {.eta = options_.eta});
     require_finite(latents, i, net_.checkpoint);
     if (walk.after_step) latents = walk.after_step(latents, i);
-    report_step(i, walk, latents, [&] { return scheduler_->predicted_clean(prediction_type_, output, i, before); });
+    report_step(i, end, walk, latents, [&] { return scheduler_->predicted_clean(prediction_type_, output, i, before); });
     result_.timings.steps.push_back(watch_.lap());
   }
   return latents;
 }
 
-void Drawing::report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean) {
+void Drawing::report_step(int step, int end, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean) {
   if (!options_.on_step) return;
-  const int own_steps = end_step(*scheduler_, options_, net_.checkpoint) - walk.first_step;
+  const int own_steps = end - walk.first_step;
   const StepInfo info{.step = walk.steps_before + step - walk.first_step,
                       .num_steps = walk.steps_before + own_steps + walk.steps_after,
                       .timestep = scheduler_->timesteps()[static_cast<std::size_t>(step)],

@@ -66,7 +66,7 @@ class Drawing {
   TextToImageResult finish(const Tensor& latents);
 
  private:
-  void report_step(int step, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean);
+  void report_step(int step, int end, const Walk& walk, const Tensor& latents, const std::function<Tensor()>& clean);
   std::vector<Image> preview(const Tensor& clean, PreviewMethod method);
   Image decode(const VaeDecoder& decoder, const VaeConfig& vae, const Tensor& latents) const;
 

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "image/extend.h"
 #include "image/mask.h"
+#include "image/pixels.h"
 #include "image/resample.h"
 #include "pipelines/options.h"
 #include "pipelines/starting_picture.h"
@@ -49,7 +50,7 @@ bool extends(const Margins& m) { return m.left + m.top + m.right + m.bottom > 0;
 Pixels read_mask(const InpaintOptions& o, std::vector<std::string>& warnings) {
   const Image &image = o.image, &mask = o.mask_image;
   if (mask.width == 0 && extends(o.extend)) return {image.width, image.height, 1};
-  if (mask.width < 1 || mask.height < 1 || mask.pixels.size() != 3 * static_cast<std::size_t>(mask.width) * static_cast<std::size_t>(mask.height))
+  if (!is_whole(mask))
     fail(ErrorKind::invalid_argument, "mask_image is ", mask.width, " x ", mask.height, " pixels and has ", mask.pixels.size(),
          " bytes; a picture that is white where to repaint is needed");
   Pixels grey = to_grey(view_of(mask));

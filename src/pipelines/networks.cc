@@ -7,13 +7,6 @@
 namespace impasto {
 namespace {
 
-/// A network of a checkpoint. `copy`: of weights that are mapped, where the backend would use them as they lie.
-template <class T, class Config>
-Component<T> component(Keep keep, Backend& backend, const Config& config, const std::shared_ptr<const WeightReader>& weights, bool copy) {
-  return {keep, backend,
-          [=](Backend& b) { return std::make_shared<const T>(config, copy && b.shares_host_memory() ? copied_weights(*weights) : weights, b); }};
-}
-
 ClipTokenizer load_tokenizer(const Checkpoint& c, const TextPart& text) {
   if (text.tokenizer_folder.empty())
     fail(ErrorKind::not_found, c.info.path,

@@ -60,6 +60,22 @@ Networks load_networks(const std::string& path, const LoadOptions& options, cons
 Networks moved(const Networks& networks, const Placement& placement);
 /// See Pipeline::with_loras.
 Networks with_loras(const Networks& networks, const std::vector<Lora>& loras);
+/// A network of a checkpoint. `copy`: of weights that are mapped, where the backend would use them as they lie.
+template <class T, class Config>
+Component<T> component(Keep keep, Backend& backend, const Config& config, const std::shared_ptr<const WeightReader>& weights, bool copy) {
+  return {keep, backend,
+          [=](Backend& b) { return std::make_shared<const T>(config, copy && b.shares_host_memory() ? copied_weights(*weights) : weights, b); }};
+}
+
+/// A network from a file of its own, beside those of a checkpoint and held as they are. It is built at once: what is missing is told now.
+template <class T, class Config>
+Component<T> attached(const Networks& net, Backend& backend, const Config& config, const std::shared_ptr<const WeightReader>& weights) {
+  const auto kept = net.copy_late || net.mapped ? weights : copied_weights(*weights);
+  Component<T> network = component<T>(net.keep, backend, config, kept, net.copy_late);
+  network.get();
+  return network;
+}
+
 /// See Pipeline::with_controlnets.
 Networks with_control_nets(const Networks& networks, const std::vector<std::string>& paths);
 /// See Pipeline::with_ip_adapters.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/fail.h"
+#include "image/pixels.h"
 #include "ops/ops.h"
 #include "pipelines/clip_pixels.h"
 #include "pipelines/component_tensors.h"
@@ -38,14 +39,15 @@ class Viewer {
     for (const Image& image : image_.images) seen.push_back(look(clip_pixels(image, encoder_->config().image_size)));
     return tokens_of(seen);
   }
+  /// REQUIRES: tokens(), which looks at what was given.
   Tensor negative_tokens() const {
     if (image_.negative_embeds) return tokens_of(given("negative_embeds", *image_.negative_embeds));
-    const std::size_t pictures = image_.embeds ? given("embeds", *image_.embeds).size() : image_.images.size();
+    const std::size_t pictures = image_.embeds ? static_cast<std::size_t>(image_.embeds->shape[0]) : image_.images.size();
     const ImageProjectionConfig& projection = network_.projection;
     const std::vector<float> zeros(static_cast<std::size_t>(projection.picture_channels));
     const Tensor nothing =
         projection.takes_states() ? look(std::vector<float>(pixels())) : Tensor::from_host(backend_, {1, projection.picture_channels}, zeros.data());
-    return tokens_of(std::vector<Tensor>(pictures, nothing));
+    return joined(std::vector<Tensor>(pictures, adapter_->tokens(nothing)));
   }
   std::vector<PictureKeyValue> attend(const Tensor& tokens) const { return adapter_->attend(tokens, std::span(&image_.scale, 1)); }
 
@@ -124,8 +126,7 @@ void check_picture_prompts(const TextToImageOptions& options) {
     if (image.images.empty() != image.embeds.has_value())
       fail(ErrorKind::invalid_argument, name, image.embeds ? " has images and embeds; it takes one of the two" : " has no images");
     for (const Image& picture : image.images)
-      if (picture.width < 1 || picture.height < 1 ||
-          picture.pixels.size() != 3 * static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.height))
+      if (!is_whole(picture))
         fail(ErrorKind::invalid_argument, name, " has an image of ", picture.width, " x ", picture.height, " pixels with ", picture.pixels.size(),
              " bytes");
   }

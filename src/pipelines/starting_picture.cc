@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/fail.h"
+#include "image/pixels.h"
 #include "ops/ops.h"
 #include "pipelines/columns.h"
 #include "pipelines/options.h"
@@ -49,7 +50,7 @@ void require_start(const ImageToImageOptions& o) {
 void require_pixels(const Image& image) {
   if (image.width < 1 || image.height < 1)
     fail(ErrorKind::invalid_argument, "image is ", image.width, " x ", image.height, " pixels; a picture to start from is needed");
-  if (image.pixels.size() != 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height))
+  if (!is_whole(image))
     fail(ErrorKind::invalid_argument, "image has ", image.pixels.size(), " bytes of pixels, which do not make ", image.width, " x ", image.height,
          " (3 bytes each)");
 }

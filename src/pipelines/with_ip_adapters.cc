@@ -31,14 +31,17 @@ std::int64_t columns(const ClipVisionConfig& encoder, const ImageProjectionConfi
   return projection.takes_states() ? encoder.hidden_size : encoder.projection_size;
 }
 
+[[noreturn]] void refuse(const FoundEncoder& found, const ImageProjectionConfig& projection, const std::string& adapter) {
+  fail(ErrorKind::bad_file, found.folder, ": gives ", columns(found.config, projection), " columns for a picture, but ", adapter, " takes ",
+       projection.picture_channels, ": name the image encoder that it was made for (IpAdapterFile::image_encoder, --image-encoder DIR)");
+}
+
 FoundEncoder named_encoder(const std::string& name, const ImageProjectionConfig& projection, const std::string& adapter) {
   if (!has_entry(name))
     fail(ErrorKind::not_found, name, ": no such folder; an image encoder is one in the diffusers layout, with config.json and weights");
   const fs::path inside = fs::path(name) / "image_encoder";
   FoundEncoder found = open_encoder(is_image_encoder(inside) ? inside.string() : name);
-  if (columns(found.config, projection) != projection.picture_channels)
-    fail(ErrorKind::bad_file, found.folder, ": gives ", columns(found.config, projection), " columns for a picture, but ", adapter, " takes ",
-         projection.picture_channels, ": it was made for another image encoder");
+  if (columns(found.config, projection) != projection.picture_channels) refuse(found, projection, adapter);
   return found;
 }
 
@@ -52,9 +55,7 @@ std::optional<FoundEncoder> usual_encoder(const std::string& adapter, const Imag
     if (columns(found.config, projection) == projection.picture_channels) return found;
     if (!other) other = std::move(found);
   }
-  if (other)
-    fail(ErrorKind::bad_file, other->folder, ": gives ", columns(other->config, projection), " columns for a picture, but ", adapter, " takes ",
-         projection.picture_channels, ": name the image encoder that it was made for (IpAdapterFile::image_encoder, --image-encoder DIR)");
+  if (other) refuse(*other, projection, adapter);
   return std::nullopt;
 }
 
@@ -73,30 +74,18 @@ bool belongs(const std::string& tensor) { return tensor.starts_with("ip_adapter.
 Networks with_ip_adapters(const Networks& net, const std::vector<IpAdapterFile>& files) {
   Networks changed = net;
   changed.ip_adapters.clear();
-  const auto kept = [&](const std::shared_ptr<const WeightReader>& weights) {
-    return net.copy_late || net.mapped ? weights : copied_weights(*weights);
-  };
   std::map<std::string, Component<ImageEncoder>> encoders;  // by their folders
   for (const IpAdapterFile& file : files) {
     if (!has_entry(file.path)) fail(ErrorKind::not_found, file.path, ": no such file");
     const std::shared_ptr<const WeightReader> stored = open_weights_file(file.path);
     const ImageProjectionConfig projection = ImageProjectionConfig::of(*stored);
-    const Component<IpAdapter> adapter(net.keep, net.backend, [unet = net.checkpoint.unet, w = kept(stored), copy = net.copy_late](Backend& b) {
-      return std::make_shared<const IpAdapter>(unet, copy && b.shares_host_memory() ? copied_weights(*w) : w, b);
-    });
-    adapter.get();  // what is missing is told now
+    changed.ip_adapters.push_back({file.path, projection, attached<IpAdapter>(net, net.backend, net.checkpoint.unet, stored), {}});
     const auto found = file.image_encoder.empty() ? usual_encoder(file.path, projection, net.checkpoint.info.path)
                                                   : std::optional(named_encoder(file.image_encoder, projection, file.path));
-    changed.ip_adapters.push_back({file.path, projection, adapter, {}});
     if (!found) continue;
     auto known = encoders.find(found->folder);
-    if (known == encoders.end()) {
-      const auto build = [config = found->config, w = kept(found->weights), copy = net.copy_late](Backend& b) {
-        return std::make_shared<const ImageEncoder>(config, copy && b.shares_host_memory() ? copied_weights(*w) : w, b);
-      };
-      known = encoders.emplace(found->folder, Component<ImageEncoder>(net.keep, net.text_backend, build)).first;
-      known->second.get();
-    }
+    if (known == encoders.end())
+      known = encoders.emplace(found->folder, attached<ImageEncoder>(net, net.text_backend, found->config, found->weights)).first;
     changed.ip_adapters.back().encoder = known->second;
   }
   return changed;

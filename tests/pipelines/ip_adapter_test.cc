@@ -283,7 +283,7 @@ TEST(IpAdapter, RefusesAnImageEncoderOfAnotherWidth) {
   fs::remove(folder / "image_encoder/config.json"), folder.write("image_encoder/config.json", config);
   const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"));
   EXPECT_ERROR(pipeline.with_ip_adapters({{folder / "plain.safetensors"}}), bad_file, "48 columns", "24", "--image-encoder");
-  EXPECT_ERROR(pipeline.with_ip_adapters({{kPlain, folder / "image_encoder"}}), bad_file, "48 columns", "another image encoder");
+  EXPECT_ERROR(pipeline.with_ip_adapters({{kPlain, folder / "image_encoder"}}), bad_file, "48 columns", "24", "--image-encoder");
   fs::remove(folder / "image_encoder/model.safetensors");
   EXPECT_ERROR(pipeline.with_ip_adapters({{folder / "plain.safetensors"}}), not_found, "image_encoder");
 }

@@ -308,8 +308,8 @@ GemmKernels make_kernels() {
 }
 
 #if HWY_TARGET == HWY_AVX3
-/// Multiplying takes a fortieth of the time that it takes by vectors, so weights are widened for as many rows as there are, and a tile's rows and a
-/// panel lie in the first-level cache together: from the second a step's 4 KiB would take as long as its products.
+/// Multiplying takes a sixteenth of the time that vectors of float32 take, so weights are widened for as many rows as there are, and a tile's rows
+/// and a panel lie in the first-level cache together: from the second a step's 4 KiB would take as long as its products.
 GemmKernels make_amx_kernels() {
   GemmKernels kernels = make_kernels<BFloat16Dot>();
   static_assert(Amx::kWidth == kWidth<BFloat16Dot> && Amx::kRows <= GemmKernels::kMaxRows);

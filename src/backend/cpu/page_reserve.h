@@ -1,6 +1,6 @@
 // Pages that were touched already and that no block needs now. A page's first touch costs more than anything that is then done with it once: the
-// system zeroes it (a tenth of a VAE's decode on one machine, a third where a virtual machine gets it from its host). Blocks of other sizes are
-// made of them by moving pages, not bytes.
+// system zeroes it (a fifth to a third of a VAE's decode on a virtual machine that gets its memory from its host page by page). Blocks of other sizes
+// are made of them by moving pages, not bytes.
 #pragma once
 
 #include <cstddef>
