@@ -12,6 +12,7 @@ import impasto
 pytestmark = pytest.mark.diffusers
 BASE, REFINER = (str(DATA / "checkpoints" / name) for name in ("tiny-sdxl", "tiny-sdxl-refiner"))
 TASKS = ["StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline"]
+CONTROLLED = [name.replace("XL", "XLControlNet") for name in TASKS]
 LIBRARIES = (impasto, diffusers)
 
 
@@ -40,7 +41,7 @@ def same_kind(pair, name):
     return made
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TASKS + CONTROLLED)
 def test_has_diffusers_arguments_parts_and_methods(name):
     for method in ("__call__", "__init__", "encode_prompt"):
         ours, theirs = (parameters(getattr(getattr(library, name), method)) for library in LIBRARIES)
@@ -177,3 +178,98 @@ def test_accelerated_pipelines_draw_the_same():
     plain = draw()
     impasto.accelerate(pipe, vae=True)
     np.testing.assert_allclose(draw(), plain, **CLOSE)
+
+
+@pytest.fixture(scope="module")
+def controlled(xl):
+    """A pair for each task and number of ControlNets."""
+    nets = [library.ControlNetModel.from_pretrained(str(DATA / "adapters" / "xl_controlnet")) for library in LIBRARIES]
+    nets[1] = nets[1].float()
+
+    def pair(name, count=1):
+        made = [getattr(library, name).from_pipe(pipe, controlnet=net if count == 1 else [net] * count, **({} if library is impasto else {"torch_dtype": torch.float32})) for pipe, net, library in zip(xl, nets, LIBRARIES)]
+        for pipe in made:
+            pipe.set_progress_bar_config(disable=True)
+        return made
+
+    return pair
+
+
+class TestControlNet:
+    def arguments(self, name, count=1):
+        edges, other = picture(64, 72, 5), picture(64, 72, 6)
+        control = edges if count == 1 else [edges, other]
+        more = {"num_inference_steps": 4, "output_type": "np", "controlnet_conditioning_scale": 0.7 if count == 1 else [0.7, 0.4], "control_guidance_start": 0.0 if count == 1 else [0.0, 0.3]}
+        if name == CONTROLLED[0]:
+            return {"image": control, **more}
+        if name == CONTROLLED[1]:
+            return {"image": picture(64, 72, 7), "control_image": control, **more}
+        mask = Image.new("L", (72, 64))
+        mask.paste(255, (20, 24, 60, 48))
+        return {"image": picture(64, 72, 7), "mask_image": mask, "control_image": control, **more}
+
+    def drawn(self, pair, **call):
+        return [np.asarray(pipe("a boat", "in ink", generator=torch.Generator().manual_seed(4), **call).images) for pipe in pair]
+
+    @pytest.mark.parametrize("more", [dict(num_images_per_prompt=2), dict(guess_mode=True), dict(guidance_scale=1.0), dict(original_size=(128, 96), negative_prompt="grey")], ids=str)
+    @pytest.mark.parametrize("name", CONTROLLED)
+    def test_draws_what_diffusers_draws(self, controlled, name, more):
+        np.testing.assert_allclose(*self.drawn(controlled(name), **{**self.arguments(name), **more}), **CLOSE)
+
+    @pytest.mark.parametrize("name", CONTROLLED)
+    def test_several_are_added_up(self, controlled, name):
+        np.testing.assert_allclose(*self.drawn(controlled(name, 2), **self.arguments(name, 2)), **CLOSE)
+
+    @pytest.mark.parametrize(
+        "name, more",
+        [
+            (CONTROLLED[0], dict(denoising_end=0.6, num_inference_steps=7, control_guidance_end=0.5, output_type="latent")),
+            (CONTROLLED[0], dict(negative_original_size=(512, 768), negative_target_size=(80, 96), negative_crops_coords_top_left=(3, 5))),
+            (CONTROLLED[1], dict(strength=0.5, num_inference_steps=8, negative_original_size=(64, 32), height=64, width=80)),
+            (CONTROLLED[2], dict(denoising_start=0.4, denoising_end=0.9, num_inference_steps=8)),
+            (CONTROLLED[2], dict(strength=1.0, guidance_rescale=0.5)),
+        ],
+    )
+    def test_parts_of_the_walk_and_numbers_are_as_in_diffusers(self, controlled, name, more):
+        np.testing.assert_allclose(*self.drawn(controlled(name), **{**self.arguments(name), **more}), **CLOSE)
+
+    def test_a_masked_part_is_drawn_alone(self, controlled):
+        drawn = self.drawn(controlled(CONTROLLED[2]), **{**self.arguments(CONTROLLED[2]), "padding_mask_crop": 8, "output_type": "pil", "strength": 0.6, "num_inference_steps": 6})
+        assert (np.abs(drawn[0].astype(int) - drawn[1].astype(int)) <= 1).mean() > 0.999
+
+    @pytest.mark.parametrize("name", CONTROLLED)
+    def test_callbacks_see_what_diffusers_show(self, controlled, name):
+        seen = []
+
+        def change(pipe, step, timestep, tensors):
+            seen.append({k: None if v is None else tuple(v.shape) for k, v in tensors.items()})
+            followed = "image" if "image" in tensors else "control_image"
+            return {followed: tensors[followed] / 2, "prompt_embeds": tensors["prompt_embeds"] * 0.9}
+
+        inputs = getattr(diffusers, name)._callback_tensor_inputs
+        np.testing.assert_allclose(*self.drawn(controlled(name), **self.arguments(name), callback_on_step_end=change, callback_on_step_end_tensor_inputs=inputs), **CLOSE)
+        assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+
+    @pytest.mark.parametrize(
+        "mistake",
+        [dict(image=None), dict(image="x"), dict(image=[picture(64, 72)] * 3), dict(controlnet_conditioning_scale=1), dict(control_guidance_start=0.6, control_guidance_end=0.5), dict(control_guidance_end=1.1), dict(prompt=3), dict(callback_on_step_end_tensor_inputs=["mask"])],
+        ids=str,
+    )
+    def test_mistakes_raise_what_diffusers_raises(self, controlled, mistake):
+        raised = []
+        for pipe in controlled(CONTROLLED[0]):
+            with pytest.raises(Exception) as caught:
+                pipe(**{"prompt": "a boat", **self.arguments(CONTROLLED[0]), **mistake})
+            raised.append(caught.type)
+        assert raised[0] is raised[1]
+
+    def test_accelerated_pipelines_draw_the_same(self, controlled):
+        pipe = controlled(CONTROLLED[0])[1]
+        pipe = diffusers.StableDiffusionXLControlNetPipeline(**pipe.components, add_watermarker=False)  # of its own
+        pipe.set_progress_bar_config(disable=True)
+        unet = pipe.unet
+        draw = lambda: self.drawn([pipe], **self.arguments(CONTROLLED[0]))[0]  # noqa: E731
+        plain = draw()
+        impasto.accelerate(pipe)
+        assert pipe.unet is not unet and type(pipe.controlnet).__name__ == "AcceleratedControlNet"
+        np.testing.assert_allclose(draw(), plain, **CLOSE)

@@ -12,7 +12,6 @@ from test_extras import by_command, command
 from test_golden import check, loaded
 
 import impasto
-from impasto.pipelines.control import prepare
 
 BASE, REFINER = (str(DATA / "checkpoints" / name) for name in ("tiny-sdxl", "tiny-sdxl-refiner"))
 QUICK = dict(num_inference_steps=2, height=32, width=32, generator=5, output_type="latent")
@@ -203,8 +202,6 @@ def test_classes_are_found_by_the_checkpoint():
         assert type(pipe).__name__ == name
         assert type(impasto.AutoPipelineForText2Image.from_pipe(pipe)) is impasto.StableDiffusionXLPipeline
     assert type(impasto.DiffusionPipeline.from_pretrained(REFINER)) is impasto.StableDiffusionXLImg2ImgPipeline
-    with pytest.raises(NotImplementedError, match="controlnet"):
-        impasto.AutoPipelineForText2Image.from_pretrained(BASE, controlnet=object())
 
 
 def test_models_of_the_other_kind_are_refused(tiny):
@@ -264,13 +261,54 @@ def test_adapters_and_words_equal_diffusers(base, case):
     check(base, case)
 
 
+@pytest.fixture(scope="module")
+def net():
+    return impasto.ControlNetModel.from_pretrained(DATA / "adapters" / "xl_controlnet")
+
+
 @pytest.mark.parametrize("case", [c for c in cases("xl_adapters") if "controls" in c.settings], ids=lambda c: c.name)
-def test_controlnets_lead_as_in_diffusers(base, case):
-    """Their pipelines are not there yet: the network and what a call does with it."""
-    control, net = case.settings["controls"][0], impasto.ControlNetModel.from_pretrained(DATA / "adapters" / "xl_controlnet")
-    task = quiet(impasto.StableDiffusionXLImg2ImgPipeline.from_pipe(base)) if "image" in case else base
-    led = prepare(net, Image.fromarray(case["control_0"]), "a", None, 1, control["scale"], control["start"], control["stop"], control["guess_mode"], "control_image", (None, None))
-    call = task._prepare
-    task._prepare = lambda *args, **kwargs: call(*args, **kwargs, control=led)
+def test_controlnets_lead_as_in_diffusers(base, net, case):
+    kind = "Image2Image" if "image" in case else "Text2Image"
+    pipe = quiet(getattr(impasto, f"AutoPipelineFor{kind}").from_pipe(base, controlnet=net))
+    control = case.settings["controls"][0]
+    led = {"controlnet_conditioning_scale": control["scale"], "control_guidance_start": control["start"], "control_guidance_end": control["stop"], "guess_mode": control["guess_mode"]}
+    pictures = {"image": Image.fromarray(case["image"]), "control_image": Image.fromarray(case["control_0"])} if "image" in case else {"image": Image.fromarray(case["control_0"])}
     case.record = {**case.record, "settings": {k: v for k, v in case.settings.items() if k not in ("controls", "guess_mode")}}
-    check(task, case, **({"image": Image.fromarray(case["image"])} if "image" in case else {}))
+    check(pipe, case, **pictures, **led)
+
+
+def test_controlled_tasks_share_the_networks_and_are_saved(base, net, tmp_path):
+    text = quiet(impasto.StableDiffusionXLControlNetPipeline.from_pipe(base, controlnet=net))
+    over, fill = (getattr(impasto, f"AutoPipelineFor{kind}").from_pipe(text) for kind in ("Image2Image", "Inpainting"))
+    assert [type(p).__name__ for p in (over, fill)] == ["StableDiffusionXLControlNetImg2ImgPipeline", "StableDiffusionXLControlNetInpaintPipeline"]
+    assert over.unet is fill.unet is base.unet and over.controlnet is net
+    assert type(impasto.AutoPipelineForText2Image.from_pipe(text, controlnet=None)) is impasto.StableDiffusionXLPipeline
+    assert type(impasto.AutoPipelineForInpainting.from_pretrained(BASE, controlnet=net)) is impasto.StableDiffusionXLControlNetInpaintPipeline
+    edges = Image.fromarray(((np.arange(64 * 48 * 3) // 30 % 2) * 255).astype(np.uint8).reshape(48, 64, 3))
+    led, plain = draw(text, "a boat", image=edges, height=None, width=None), draw(base, "a boat", height=48, width=64)
+    assert led.shape == plain.shape and not np.array_equal(led, plain)
+    np.testing.assert_array_equal(draw(text, "a boat", image=edges, controlnet_conditioning_scale=0.0, height=None, width=None), plain)
+    text.save_pretrained(tmp_path / "saved")
+    again = quiet(impasto.DiffusionPipeline.from_pretrained(tmp_path / "saved"))
+    assert type(again) is impasto.StableDiffusionXLControlNetPipeline
+    np.testing.assert_array_equal(draw(again, "a boat", image=edges, height=None, width=None), led)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [(dict(image=None), "image must be passed"), (dict(controlnet_conditioning_scale=1), "float"), (dict(control_guidance_end=1.5), "at most 1"), (dict(prompt=None), "prompt"), (dict(original_size=(1, 2, 3)), "added time embedding")],
+    ids=str,
+)
+def test_controlled_calls_that_are_wrong_are_refused(base, net, arguments, message):
+    pipe = quiet(impasto.StableDiffusionXLControlNetPipeline.from_pipe(base, controlnet=net))
+    with pytest.raises((ValueError, TypeError), match=message):
+        pipe(**{"prompt": "a", "image": Image.new("RGB", (32, 32)), "num_inference_steps": 1, **arguments})
+
+
+def test_a_controlnet_of_another_kind_is_refused(base):
+    other = impasto.ControlNetModel.from_pretrained(DATA / "adapters" / "controlnet")
+    pipe = quiet(impasto.StableDiffusionXLControlNetPipeline.from_pipe(base, controlnet=other))
+    with pytest.raises(ValueError, match="encoder_hidden_states|context"):
+        pipe("a", image=Image.new("RGB", (32, 32)), num_inference_steps=1)
+    with pytest.raises(ValueError, match="controlnet"):
+        impasto.StableDiffusionXLControlNetPipeline.from_pipe(base, controlnet=object())

@@ -8,6 +8,7 @@ from .controlled import StableDiffusionControlNetImg2ImgPipeline, StableDiffusio
 from .image_to_image import StableDiffusionImg2ImgPipeline
 from .inpaint import StableDiffusionInpaintPipeline
 from .text_to_image import StableDiffusionPipeline
+from .xl_controlled import StableDiffusionXLControlNetImg2ImgPipeline, StableDiffusionXLControlNetInpaintPipeline, StableDiffusionXLControlNetPipeline
 from .xl_image_to_image import StableDiffusionXLImg2ImgPipeline
 from .xl_inpaint import StableDiffusionXLInpaintPipeline
 from .xl_text_to_image import StableDiffusionXLPipeline
@@ -18,6 +19,7 @@ _CLASSES = {
         StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline,
         StableDiffusionControlNetPipeline, StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetInpaintPipeline,
         StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline,
+        StableDiffusionXLControlNetPipeline, StableDiffusionXLControlNetImg2ImgPipeline, StableDiffusionXLControlNetInpaintPipeline,
     )
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from .image_to_image import StableDiffusionImg2ImgPipeline
 from .inpaint import StableDiffusionInpaintPipeline
 from .text_to_image import StableDiffusionPipeline
 from .xl import StableDiffusionXLBase
+from .xl_controlled import StableDiffusionXLControlNetImg2ImgPipeline, StableDiffusionXLControlNetInpaintPipeline, StableDiffusionXLControlNetPipeline
 from .xl_image_to_image import StableDiffusionXLImg2ImgPipeline
 from .xl_inpaint import StableDiffusionXLInpaintPipeline
 from .xl_text_to_image import StableDiffusionXLPipeline
@@ -21,6 +22,7 @@ class _AutoPipeline:
     _class: Any = None
     _controlled: Any = None  # the class with ControlNets
     _xl: Any = None  # for Stable Diffusion XL
+    _controlled_xl: Any = None
 
     def __init__(self, *_: Any, **__: Any):
         raise OSError(f"{type(self).__name__} is made with `from_pretrained(folder)` or `from_pipe(pipeline)`")
@@ -44,30 +46,31 @@ class _AutoPipeline:
         """With `controlnet` the class that it leads, as diffusers chooses."""
         if kwargs.get("controlnet") is None:
             return cls._xl if xl else cls._class
-        if xl:
-            raise NotImplementedError("ControlNets lead Stable Diffusion XL in the command and the C++ library alone: leave `controlnet` out here, or draw with `impasto generate --controlnet`")
-        return cls._controlled
+        return cls._controlled_xl if xl else cls._controlled
 
 
 class AutoPipelineForText2Image(_AutoPipeline):
-    """`from_pretrained` and `from_pipe` make a StableDiffusionPipeline or StableDiffusionXLPipeline, or with `controlnet` a StableDiffusionControlNetPipeline."""
+    """`from_pretrained` and `from_pipe` make a StableDiffusionPipeline or StableDiffusionXLPipeline, or with `controlnet` their kin with ControlNets."""
 
     _class = StableDiffusionPipeline
     _controlled = StableDiffusionControlNetPipeline
     _xl = StableDiffusionXLPipeline
+    _controlled_xl = StableDiffusionXLControlNetPipeline
 
 
 class AutoPipelineForImage2Image(_AutoPipeline):
-    """The same for StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline and StableDiffusionControlNetImg2ImgPipeline."""
+    """The same for StableDiffusionImg2ImgPipeline and StableDiffusionXLImg2ImgPipeline."""
 
     _class = StableDiffusionImg2ImgPipeline
     _controlled = StableDiffusionControlNetImg2ImgPipeline
     _xl = StableDiffusionXLImg2ImgPipeline
+    _controlled_xl = StableDiffusionXLControlNetImg2ImgPipeline
 
 
 class AutoPipelineForInpainting(_AutoPipeline):
-    """The same for StableDiffusionInpaintPipeline, StableDiffusionXLInpaintPipeline and StableDiffusionControlNetInpaintPipeline."""
+    """The same for StableDiffusionInpaintPipeline and StableDiffusionXLInpaintPipeline."""
 
     _class = StableDiffusionInpaintPipeline
     _controlled = StableDiffusionControlNetInpaintPipeline
     _xl = StableDiffusionXLInpaintPipeline
+    _controlled_xl = StableDiffusionXLControlNetInpaintPipeline

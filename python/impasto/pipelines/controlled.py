@@ -14,27 +14,10 @@ from .inpaint import StableDiffusionInpaintPipeline
 from .text_to_image import StableDiffusionPipeline
 
 
-class _Controlled:
-    """What the three have beside the pipelines that they are made of: the part `controlnet`."""
+class Controlled:
+    """What pipelines with ControlNets have beside those that they are made of: the part `controlnet`."""
 
     _forced: dict[str, Any] = {}
-    _components = (*COMPONENTS[:4], "controlnet", *COMPONENTS[4:])
-
-    def __init__(
-        self,
-        vae: Any,
-        text_encoder: Any,
-        tokenizer: Any,
-        unet: Any,
-        controlnet: Any,
-        scheduler: Any,
-        safety_checker: Any = None,
-        feature_extractor: Any = None,
-        image_encoder: Any = None,
-        requires_safety_checker: bool = True,
-    ):
-        super().__init__(vae, text_encoder, tokenizer, unet, scheduler, safety_checker, feature_extractor, image_encoder, requires_safety_checker)  # type: ignore[call-arg]
-        self.controlnet = controlnet
 
     @property
     def controlnet(self) -> Any:
@@ -61,6 +44,28 @@ class _Controlled:
 
     def _folders(self) -> list[tuple[str, Any]]:
         return [*super()._folders(), *((f"controlnet_{i}" if i else "controlnet", net) for i, net in enumerate(nets_of(self._controlnet)))]  # type: ignore[misc]
+
+
+class _Controlled(Controlled):
+    """The parts of those for Stable Diffusion 1.x and 2.x."""
+
+    _components = (*COMPONENTS[:4], "controlnet", *COMPONENTS[4:])
+
+    def __init__(
+        self,
+        vae: Any,
+        text_encoder: Any,
+        tokenizer: Any,
+        unet: Any,
+        controlnet: Any,
+        scheduler: Any,
+        safety_checker: Any = None,
+        feature_extractor: Any = None,
+        image_encoder: Any = None,
+        requires_safety_checker: bool = True,
+    ):
+        super().__init__(vae, text_encoder, tokenizer, unet, scheduler, safety_checker, feature_extractor, image_encoder, requires_safety_checker)  # type: ignore[call-arg]
+        self.controlnet = controlnet
 
 
 class StableDiffusionControlNetPipeline(_Controlled, StableDiffusionPipeline):

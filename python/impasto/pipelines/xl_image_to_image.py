@@ -7,6 +7,7 @@ from typing import Any, Callable
 from .. import image_processor
 from ..arrays import to_numpy
 from .callbacks import Callbacks
+from .control import NOT_LED
 from .extras import Extras
 from .image_to_image import clean_latents
 from .xl import PictureNumbers, Prompts, StableDiffusionXLBase
@@ -71,14 +72,15 @@ class StableDiffusionXLImg2ImgPipeline(StableDiffusionXLBase):
             aesthetic_score, negative_aesthetic_score: for refiners (`requires_aesthetics_score`), how well people are to like the picture, 1 to 10.
             others: as StableDiffusionXLPipeline has them; the negative prompt's sizes are the prompt's where they are not given.
         """
+        led = kwargs.pop("_led", NOT_LED)
         extras = Extras.taken_from(kwargs)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         if strength < 0 or strength > 1:
             raise ValueError(f"The value of strength should in [0.0, 1.0] but is {strength}")
         self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         prompts = Prompts(prompt, prompt_2, negative_prompt, negative_prompt_2, prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds)
-        call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, _denoising_start=denoising_start, _denoising_end=denoising_end)  # fmt: skip
-        picture = image_processor.preprocess(image, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)
+        call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, _denoising_start=denoising_start, _denoising_end=denoising_end)  # fmt: skip
+        picture = image_processor.preprocess(image, led.height, led.width, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)
         begun = picture if latents is None else to_numpy(latents)
         factor = self.vae_scale_factor if latents is not None or picture.shape[1] != 3 else 1
         height, width = (side * factor // self.vae_scale_factor * self.vae_scale_factor for side in begun.shape[2:])

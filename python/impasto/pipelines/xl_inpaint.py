@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import image_processor
 from .callbacks import Callbacks
+from .control import NOT_LED
 from .extras import Extras
 from .masking import Masking, cropped, keeper
 from .xl import PictureNumbers, Prompts, StableDiffusionXLBase
@@ -76,6 +77,7 @@ class StableDiffusionXLInpaintPipeline(Masking, StableDiffusionXLBase):
             strength: how far to go from what is under the mask, 0..1; 1 starts from noise alone.
             others: as StableDiffusionXLImg2ImgPipeline has them.
         """
+        led = kwargs.pop("_led", NOT_LED)
         extras = Extras.taken_from(kwargs)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         side = self.unet.config.sample_size
@@ -86,7 +88,7 @@ class StableDiffusionXLInpaintPipeline(Masking, StableDiffusionXLBase):
         self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         self._check_pictures(image, mask_image, padding_mask_crop, output_type)
         prompts = Prompts(prompt, prompt_2, negative_prompt, negative_prompt_2, prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds)
-        call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, _denoising_start=denoising_start, _denoising_end=denoising_end)  # fmt: skip
+        call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, _denoising_start=denoising_start, _denoising_end=denoising_end)  # fmt: skip
         self._check_fits(call, height, width, batch)
         num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
         first, steps = self._first(call, num_inference_steps, strength)

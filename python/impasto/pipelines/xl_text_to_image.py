@@ -7,6 +7,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .callbacks import Callbacks
+from .control import NOT_LED
 from .extras import Extras
 from .stable_diffusion import start
 from .xl import PictureNumbers, Prompts, StableDiffusionXLBase
@@ -86,6 +87,7 @@ class StableDiffusionXLPipeline(StableDiffusionXLBase):
                 of the negative prompt count where `negative_original_size` and `negative_target_size` are given, both.
             others: as StableDiffusionPipeline has them.
         """
+        led = kwargs.pop("_led", NOT_LED)
         extras = Extras.taken_from(kwargs)
         callbacks = Callbacks(callback_on_step_end, callback_on_step_end_tensor_inputs, kwargs)
         side = self.unet.config.sample_size
@@ -93,7 +95,7 @@ class StableDiffusionXLPipeline(StableDiffusionXLBase):
         self._check_size(height, width)
         self._check_call(callbacks.steps, callbacks.tensor_inputs, timesteps, sigmas)
         prompts = Prompts(prompt, prompt_2, negative_prompt, negative_prompt_2, prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds)
-        call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, _denoising_end=denoising_end)  # fmt: skip
+        call, batch, generator = self._prepare(prompts, generator, num_images_per_prompt, extras, _guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, _denoising_end=denoising_end)  # fmt: skip
         self._check_fits(call, height, width, batch)
         num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
 
