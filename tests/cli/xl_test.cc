@@ -62,6 +62,8 @@ TEST_F(GenerateXl, RefinerGoesOnAndIsRecorded) {
   EXPECT_NE(drawn({"--refiner", kRefiner, "--refiner-start", "0.4", "--aesthetic-score", "9"}), refined);
   const std::string text = cat().text.at(0).value;
   EXPECT_NE(text.find("Refiner: tiny-sdxl-refiner, Refiner switch at: 0.4"), std::string::npos) << text;
+  EXPECT_NE(drawn({"--refiner", kRefiner, "--prompt-2", "in ink", "--negative-prompt-2", "a dog"}), refined);
+  drawn({"--refiner", kRefiner, "--refiner-start", "0.4", "--aesthetic-score", "9"});
   const auto last = cat().image.pixels;
   const Ran again =
       test::run({"generate", "--model", kBase, "--refiner", kRefiner, "--from", "cat.png", "-o", "cat.png"}, {.folder = folder_.path()});
