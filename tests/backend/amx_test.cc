@@ -2,6 +2,7 @@
 #include <array>
 
 #include "backend/backend_test.h"
+#include "backend/cpu/conv.h"
 #include "backend/sample.h"
 #include "impasto/pipeline.h"
 #include "support/amx_emulator.h"
@@ -71,13 +72,52 @@ TEST_F(Amx, ConvolutionsAreDirectAndRoundTheirFactorsAndNothingElse) {
     }
 }
 
+/// Multiples of 1/64 up to 15/64: sums of four are exact in bfloat16.
+Sample coarse_weights(Shape shape, DType type) {
+  Sample fine = Sample::random(shape, 2, 0.1f), coarse(shape, type);
+  for (std::int64_t r = 0; r < shape.rows(); ++r)
+    for (std::int64_t i = 0; i < shape.back(); ++i) {
+      const float value = std::round(std::clamp(64 * fine.row(r)[i], -15.0f, 15.0f)) / 64;
+      const std::int64_t at = r * shape.back() + i;
+      if (type == DType::float32) coarse.view().as<float>()[at] = value;
+      if (type == DType::float16) coarse.view().as<std::uint16_t>()[at] = float32_to_float16(value);
+      if (type == DType::bfloat16) coarse.view().as<std::uint16_t>()[at] = float32_to_bfloat16(value);
+    }
+  return coarse;
+}
+
+// With weights whose sums need no rounding, so that the same bound holds; cropped maps and residuals go the direct way.
+TEST_F(Amx, EnlargingConvolutionsGoByTheirPhases) {
+  const ConvGeometry g{.kernel = 3, .stride = 1, .pad_begin = 1, .pad_end = 1, .upsample = 2};
+  for (DType stored : {DType::float32, DType::float16, DType::bfloat16})
+    for (const auto& [height, width, in, out, cropped] :
+         std::vector<std::array<std::int64_t, 5>>{{1, 1, 1, 1, 0}, {5, 4, 20, 33, 0}, {3, 40, 17, 70, 0}, {9, 7, 40, 16, 0}, {4, 5, 20, 33, 1}}) {
+      const Shape shape{2, 2 * height - cropped, 2 * width - cropped, out};
+      const Sample x = Sample::random({2, height, width, in}, 1), w = coarse_weights({out, in, 3, 3}, stored), bias = Sample::random({out}, 3);
+      const Sample row_bias = Sample::random({2, out}, 4), residual = Sample::random(shape, 5), expected(shape);
+      Sample bound(shape);
+      for (std::int64_t r = 0; r < shape.rows(); ++r) std::fill_n(bound.row(r), out, static_cast<float>(0.25 * 9 * static_cast<double>(in) + 8));
+      const auto packed = backend_.pack_conv2d(w, bias, g), plain = reference_->pack_conv2d(w, bias, g);
+      EXPECT_EQ(static_cast<const ConvWeights&>(*packed).phases.size(), static_cast<std::size_t>(16 * in * out));
+      for (bool added : {false, true}) {
+        const Epilogue e{.row_bias = row_bias, .activation = Activation::none, .residual = added ? residual.view() : TensorView()};
+        const Sample actual(shape, DType::float32, /*gap=*/3);
+        backend_.conv2d(x, *packed, {}, e, actual);
+        reference_->conv2d(x.rounded_to(DType::bfloat16), *plain, {}, e, expected);
+        EXPECT_TRUE(within(actual, expected, bound, rounding_of_sum(9 * in)))
+            << height << " x " << width << ", " << in << " to " << out << ", " << added;
+        EXPECT_TRUE(actual.gaps_untouched());
+      }
+    }
+}
+
 TEST_F(Amx, ConvolutionsApplyTheirPrologueBeforeTheyRound) {
   const ConvGeometry g{.kernel = 3, .stride = 1, .pad_begin = 1, .pad_end = 1, .upsample = 2};
-  const Sample x = Sample::random({2, 5, 4, 20}, 1), w = Sample::random({33, 20, 3, 3}, 2, 0.2f, DType::bfloat16);
+  const Sample x = Sample::random({2, 5, 4, 20}, 1), w = coarse_weights({33, 20, 3, 3}, DType::bfloat16);
   const Sample scale = Sample::random({2, 20}, 3), shift = Sample::random({2, 20}, 4), mapped({2, 5, 4, 20}), actual({2, 10, 8, 33}),
                expected({2, 10, 8, 33});
   Sample bound({2, 10, 8, 33});
-  for (std::int64_t r = 0; r < 160; ++r) std::fill_n(bound.row(r), 33, 0.2f * 9 * 20);
+  for (std::int64_t r = 0; r < 160; ++r) std::fill_n(bound.row(r), 33, 0.25f * 9 * 20);
   backend_.conv2d(x, *backend_.pack_conv2d(w, {}, g), {scale, shift, Activation::silu}, {}, actual);
   CpuBackend().apply_affine(x, scale, shift, Activation::silu, mapped);
   reference_->conv2d(mapped.rounded_to(DType::bfloat16), *reference_->pack_conv2d(w, {}, g), {}, {}, expected);

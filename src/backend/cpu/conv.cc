@@ -13,15 +13,7 @@ namespace {
 /// One row per output pixel: taps side by side, each all channels of one input pixel through the prologue, or zeros outside.
 class TapRows final : public RowSource {
  public:
-  TapRows(const TensorView& x, const Prologue& prologue, const ConvGeometry& geometry, const TensorView& out)
-      : x_(x),
-        prologue_(prologue),
-        g_(geometry),
-        height_(geometry.enlarged(x.shape[1], out.shape[1])),
-        width_(geometry.enlarged(x.shape[2], out.shape[2])),
-        out_h_(out.shape[1]),
-        out_w_(out.shape[2]),
-        channels_(x.shape[3]) {}
+  TapRows(const TensorView& x, const Prologue& prologue, const ConvWindow& window) : x_(x), prologue_(prologue), window_(window) {}
 
   const float* rows(std::int64_t row, int count, const DepthBlock& block, float* scratch, std::ptrdiff_t* stride) const override {
     *stride = spread_stride(block.count);
@@ -33,14 +25,15 @@ class TapRows final : public RowSource {
 
  private:
   void gather(std::int64_t pixel, const DepthBlock& block, float* out) const {
-    const std::int64_t image = pixel / (out_h_ * out_w_), channel = block.first / block.taps, channels = block.count / block.taps;
-    const std::int64_t top = pixel / out_w_ % out_h_ * g_.stride - g_.pad_begin, left = pixel % out_w_ * g_.stride - g_.pad_begin;
+    const ConvWindow& w = window_;
+    const std::int64_t image = pixel / (w.out_height * w.out_width), channel = block.first / block.taps, channels = block.count / block.taps;
+    const std::int64_t top = pixel / w.out_width % w.out_height * w.stride - w.top, left = pixel % w.out_width * w.stride - w.left;
     const RowMap map = row_map(image, channel);
-    for (std::int64_t y = top; y < top + g_.kernel; ++y)
-      for (std::int64_t x = left; x < left + g_.kernel; ++x, out += channels) {
-        const bool inside = y >= 0 && y < height_ && x >= 0 && x < width_;
+    for (std::int64_t y = top; y < top + w.kernel; ++y)
+      for (std::int64_t x = left; x < left + w.kernel; ++x, out += channels) {
+        const bool inside = y >= 0 && y < w.height && x >= 0 && x < w.width;
         if (inside) {
-          kernels_.map_row(x_.row((image * x_.shape[1] + y / g_.upsample) * x_.shape[2] + x / g_.upsample) + channel, channels, map, out);
+          kernels_.map_row(x_.row((image * x_.shape[1] + y / w.upsample) * x_.shape[2] + x / w.upsample) + channel, channels, map, out);
         } else {
           std::fill_n(out, channels, 0.0f);
         }
@@ -54,9 +47,7 @@ class TapRows final : public RowSource {
 
   const TensorView& x_;
   const Prologue& prologue_;
-  const ConvGeometry& g_;
-  std::int64_t height_, width_;  // that the kernel slides over
-  std::int64_t out_h_, out_w_, channels_;
+  const ConvWindow& window_;
   const GemmKernels& kernels_ = gemm_kernels();
 };
 
@@ -84,7 +75,14 @@ std::unique_ptr<PackedWeights> CpuBackend::pack_conv2d(const TensorView& weight,
   packed->weight = {weight.data, weight.dtype, weight.shape[0], weight.count() / std::max<std::int64_t>(1, weight.shape[0])};
   packed->bias = padded_bias(bias, weight.shape[0]);
   packed->geometry = geometry;
+  if (geometry.upsample == 2 && arithmetic_ == DType::bfloat16 && has_tiles()) packed->phases = phase_weights(weight);
   return packed;
+}
+
+void gemm_taps(BlockPool& pool, const GemmKernels& kernels, const TensorView& x, const Prologue& prologue, const ConvWindow& window,
+               const StoredRows& weights, const TileTarget& target) {
+  const std::int64_t rows = x.shape[0] * window.out_height * window.out_width;
+  gemm(pool, kernels, TapRows(x, prologue, window), rows, weights, window.kernel * window.kernel, target);
 }
 
 void direct_conv(BlockPool& pool, const GemmKernels& kernels, const TensorView& x, const ConvWeights& w, const Prologue& prologue,
@@ -93,19 +91,32 @@ void direct_conv(BlockPool& pool, const GemmKernels& kernels, const TensorView& 
   if (is_product(w.geometry) && !prologue.scale) {
     gemm(pool, kernels, DenseRows(x.as<float>(), x.row_stride), out.rows(), w.weight, /*taps=*/1, target);
   } else {
-    gemm(pool, kernels, TapRows(x, prologue, w.geometry, out), out.rows(), w.weight, w.geometry.kernel * w.geometry.kernel, target);
+    const ConvGeometry& g = w.geometry;
+    const ConvWindow window{.kernel = g.kernel,
+                            .stride = g.stride,
+                            .upsample = g.upsample,
+                            .top = g.pad_begin,
+                            .left = g.pad_begin,
+                            .height = g.enlarged(x.shape[1], out.shape[1]),
+                            .width = g.enlarged(x.shape[2], out.shape[2]),
+                            .out_height = out.shape[1],
+                            .out_width = out.shape[2]};
+    gemm_taps(pool, kernels, x, prologue, window, w.weight, target);
   }
 }
 
 /// Tiles multiply 16 times as often as vectors of float32 do, so that nine products take less time than Winograd's transforms, and an activation for
 /// each tap would take longer than they.
 void CpuBackend::conv_by_tiles(const TensorView& x, const ConvWeights& w, const Prologue& prologue, const Epilogue& epilogue, const TensorView& out) {
-  const GemmKernels& kernels = gemm_kernels(DType::bfloat16);
-  if (!prologue.scale || is_product(w.geometry)) return direct_conv(pool_, kernels, x, w, prologue, epilogue, out);
-  const Scratch memory(pool_, static_cast<std::size_t>(x.count()));
-  const TensorView mapped(memory.data(), DType::float32, x.shape);
-  apply_affine(x, prologue.scale, prologue.shift, prologue.activation, mapped);
-  direct_conv(pool_, kernels, mapped, w, {}, epilogue, out);
+  if (prologue.scale && !is_product(w.geometry)) {
+    const Scratch memory(pool_, static_cast<std::size_t>(x.count()));
+    const TensorView mapped(memory.data(), DType::float32, x.shape);
+    apply_affine(x, prologue.scale, prologue.shift, prologue.activation, mapped);
+    return conv_by_tiles(mapped, w, {}, epilogue, out);
+  }
+  const bool whole = out.shape[1] == 2 * x.shape[1] && out.shape[2] == 2 * x.shape[2];  // not cropped before its padding
+  if (!w.phases.empty() && whole && !epilogue.residual) return conv_by_phases(x, w, epilogue, out);
+  direct_conv(pool_, gemm_kernels(DType::bfloat16), x, w, prologue, epilogue, out);
 }
 
 void CpuBackend::conv2d(const TensorView& x, const PackedWeights& weights, const Prologue& prologue, const Epilogue& epilogue,

@@ -72,6 +72,11 @@ class CpuBackend final : public Backend {
  private:
   void conv_by_tiles(const TensorView& x, const ConvWeights& weights, const Prologue& prologue, const Epilogue& epilogue, const TensorView& out);
 
+  // upsample_conv.cc
+  /// The weights [out, in, 3, 3] of an enlarging convolution for each of its phases: ConvWeights::phases.
+  std::vector<std::uint16_t> phase_weights(const TensorView& weight);
+  void conv_by_phases(const TensorView& x, const ConvWeights& weights, const Epilogue& epilogue, const TensorView& out);
+
   DType arithmetic_;
   BlockPool pool_;
 };

@@ -243,7 +243,7 @@ template <int kRow>
 void store(const float* HWY_RESTRICT tile, int rows, std::int64_t row, std::int64_t column, const TileTarget& t) {
   const int vectors = (t.gated ? kRow / 2 : kRow) / kLanes;
   for (int r = 0; r < rows; ++r, ++row, tile += kRow) {
-    float* out = t.out + row * t.out_stride;
+    float* out = t.row(row);
     const float* row_bias = t.row_bias == nullptr ? nullptr : t.row_bias + row / t.rows_per_image * t.row_bias_stride;
     const float* residual = t.residual == nullptr ? nullptr : t.residual + row * t.residual_stride;
     for (int v = 0; v < vectors; ++v) {

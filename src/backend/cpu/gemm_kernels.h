@@ -25,6 +25,8 @@ struct StoredRows {
 struct TileTarget {
   float* out = nullptr;
   std::int64_t out_stride = 0;
+  std::int64_t line = 0;  ///< rows that lie out_stride apart, the next as many line_stride further; 0: all do
+  std::int64_t line_stride = 0;
   std::int64_t columns = 0;         ///< of out
   std::int64_t rows_per_image = 1;  ///< rows of out that share a row of row_bias
   const float* bias = nullptr;      ///< [columns], gated: [2 * columns]; kBiasPadding more may be read
@@ -34,6 +36,8 @@ struct TileTarget {
   std::int64_t residual_stride = 0;
   Activation activation = Activation::none;
   bool gated = false;
+
+  float* row(std::int64_t r) const { return out + (line == 0 ? r * out_stride : r / line * line_stride + r % line * out_stride); }
 };
 
 /// Columns of the weights that are multiplied at once. A convolution's weights are stored channel by channel, `taps` values each; within
