@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "ip_adapters", "prompts", "safety", "tasks", "token_merging", "xl", "xl_adapters"])
+    parser.add_argument("--only", choices=["adapters", "ip_adapters", "prompts", "safety", "tasks", "told", "token_merging", "xl", "xl_adapters"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -41,6 +41,8 @@ def main():
             adapters.add(store, models, out / "adapters")
         elif arguments.only == "ip_adapters":
             ip_adapters.add(store, models, out / "ip_adapters")
+        elif arguments.only == "told":
+            more_tasks.add_told(store, models, out / "told_unet")
         elif arguments.only == "token_merging":
             networks.add_token_merging(store, models)
         elif arguments.only == "safety":
@@ -107,6 +109,7 @@ def add_tasks(store, models, out):
     more_tasks.make_controlnet_names(out / "adapters", out / "single_files")
     more_tasks.add_tiny_vae(store, out / "tiny_vae")
     more_tasks.add_edit(store, models, out / "edit_unet")
+    more_tasks.add_told(store, models, out / "told_unet")
     more_tasks.add_control_inpaint(store, models, out / "adapters")
 
 

@@ -59,6 +59,9 @@ struct UNetTexts {
   // Of networks whose addition_embed_type is text_time (Stable Diffusion XL), else left empty:
   TensorRef text_embeds;  ///< what the texts come to as a whole, [n, c]
   TensorRef time_ids;     ///< numbers about the pictures, [n, 6], or [n, 5] for a refiner: MicroConditions in this order, or a score last
+  /// Of UNets whose config has time_cond_proj_dim (LCM), or empty: an embedding of the guidance scale, [n, time_cond_proj_dim], the same for all
+  /// images.
+  TensorRef timestep_cond = {};
   /// Beside the texts, of UNets alone: each for as many images.
   std::vector<ShownPictures> pictures = {};
 };

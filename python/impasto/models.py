@@ -173,6 +173,7 @@ class UNet2DConditionModel(Model):
         Args:
             sample: [n, in_channels, h, w].
             timestep: a number, or one for each image.
+            timestep_cond: [n, time_cond_proj_dim], the same for all images: the guidance scale, to models that are told it (`pipe.get_guidance_scale_embedding`).
             encoder_hidden_states: [n, tokens, cross_attention_dim]; what follows from them alone is kept for the next call with the same.
             cross_attention_kwargs: `{"scale": s}` multiplies the adapters' scales.
             added_cond_kwargs: with IP-Adapters `{"image_embeds": [...]}`, [n, pictures, ...] for each of them; of SDXL's, `{"text_embeds": [n, c], "time_ids": [n, k]}`: what the prompts come to as a whole, and numbers about the pictures.
@@ -185,7 +186,6 @@ class UNet2DConditionModel(Model):
         """
         refuse_extras(
             class_labels=class_labels,
-            timestep_cond=timestep_cond,
             attention_mask=attention_mask,
             down_intrablock_additional_residuals=down_intrablock_additional_residuals,
             encoder_attention_mask=encoder_attention_mask,
@@ -198,12 +198,13 @@ class UNet2DConditionModel(Model):
         mid = None if mid_block_additional_residual is None else to_numpy(mid_block_additional_residual)
         added = added_conditions(self.config, added_cond_kwargs)
         pictures = self._embeds_of(added_cond_kwargs)
+        told = None if timestep_cond is None else to_numpy(timestep_cond)
         shown = lambda of: [] if pictures is None else self._ip_adapters.shown([p[of] for p in pictures], stop)  # noqa: E731
         times, places = distinct_times(timestep, len(x))
         if len(times) == 1:
-            out = core.forward(x, times[0], context, stop, down, mid, walk, added, shown(slice(None)))
+            out = core.forward(x, times[0], context, stop, down, mid, walk, added, shown(slice(None)), told)
         else:  # images at different noise levels
-            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1], None, image_of(added, i), shown(slice(i, i + 1)))  # noqa: E731
+            one = lambda i: (stop, [d[i : i + 1] for d in down], None if mid is None else mid[i : i + 1], None, image_of(added, i), shown(slice(i, i + 1)), None if told is None else told[i : i + 1])  # noqa: E731
             out = np.concatenate([core.forward(x[i : i + 1], times[k], context[i : i + 1], *one(i)) for i, k in enumerate(places)])
         out = like(out, sample)
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)

@@ -43,7 +43,8 @@ UNetTexts texts_of(const Floats& context, const std::optional<std::pair<Floats, 
 
 nb::object forward(const UNetModel& m, const Floats& sample, double timestep, const Floats& context, const StopFlag* stop,
                    const std::vector<Floats>& down, const std::optional<Floats>& mid, UNetWalk* walk,
-                   const std::optional<std::pair<Floats, Floats>>& added, const std::vector<ShownPictures>& pictures) {
+                   const std::optional<std::pair<Floats, Floats>>& added, const std::vector<ShownPictures>& pictures,
+                   const std::optional<Floats>& timestep_cond) {
   UNetResiduals residuals;
   for (const Floats& each : down) residuals.down.push_back(ref(each));
   if (mid) residuals.mid = ref(*mid);
@@ -51,6 +52,7 @@ nb::object forward(const UNetModel& m, const Floats& sample, double timestep, co
   UNetWalk& steps = walk != nullptr ? *walk : alone;
   UNetTexts texts = texts_of(context, added);
   texts.pictures = pictures;
+  if (timestep_cond) texts.timestep_cond = ref(*timestep_cond);
   return run(stop, [&](const ShouldStop& s) { return m.forward(ref(sample), timestep, texts, residuals, steps, s); });
 }
 
@@ -137,8 +139,10 @@ void bind_models(nb::module_& m) {
   bind_model<UNetModel>(m, "UNetModel", "The denoiser. Several threads may use it at once.")
       .def("forward", &forward, "sample"_a, "timestep"_a, "encoder_hidden_states"_a, "stop"_a.none() = nb::none(), "down"_a = std::vector<Floats>{},
            "mid"_a = nb::none(), "walk"_a.none() = nb::none(), "added"_a = nb::none(), "pictures"_a = std::vector<ShownPictures>{},
+           "timestep_cond"_a = nb::none(),
            "float32 [n, c, h, w] and [n, tokens, c] to [n, c, h, w]. down, mid: what ControlNets add. walk: what is kept from step to step. added: "
-           "text_embeds [n, c] and time_ids [n, k], of models that take them. pictures: what IP-Adapters show.");
+           "text_embeds [n, c] and time_ids [n, k], of models that take them. pictures: what IP-Adapters show. timestep_cond: [n, c], the guidance "
+           "scale, to models that are told it.");
   m.def("config_of_file", &config_of_file, "component"_a, "path"_a, "folder"_a = "", nb::call_guard<nb::gil_scoped_release>(),
         "What the config.json of a network (vae or controlnet) in a single file would say.");
   bind_model<ControlNetModel>(m, "ControlNetModel", "A ControlNet. Several threads may use it at once.")

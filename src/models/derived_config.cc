@@ -114,6 +114,7 @@ JsonObject derived_unet_config(const WeightReader& weights) {
                      {"norm_num_groups", kGroups},
                      {"sample_size", 64}},
                     s.where()};
+  if (const std::string guidance = "time_embedding.cond_proj.weight"; s.has(guidance)) config = config.with("time_cond_proj_dim", s.dim(guidance, 1));
   const std::string added = "add_embedding.linear_1.weight";
   if (!s.has(added)) return config;
   return config.with("sample_size", 128)
@@ -137,6 +138,7 @@ JsonObject derived_control_net_config(const WeightReader& weights, const JsonObj
   for (int i = 0; i < widths; ++i) hint.push_back(s.dim(at("controlnet_cond_embedding.blocks.", static_cast<std::size_t>(2 * i + 1), ".weight"), 0));
   Json config = unet.value();
   config.update({{"_class_name", "ControlNetModel"},
+                 {"time_cond_proj_dim", nullptr},  // ControlNets are not told the guidance scale, whatever the UNet is
                  {"in_channels", s.dim("conv_in.weight", 1)},
                  {"conditioning_channels", s.dim("controlnet_cond_embedding.conv_in.weight", 1)},
                  {"conditioning_embedding_out_channels", hint},

@@ -49,14 +49,14 @@ UNet::UNet(const UNetConfig& c, std::shared_ptr<const WeightReader> weights, Bac
       replayed_(std::make_unique<Replayed>()) {}
 
 UNetContext UNetContext::slice(std::int64_t begin, std::int64_t count) const {
-  if (!pooled) return {states.slice(begin, count)};
-  return {states.slice(begin, count), pooled.slice(begin, count), ids.slice(begin, count)};
+  if (!pooled) return {states.slice(begin, count), {}, {}, guidance};
+  return {states.slice(begin, count), pooled.slice(begin, count), ids.slice(begin, count), guidance};
 }
 
 UNetContext concat_images(const UNetContext& a, const UNetContext& b) {
   const Tensor states = ops::concat_images(a.states, b.states);
-  if (!a.pooled) return {states};
-  return {states, ops::concat_images(a.pooled, b.pooled), ops::concat_images(a.ids, b.ids)};
+  if (!a.pooled) return {states, {}, {}, a.guidance};
+  return {states, ops::concat_images(a.pooled, b.pooled), ops::concat_images(a.ids, b.ids), a.guidance};
 }
 
 UNet::Conditioning UNet::Conditioning::slice(std::int64_t begin, std::int64_t count) const {
@@ -67,6 +67,7 @@ UNet::Conditioning UNet::Conditioning::slice(std::int64_t begin, std::int64_t co
       part.pictures.push_back(p.key ? PictureKeyValue{p.key.slice(begin, count), p.value.slice(begin, count)} : p);
   }
   if (added) some.added = added.slice(begin, count);
+  some.guidance = guidance;
   return some;
 }
 
@@ -79,6 +80,7 @@ UNet::Conditioning UNet::condition(const UNetContext& context) const {
   for (const UNetUpBlock& block : layers_->up_blocks)
     for (const Transformer2d& attention : block.attentions) attention.project(states, out.attentions);
   if (layers_->added_embedding) out.added = (*layers_->added_embedding)(context);
+  out.guidance = layers_->time_embedding.project_guidance(context.guidance);
   return out;
 }
 
@@ -94,7 +96,8 @@ Replayed::Tensors as_list(const UNet::Conditioning& conditioning) {
 }
 
 UNet::Conditioning from_list(const Replayed::Tensors& list, std::size_t pictures) {
-  UNet::Conditioning out{{}, list.front()};
+  UNet::Conditioning out;
+  out.added = list.front();
   for (std::size_t i = 1; i < list.size(); i += 2) {
     KeyValue& kv = out.attentions.emplace_back(KeyValue{list[i], list[i + 1]});
     for (std::size_t k = 0; k < pictures; ++k, i += 2) kv.pictures.push_back({list[i + 2], list[i + 3]});
@@ -105,7 +108,7 @@ UNet::Conditioning from_list(const Replayed::Tensors& list, std::size_t pictures
 }  // namespace
 
 Tensor UNet::forward(const Tensor& sample, double timestep, const Conditioning& conditioning, const Forward& more) const {
-  const Tensor x = sample.on(*backend_), sinusoids = layers_->time_embedding.sinusoids(timestep);
+  const Tensor x = sample.on(*backend_), sinusoids = layers_->time_embedding.sinusoids(timestep, conditioning.guidance);
   const bool plain = !more.observe && more.deep == nullptr && more.control == nullptr && more.token_merging_ratio == 0;
   if (!plain) return evaluate(x, sinusoids, conditioning, more).on(sample.backend());
   const auto f = [this, pictures = conditioning.pictures()](const Replayed::Tensors& changing, const Replayed::Tensors& lasting) {
@@ -152,7 +155,7 @@ Tensor UNet::forward_shallow(const Tensor& sample, double timestep, const Condit
                              const Control* control) const {
   const Layers& net = *layers_;
   const UNetUpBlock& last = net.up_blocks.back();
-  const Tensor time = net.time_embedding(net.time_embedding.sinusoids(timestep), conditioning.added);
+  const Tensor time = net.time_embedding(net.time_embedding.sinusoids(timestep, conditioning.guidance), conditioning.added);
   const std::vector<Tensor> times = net.time_projections.outermost(ops::activate(time, Activation::silu));
 
   std::vector<Tensor> skips{ops::tile_images(net.conv_in(sample.on(*backend_)), std::max(sample.dim(0), time.dim(0)))};  // [n or m, h, w, c0]

@@ -36,10 +36,15 @@ struct UNetConfig {
   /// Of models that are told more than a text (SDXL; Podell et al., 2023), else 0: columns of what is added to the timestep's embedding, and those of
   /// each number in it (projection_class_embeddings_input_dim, addition_time_embed_dim).
   std::int64_t added_channels = 0, added_id_channels = 0;
+  /// Of models that are told how strong guidance is meant to be, instead of being guided (distilled: Meng et al., 2023; LCM, Luo et al., 2023), else
+  /// 0: numbers that say it (time_cond_proj_dim).
+  std::int64_t guidance_channels = 0;
 
   /// Whether it sees the latents of a picture beside its own, and changes that (InstructPix2Pix; Brooks et al., 2023).
   bool edits_pictures() const { return in_channels == 2 * out_channels; }
   std::int64_t time_channels() const { return 4 * levels[0].channels; }
+  /// Whether a guidance scale means that the UNet runs under a negative prompt, too.
+  bool guided_at(float scale) const { return scale > 1 && guidance_channels == 0; }
 
   /// Throws bad_file for a field out of range, unsupported (naming field and value) for architectures this class does not have.
   static UNetConfig parse(const JsonObject& config);
@@ -51,6 +56,8 @@ struct UNetContext {
   // Where the config has added_channels, else empty:
   Tensor pooled = {};  ///< what the texts come to as a whole, [n, c]
   Tensor ids = {};     ///< numbers about the pictures ("time ids" to diffusers), [n, k], k being as many as fill added_channels
+  /// Where the config has guidance_channels, as many ("timestep_cond" to diffusers), for all images; empty: nothing is said.
+  std::vector<float> guidance = {};
 
   UNetContext slice(std::int64_t begin, std::int64_t count) const;
 };
@@ -64,6 +71,7 @@ class UNet {
   struct Conditioning {
     std::vector<nn::KeyValue> attentions;  ///< of every cross-attention
     Tensor added;                          ///< to the timestep's embedding, [n, time_channels]; empty where the config has no added_channels
+    std::vector<float> guidance = {};      ///< to the timestep's sinusoids, or empty
 
     bool empty() const { return attentions.empty(); }
     std::size_t pictures() const { return empty() ? 0 : attentions.front().pictures.size(); }  ///< beside the text, in every cross-attention as many
@@ -93,7 +101,7 @@ class UNet {
 
   const UNetConfig& config() const { return config_; }
 
-  /// Throws invalid_argument when pooled and ids do not fill the config's added_channels.
+  /// Throws invalid_argument when pooled and ids do not fill the config's added_channels, or guidance its guidance_channels.
   Conditioning condition(const UNetContext& context) const;
   /// sample [n, h, w, in_channels] to [m, h, w, out_channels], for a conditioning of m images; any h and w. sample may be on any backend. m is a
   /// multiple of n: guidance asks for the same latents under two prompts, whose images are one until the first cross-attention.

@@ -45,11 +45,25 @@ TimeEmbedding::TimeEmbedding(const WeightScope& w, const UNetConfig& c)
       channels_(c.levels[0].channels),
       flip_sin_to_cos_(c.flip_sin_to_cos),
       freq_shift_(c.freq_shift),
+      guidance_channels_(c.guidance_channels),
       linear_1_(w / "time_embedding.linear_1", channels_, c.time_channels()),
-      linear_2_(w / "time_embedding.linear_2", c.time_channels(), c.time_channels()) {}
+      linear_2_(w / "time_embedding.linear_2", c.time_channels(), c.time_channels()) {
+  if (guidance_channels_ > 0) cond_proj_.emplace(w / "time_embedding.cond_proj", guidance_channels_, channels_, /*bias=*/false);
+}
 
-Tensor TimeEmbedding::sinusoids(double timestep) const {
-  return Tensor::from_host(backend_, {1, channels_}, timestep_sinusoids(timestep, channels_, flip_sin_to_cos_, freq_shift_).data());
+Tensor TimeEmbedding::sinusoids(double timestep, const std::vector<float>& guidance) const {
+  std::vector<float> values = timestep_sinusoids(timestep, channels_, flip_sin_to_cos_, freq_shift_);
+  for (std::size_t i = 0; i < guidance.size(); ++i) values[i] += guidance[i];
+  return Tensor::from_host(backend_, {1, channels_}, values.data());
+}
+
+std::vector<float> TimeEmbedding::project_guidance(const std::vector<float>& guidance) const {
+  if (guidance.empty()) return {};
+  const auto count = static_cast<std::int64_t>(guidance.size());
+  if (count != guidance_channels_)
+    fail(ErrorKind::invalid_argument, "the guidance scale is said in ", count, " numbers, and this UNet takes ",
+         guidance_channels_ == 0 ? "none" : std::to_string(guidance_channels_));
+  return (*cond_proj_)(Tensor::from_host(backend_, {1, count}, guidance.data())).to_host();
 }
 
 Tensor TimeEmbedding::operator()(const Tensor& sinusoids, const Tensor& added) const {

@@ -16,7 +16,11 @@ class TimeEmbedding {
   /// `w` is the network's own scope.
   TimeEmbedding(const WeightScope& w, const UNetConfig& config);
 
-  Tensor sinusoids(double timestep) const;  ///< [1, c]
+  /// [1, c]. `guidance`: what project_guidance() gave.
+  Tensor sinusoids(double timestep, const std::vector<float>& guidance = {}) const;
+  /// What an embedding of the guidance scale adds to the sinusoids; empty for an empty one. Throws invalid_argument for another number of values than
+  /// the config's guidance_channels.
+  std::vector<float> project_guidance(const std::vector<float>& guidance) const;
   /// [1, time_channels], or with what is added for each image, [n, time_channels] or empty, as many.
   Tensor operator()(const Tensor& sinusoids, const Tensor& added = {}) const;
 
@@ -25,7 +29,9 @@ class TimeEmbedding {
   std::int64_t channels_;
   bool flip_sin_to_cos_;
   double freq_shift_;
+  std::int64_t guidance_channels_;
   nn::Linear linear_1_, linear_2_;
+  std::optional<nn::Linear> cond_proj_;
 };
 
 /// What a picture's texts come to as a whole, and sinusoids of the numbers about it, through two linear layers (Podell et al., 2023).

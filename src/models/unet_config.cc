@@ -42,9 +42,8 @@ void require_number(const JsonObject& config, const char* key, double only) {
 
 /// Fields of UNet2DConditionModel that other families use and this class does not read.
 void refuse_other_families(const JsonObject& c) {
-  for (const char* key :
-       {"class_embed_type", "encoder_hid_dim", "encoder_hid_dim_type", "num_class_embeds", "time_cond_proj_dim", "time_embedding_act_fn",
-        "time_embedding_dim", "timestep_post_act", "cross_attention_norm", "reverse_transformer_layers_per_block"})
+  for (const char* key : {"class_embed_type", "encoder_hid_dim", "encoder_hid_dim_type", "num_class_embeds", "time_embedding_act_fn",
+                          "time_embedding_dim", "timestep_post_act", "cross_attention_norm", "reverse_transformer_layers_per_block"})
     require_absent(c, key);
   for (const char* key : {"center_input_sample", "dual_cross_attention", "resnet_skip_time_act"}) require_boolean(c, key, false);
   if (c.has("only_cross_attention") && c.value().at("only_cross_attention") != Json(false)) unsupported(c, "only_cross_attention");
@@ -95,6 +94,7 @@ UNetConfig UNetConfig::parse(const JsonObject& c) {
     out.added_channels = c.integer("projection_class_embeddings_input_dim", 2816, 1, kMostChannels);
     out.added_id_channels = c.integer("addition_time_embed_dim", 256, 2, kMostChannels);
   }
+  if (c.has("time_cond_proj_dim")) out.guidance_channels = c.integer("time_cond_proj_dim", 0, 4, kMostChannels);
   for (std::size_t i = 0; i < n; ++i) {
     UNetLevel level{.channels = channels[i],
                     .resnets = static_cast<int>(resnets[i]),

@@ -1,4 +1,5 @@
 // Calls of the public UNet and ControlNet.
+#include <algorithm>
 #include <cstring>
 
 #include "pipelines/component_models.h"
@@ -13,10 +14,22 @@ bool repeats(const TensorRef& t) {
   return t.shape[0] % 2 == 0 && std::memcmp(t.values, t.values + half, half * sizeof(float)) == 0;
 }
 
+void require_timestep_cond(const UNetConfig& c, const TensorRef& told, std::int64_t n) {
+  if (told.shape.empty()) return;
+  if (c.guidance_channels == 0)
+    fail(ErrorKind::invalid_argument, "timestep_cond is for models that are told the guidance scale (LCM); this one is not");
+  require_shape("timestep_cond", told, {n, c.guidance_channels}, concat("[", n, ", ", c.guidance_channels, "]"));
+  const auto row = static_cast<std::size_t>(c.guidance_channels);
+  for (std::size_t i = 1; i < static_cast<std::size_t>(n); ++i)
+    if (!std::equal(told.values, told.values + row, told.values + i * row))
+      fail(ErrorKind::unsupported, "timestep_cond differs between the images of a batch; run them one by one");
+}
+
 /// Texts of n images, as the config has them.
 void require_texts(const UNetConfig& c, const UNetTexts& texts, std::int64_t n) {
   require_shape("encoder_hidden_states", texts.encoder_hidden_states, {n, 0, c.context_channels},
                 concat("[", n, ", tokens, ", c.context_channels, "], ", n, " being the number of images in sample"));
+  require_timestep_cond(c, texts.timestep_cond, n);
   if (c.added_channels == 0) {
     if (!texts.text_embeds.shape.empty() || !texts.time_ids.shape.empty())
       fail(ErrorKind::invalid_argument, "text_embeds and time_ids are for models of the XL kind; this one takes none");
@@ -35,8 +48,12 @@ Tensor rows(Backend& backend, const TensorRef& t) { return t.shape.empty() ? Ten
 template <typename Network>
 std::shared_ptr<const UNet::Conditioning> conditioning(Remembered<UNet::Conditioning>& known, const Network& net, Backend& backend,
                                                        const UNetTexts& texts) {
-  const TensorRef &states = texts.encoder_hidden_states, &pooled = texts.text_embeds, &ids = texts.time_ids;
-  return known.get({states, pooled, ids}, [&] { return net.condition({rows(backend, states), rows(backend, pooled), rows(backend, ids)}); });
+  const TensorRef &states = texts.encoder_hidden_states, &pooled = texts.text_embeds, &ids = texts.time_ids, &told = texts.timestep_cond;
+  std::vector<float> guidance;
+  if (!told.shape.empty()) guidance.assign(told.values, told.values + told.shape[1]);
+  return known.get({states, pooled, ids, told}, [&] {
+    return net.condition({rows(backend, states), rows(backend, pooled), rows(backend, ids), std::move(guidance)});
+  });
 }
 
 void require_pictures(const TextsWithPictures::Pictures& pictures, std::int64_t n) {

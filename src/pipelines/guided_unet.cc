@@ -39,18 +39,22 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
                        std::vector<Controller> controllers, std::vector<PicturePrompt> pictures)
     : unet_(std::move(unet)),
       texts_(std::move(texts)),
-      scale_(*options.guidance_scale),
+      scale_(unet_->config().guided_at(*options.guidance_scale) ? *options.guidance_scale : 1),
       rescale_(options.guidance_rescale),
       start_(options.guidance_start),
       stop_(options.guidance_stop),
       shortcuts_{options.deep_cache_interval, options.token_merging_ratio},
       num_inference_steps_(options.num_inference_steps),
       controllers_(std::move(controllers)),
-      pictures_(std::move(pictures)) {}
+      pictures_(std::move(pictures)) {
+  if (const std::int64_t channels = unet_->config().guidance_channels; channels > 0) told_ = guidance_embedding(*options.guidance_scale, channels);
+}
 
 Conditionings GuidedUNet::condition(const UNetContext& context, std::int64_t prompts) const {
   const std::int64_t images = context.states.dim(0);
-  Conditionings all{unet_->condition(context), {}};
+  UNetContext told = context;
+  told.guidance = told_;
+  Conditionings all{unet_->condition(told), {}};
   add_picture_prompts(pictures_, prompts, all.unet);
   for (const Controller& controller : controllers_) {
     const std::int64_t seen = controller.guess_mode ? prompts : images;

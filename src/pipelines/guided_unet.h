@@ -70,6 +70,7 @@ class GuidedUNet {
   std::shared_ptr<const UNet> unet_;
   std::vector<ImageTexts> texts_;
   float scale_, rescale_, start_, stop_;
+  std::vector<float> told_;  // the guidance scale, to models that are told it instead of being guided
   Shortcuts shortcuts_;
   int num_inference_steps_;
   std::vector<Controller> controllers_;

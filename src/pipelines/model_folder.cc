@@ -14,9 +14,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kPipelineClasses[] = {
-    "StableDiffusionPipeline",   "StableDiffusionImg2ImgPipeline",   "StableDiffusionInpaintPipeline",  "StableDiffusionInstructPix2PixPipeline",
-    "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline"};
+constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline",
+                                            "StableDiffusionImg2ImgPipeline",
+                                            "StableDiffusionInpaintPipeline",
+                                            "StableDiffusionInstructPix2PixPipeline",
+                                            "StableDiffusionXLPipeline",
+                                            "StableDiffusionXLImg2ImgPipeline",
+                                            "StableDiffusionXLInpaintPipeline",
+                                            "LatentConsistencyModelPipeline",
+                                            "LatentConsistencyModelImg2ImgPipeline"};
 
 /// The class of the same task without its ControlNets, which are not part of a pipeline that is loaded (Pipeline::with_controlnets).
 std::string without_control_nets(std::string name) {

@@ -110,7 +110,7 @@ void require_memory(const TextToImageOptions& o, const Backend& device, std::int
 }
 
 void require_memory(const TextToImageOptions& o, const Checkpoint& c, const Placement& on) {
-  const ActivationMemory needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, *o.guidance_scale > 1, o.vae_tiling,
+  const ActivationMemory needed = activation_memory(c.unet, c.vae, o.height, o.width, o.num_images, c.unet.guided_at(*o.guidance_scale), o.vae_tiling,
                                                     on.unet.feature_type(), on.vae.feature_type());
   // The libraries of GPUs count a map's elements in 32 bits; the widest one is as large as the picture, as wide as the last level but one.
   const std::int64_t widest = c.vae.channels[std::min<std::size_t>(1, c.vae.channels.size() - 1)];

@@ -142,7 +142,7 @@ std::vector<PicturePrompt> picture_prompts_for(const Networks& net, const TextTo
     if (image.scale == 0) continue;
     const Viewer viewer(net.ip_adapters[i], image, i, net.backend);
     PicturePrompt prompt{viewer.attend(viewer.tokens()), {}};
-    if (*options.guidance_scale > 1) prompt.negative_prompt = viewer.attend(viewer.negative_tokens());
+    if (net.checkpoint.unet.guided_at(*options.guidance_scale)) prompt.negative_prompt = viewer.attend(viewer.negative_tokens());
     prompts.push_back(std::move(prompt));
   }
   return prompts;

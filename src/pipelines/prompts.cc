@@ -131,7 +131,7 @@ std::vector<ImageTexts> encode_prompts(const Networks& net, const TextToImageOpt
     ImageTexts image;
     image.prompt = o.prompt_embeds ? given(*o.prompt_embeds, o.pooled_prompt_embeds, prompt, i, net.backend)
                                    : encoder.encode(prompt, for_each_encoder(net, o.prompts.empty() ? o.prompt : o.prompts[i], o.prompt_2));
-    if (*o.guidance_scale > 1)
+    if (net.checkpoint.unet.guided_at(*o.guidance_scale))
       image.negative_prompt = o.negative_prompt_embeds ? given(*o.negative_prompt_embeds, o.negative_pooled_prompt_embeds, negative, i, net.backend)
                                                        : negative_of(o.negative_prompts.empty() ? o.negative_prompt : o.negative_prompts[i]);
     texts.push_back(std::move(image));

@@ -51,7 +51,6 @@ TEST(UNetConfig, RefusesOtherArchitecturesByName) {
                "AttnDownBlock2D");
   EXPECT_ERROR(UNetConfig::parse(object(R"({"act_fn": "gelu"})")), unsupported, "act_fn");
   EXPECT_ERROR(UNetConfig::parse(object(R"({"only_cross_attention": true})")), unsupported, "only_cross_attention");
-  EXPECT_ERROR(UNetConfig::parse(object(R"({"time_cond_proj_dim": 256})")), unsupported, "time_cond_proj_dim");
 }
 
 TEST(UNetConfig, ReadsWhatIsAddedToTheTimestep) {
@@ -62,6 +61,15 @@ TEST(UNetConfig, ReadsWhatIsAddedToTheTimestep) {
   EXPECT_EQ(c.added_id_channels, 256);
   EXPECT_ERROR(UNetConfig::parse(object(R"({"addition_embed_type": "text_time", "addition_time_embed_dim": 5})")), bad_file,
                "addition_time_embed_dim");
+}
+
+TEST(UNetConfig, ReadsHowTheGuidanceScaleIsSaid) {
+  EXPECT_EQ(UNetConfig::parse(object(R"({"time_cond_proj_dim": null})")).guidance_channels, 0);
+  const UNetConfig c = UNetConfig::parse(object(R"({"time_cond_proj_dim": 256})"));
+  EXPECT_EQ(c.guidance_channels, 256);
+  EXPECT_FALSE(c.guided_at(8));
+  EXPECT_TRUE(UNetConfig::parse(object("{}")).guided_at(8));
+  EXPECT_ERROR(UNetConfig::parse(object(R"({"time_cond_proj_dim": 0})")), bad_file, "time_cond_proj_dim");
 }
 
 TEST(VaeConfig, NamesTheFieldThatIsOff) {

@@ -76,6 +76,13 @@ TEST(DerivedConfig, UnetOfTheFirstFamilyHasEightHeads) {
   EXPECT_FALSE(config.boolean("use_linear_projection", true));
 }
 
+TEST(DerivedConfig, UnetThatIsToldTheGuidanceScaleIsSeen) {
+  ShapesOnly shapes = unet(768, false);
+  EXPECT_EQ(UNetConfig::parse(derived_unet_config(shapes)).guidance_channels, 0);
+  shapes.add("time_embedding.cond_proj.weight", {320, 256});
+  EXPECT_EQ(UNetConfig::parse(derived_unet_config(shapes)).guidance_channels, 256);
+}
+
 TEST(DerivedConfig, UnetOfTheSecondFamilyHas64ColumnsAHead) {
   const JsonObject config = derived_unet_config(unet(1024, /*linear=*/true, 9));
   EXPECT_EQ(heads(UNetConfig::parse(config)), (std::vector<int>{5, 10, 20, 20}));

@@ -137,6 +137,38 @@ def add_edit(store, models, folder):
                       {"latents": tolerance(latents, [better], floor=2e-5), "picture": {"atol": 1, "share": 0.999}}, checkpoint=CHECKPOINT)
 
 
+# case -> pipeline, scheduler, changes to the call
+TOLD = {
+    "lcm": (StableDiffusionPipeline, "LCMScheduler", dict(num_inference_steps=4, guidance_scale=8.0)),
+    "lcm_two_images": (StableDiffusionPipeline, "LCMScheduler", dict(num_inference_steps=2, guidance_scale=3.5, num_images_per_prompt=2)),
+    "ddim_unguided": (StableDiffusionPipeline, "DDIMScheduler", dict(guidance_scale=1.0)),
+    "lcm_from_a_picture": (StableDiffusionImg2ImgPipeline, "LCMScheduler", dict(num_inference_steps=4, guidance_scale=8.5, strength=0.6)),
+}
+
+
+def add_told(store, models, folder):
+    """Models that are told the guidance scale (time_cond_proj_dim), as latent consistency models are. `folder` gets the UNet alone: all else is tiny-sd15's."""
+    small = dict(block_out_channels=(8, 16), layers_per_block=1, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"))
+    unet = with_random_weights(UNet2DConditionModel(**unet_config(second=False, inpaint=False) | small | {"time_cond_proj_dim": 32}), 820)
+    unet.half().save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    with tempfile.TemporaryDirectory() as temporary:
+        whole = Path(temporary) / "tiny-lcm"
+        shutil.copytree(models / CHECKPOINT, whole)
+        shutil.rmtree(whole / "unet")
+        shutil.copytree(folder, whole / "unet")
+        for label, (kind, scheduler, changes) in TOLD.items():
+            picture = images.picture(72, 64)
+            over = kind is StableDiffusionImg2ImgPipeline
+            call = ({k: v for k, v in PLAIN.items() if k not in ("height", "width")} if over else PLAIN) | changes
+            runs = [run(pipeline(kind, whole, scheduler, {}, double), call | ({"image": picture} if over else {})) for double in (False, True)]
+            (latents, noise, config, drawn), (better, *_) = runs
+            store.add(f"told/{label}", call | {"seed": SEED, "scheduler": config}, {"image": images.array(picture)} if over else {},
+                      {"latents": latents, "picture": drawn, "drawn_0": noise},
+                      {"latents": tolerance(latents, [better], floor=2e-5), "picture": {"atol": 1, "share": 0.999}}, checkpoint=CHECKPOINT)
+
+
 def add_control_inpaint(store, models, folder):
     """A ControlNet beside an inpainting model, whose UNet sees more than it does."""
     picture, mask, edges = images.picture(64, 48), images.mask(64, 48), images.picture(64, 48, 1.0).convert("L").convert("RGB")

@@ -154,7 +154,7 @@ class DiffusionPipeline(Checkpoints, Adapting, Showing, Placing):
 
     @property
     def do_classifier_free_guidance(self) -> bool:
-        return self._guidance_scale > 1
+        return self._guides(self._guidance_scale)
 
     @property
     def num_timesteps(self) -> int:

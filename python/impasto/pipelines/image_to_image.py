@@ -70,8 +70,8 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
 
         self._calls.begin(call)
         try:
-            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
-            embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, self._guides(guidance_scale), call.stop)
+            embeds = self._embed(call, prompt, repeats, self._guides(guidance_scale), negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             if led.latents is None:
                 clean = clean_latents(self, call, picture, batch, generator)
                 x = call.scheduler._core.add_noise(clean, extras.first_noise(clean.shape, generator), first)

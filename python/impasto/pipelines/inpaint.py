@@ -87,11 +87,11 @@ class StableDiffusionInpaintPipeline(Masking, StableDiffusionBase):
 
         self._calls.begin(call)
         try:
-            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
-            embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, self._guides(guidance_scale), call.stop)
+            embeds = self._embed(call, prompt, repeats, self._guides(guidance_scale), negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             x, noise, clean = self._first_latents(call, picture, batch, height, width, generator, latents, first, strength)
             under, masked = self._mask_latents(call, mask, picture, masked_image_latents, batch, height, width, generator)
-            twice = 2 if guidance_scale > 1 else 1
+            twice = 2 if self._guides(guidance_scale) else 1
             more = {"mask": np.tile(under, (twice, 1, 1, 1)), "masked_image_latents": np.tile(masked, (twice, 1, 1, 1))}
             keep = None if clean is None else keeper(call, clean, noise, batch)
             x = self._denoise(call, x, embeds, generator, eta, first, steps_to_run(num_inference_steps, strength), callbacks, more, keep)

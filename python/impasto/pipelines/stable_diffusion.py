@@ -90,9 +90,13 @@ class StableDiffusionBase(DiffusionPipeline):
         if height % 8 != 0 or width % 8 != 0:
             raise ValueError(f"`height` and `width` have to be divisible by 8 but are {height} and {width}.")
 
+    def _guides(self, guidance_scale: float) -> bool:
+        """Whether the UNet runs under the negative prompt, too; models that are told the guidance scale do without."""
+        return guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
+
     def _check_fits(self, call: Call, height: int, width: int, images: int) -> None:
         if self._core is not None:
-            self._engine().check(height, width, images, call._guidance_scale > 1)
+            self._engine().check(height, width, images, self._guides(call._guidance_scale))
 
     @staticmethod
     def _repeats(num_images_per_prompt: int | None) -> int:
@@ -242,7 +246,7 @@ class StableDiffusionBase(DiffusionPipeline):
                     continue
                 turn, before = (min(k * scheduler.num_inference_steps // len(times), scheduler.num_inference_steps - 1) for k in (i, max(i - 1, 0)))
                 if turn != before and call.texts.changes_between(before, turn):
-                    names.update(self._text_names(call, call.texts.at(turn), guided=call._guidance_scale > 1))
+                    names.update(self._text_names(call, call.texts.at(turn), guided=self._guides(call._guidance_scale)))
                 latents = self._one_step(call, names, place, generator, eta, [k for k in more_input or {}] if self.unet.config.in_channels != latents.shape[1] else [])
                 if after_step is not None:
                     latents = after_step(latents, place, names)
@@ -260,8 +264,8 @@ class StableDiffusionBase(DiffusionPipeline):
 
     def _one_step(self, call: Call, names: dict[str, Any], place: int, generator: Any, eta: float, more: list[str]) -> np.ndarray:
         latents = names["latents"]
-        guided = call._guidance_scale > 1 and call.extras.guided(place, len(call.scheduler._core.timesteps))
-        if call._guidance_scale > 1 and not guided:
+        guided = self._guides(call._guidance_scale) and call.extras.guided(place, len(call.scheduler._core.timesteps))
+        if self._guides(call._guidance_scale) and not guided:
             names = {**names, **{name: np.split(names[name], 2)[1] for name in self._led_by}}
         x = call.scheduler._core.scale_model_input(latents, place)
         x = np.concatenate([x, x]) if guided else x
@@ -271,9 +275,11 @@ class StableDiffusionBase(DiffusionPipeline):
         time, context, attention = call.scheduler._core.timesteps[place], names["prompt_embeds"], call._cross_attention_kwargs
         added = added_conditions(names)
         if call.pictures is not None:
-            halved = call._guidance_scale > 1 and not guided
+            halved = self._guides(call._guidance_scale) and not guided
             added = {**(added or {}), "image_embeds": [p[len(p) // 2 :] if halved else p for p in call.pictures]}
-        output = self.unet.forward(x, time, context, cross_attention_kwargs=attention, added_cond_kwargs=added, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
+        width = self.unet.config.time_cond_proj_dim
+        told = None if width is None else guidance_embedding([call._guidance_scale - 1] * len(x), width)
+        output = self.unet.forward(x, time, context, timestep_cond=told, cross_attention_kwargs=attention, added_cond_kwargs=added, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
         before = latents
@@ -326,6 +332,14 @@ class StableDiffusionBase(DiffusionPipeline):
         flagged = [bool(flag) for flag in flagged]
         pixels[np.array(flagged, bool)] = -1
         return pixels, flagged
+
+
+def guidance_embedding(w: Any, width: int) -> np.ndarray:
+    """[n, width]: sines and cosines of 1000 w, w being guidance scales less 1 (Meng et al., 2023)."""
+    half = width // 2
+    frequencies = np.exp(np.arange(half, dtype=np.float32) * np.float32(-np.log(10000.0) / (half - 1)))
+    angles = np.asarray(w, np.float32)[:, None] * np.float32(1000) * frequencies[None]
+    return np.pad(np.concatenate([np.sin(angles), np.cos(angles)], axis=1), ((0, 0), (0, width % 2)))
 
 
 def led(negative: np.ndarray | None, positive: np.ndarray) -> np.ndarray:

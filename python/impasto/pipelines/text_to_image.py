@@ -78,8 +78,8 @@ class StableDiffusionPipeline(StableDiffusionBase):
 
         self._calls.begin(call)
         try:
-            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
-            embeds = self._embed(call, prompt, repeats, guidance_scale > 1, negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, self._guides(guidance_scale), call.stop)
+            embeds = self._embed(call, prompt, repeats, self._guides(guidance_scale), negative_prompt, prompt_embeds, negative_prompt_embeds, clip_skip)
             shape = (batch, self.unet.config.in_channels, height // self.vae_scale_factor, width // self.vae_scale_factor)
             x = start(call, shape, generator, latents) * np.float32(call.scheduler.init_noise_sigma)
             x = self._denoise(call, x, embeds, generator, eta, 0, num_inference_steps, callbacks)

@@ -91,8 +91,8 @@ class StableDiffusionXLImg2ImgPipeline(StableDiffusionXLBase):
 
         self._calls.begin(call)
         try:
-            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
-            embeds = self._embed_all(call, prompts, self._repeats(num_images_per_prompt), guidance_scale > 1, clip_skip)
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, self._guides(guidance_scale), call.stop)
+            embeds = self._embed_all(call, prompts, self._repeats(num_images_per_prompt), self._guides(guidance_scale), clip_skip)
             numbers = PictureNumbers(original_size, crops_coords_top_left, target_size, negative_original_size, negative_crops_coords_top_left, negative_target_size, aesthetic_score, negative_aesthetic_score)  # fmt: skip
             call.time_ids = self._time_ids(numbers, (height, width), embeds.pooled)
             x = begun if latents is not None else clean_latents(self, call, picture, batch, generator)

@@ -100,13 +100,13 @@ class StableDiffusionXLInpaintPipeline(Masking, StableDiffusionXLBase):
 
         self._calls.begin(call)
         try:
-            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, guidance_scale > 1, call.stop)
-            embeds = self._embed_all(call, prompts, self._repeats(num_images_per_prompt), guidance_scale > 1, clip_skip)
+            call.pictures = self._pictures(ip_adapter_image, ip_adapter_image_embeds, batch, self._guides(guidance_scale), call.stop)
+            embeds = self._embed_all(call, prompts, self._repeats(num_images_per_prompt), self._guides(guidance_scale), clip_skip)
             numbers = PictureNumbers(original_size, crops_coords_top_left, target_size, negative_original_size, negative_crops_coords_top_left, negative_target_size, aesthetic_score, negative_aesthetic_score)  # fmt: skip
             call.time_ids = self._time_ids(numbers, (height, width), embeds.pooled)
             x, noise, clean = self._first_latents(call, picture, batch, height, width, generator, latents, first, strength, denoising_start is None)
             under, masked = self._mask_latents(call, mask, picture, masked_image_latents, batch, height, width, generator)
-            twice = 2 if guidance_scale > 1 else 1
+            twice = 2 if self._guides(guidance_scale) else 1
             more = {"mask": np.tile(under, (twice, 1, 1, 1)), "masked_image_latents": np.tile(masked, (twice, 1, 1, 1))}
             keep = None if clean is None else keeper(call, clean, noise, batch, end)
             x = self._denoise(call, x, embeds, generator, eta, first, steps, callbacks, more, keep, end)
