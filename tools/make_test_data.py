@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=ROOT / "tests" / "data")
-    parser.add_argument("--only", choices=["adapters", "ip_adapters", "prompts", "safety", "tasks", "told", "token_merging", "xl", "xl_adapters"])
+    parser.add_argument("--only", choices=["adapters", "ip_adapters", "prompts", "safety", "schedulers", "tasks", "told", "token_merging", "xl", "xl_adapters"])
     arguments = parser.parse_args()
     out = arguments.out
     warnings.filterwarnings("ignore")
@@ -41,6 +41,8 @@ def main():
             adapters.add(store, models, out / "adapters")
         elif arguments.only == "ip_adapters":
             ip_adapters.add(store, models, out / "ip_adapters")
+        elif arguments.only == "schedulers":
+            schedulers.add_schedulers(store)
         elif arguments.only == "told":
             more_tasks.add_told(store, models, out / "told_unet")
         elif arguments.only == "token_merging":

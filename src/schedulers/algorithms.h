@@ -15,6 +15,7 @@ std::unique_ptr<Scheduler> make_dpm_solver_multistep(const JsonObject& config);
 std::unique_ptr<Scheduler> make_dpm_solver_multistep_sde(const JsonObject& config);
 std::unique_ptr<Scheduler> make_dpm_solver_sde(const JsonObject& config);
 std::unique_ptr<Scheduler> make_dpm_solver_singlestep(const JsonObject& config);
+std::unique_ptr<Scheduler> make_edm_euler(const JsonObject& config);
 std::unique_ptr<Scheduler> make_euler(const JsonObject& config);
 std::unique_ptr<Scheduler> make_euler_ancestral(const JsonObject& config);
 std::unique_ptr<Scheduler> make_heun(const JsonObject& config);

@@ -4,6 +4,7 @@
 #include "ops/ops.h"
 #include "schedulers/algorithms.h"
 #include "schedulers/karras_form.h"
+#include "schedulers/schedule.h"
 
 namespace impasto {
 namespace {
@@ -11,16 +12,22 @@ namespace {
 struct Config {
   KarrasForm form;
 
-  explicit Config(const JsonObject& json) : form(json, {.zero_snr = ZeroSnr::finite}, SigmaSpread()) {}
+  explicit Config(const JsonObject& json) : form(json, {.zero_snr = ZeroSnr::finite}, spread(json)) {}
+
+  /// diffusers' class ignores a config's use_karras_sigmas and its like; who asks for a schedule by name, as A1111's users do, gets it.
+  static SigmaSpread spread(const JsonObject& json) { return json.has(kAskedSchedule) ? SigmaSpread(json) : SigmaSpread(); }
 };
 
 class EulerAncestral final : public Scheduler {
  public:
   explicit EulerAncestral(Config config) : config_(std::move(config)) {}
 
+  SigmaSpread::Kind spread() const override { return config_.form.spread().kind(); }
+
   void set_timesteps(int n) override {
     SigmaPath path = config_.form.path(n);
     timesteps_ = std::move(path.timesteps);
+    round_to_float32(timesteps_);
     sigmas_ = std::move(path.sigmas);
     sigmas_.push_back(0);
     round_to_float32(sigmas_);

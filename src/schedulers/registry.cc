@@ -25,6 +25,7 @@ constexpr Entry kSchedulers[] = {
     {"DDPMScheduler", "ddpm", "DDPM", make_ddpm},
     {"EulerDiscreteScheduler", "euler", "Euler", make_euler},
     {"EulerAncestralDiscreteScheduler", "euler_a", "Euler a", make_euler_ancestral},
+    {"EDMEulerScheduler", "edm_euler", "EDM Euler", make_edm_euler},
     {"HeunDiscreteScheduler", "heun", "Heun", make_heun},
     {"LMSDiscreteScheduler", "lms", "LMS", make_lms},
     {"KDPM2DiscreteScheduler", "dpm2", "DPM2", make_kdpm2},

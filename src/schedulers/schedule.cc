@@ -43,7 +43,7 @@ JsonObject with_schedule(const JsonObject& config, const std::string& name) {
   for (const auto& [spread, field] :
        {std::pair{"karras", "use_karras_sigmas"}, {"exponential", "use_exponential_sigmas"}, {"beta", "use_beta_sigmas"}, {"lu", "use_lu_lambdas"}})
     out = out.with(field, schedule == spread);
-  return out;
+  return out.with(kAskedSchedule, schedule);
 }
 
 }  // namespace impasto

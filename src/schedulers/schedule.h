@@ -17,6 +17,9 @@ struct ScheduleName {
 /// Every name, the longer of two with one ending first.
 std::span<const ScheduleName> schedule_names();
 
+/// A field that says which schedule was asked for by name, for schedulers that know one beyond diffusers' fields of their class.
+inline constexpr const char* kAskedSchedule = "asked_schedule";
+
 /// The config of a scheduler with the fields that make it follow the schedule; "" leaves it as it is. Throws unsupported, listing what there is.
 JsonObject with_schedule(const JsonObject& config, const std::string& schedule);
 

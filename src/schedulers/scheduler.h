@@ -52,7 +52,7 @@ class Scheduler {
   /// The latents after step i, from the UNet's output at timesteps()[i].
   virtual Tensor step(const Tensor& model_output, int step, const Tensor& sample, const NoiseSource& noise, const StepOptions& options) = 0;
   /// What the network's output at step i takes the latents to be without noise; no limits of the config's are applied.
-  Tensor predicted_clean(PredictionType type, const Tensor& model_output, int step, const Tensor& sample) const {
+  virtual Tensor predicted_clean(PredictionType type, const Tensor& model_output, int step, const Tensor& sample) const {
     return predict_clean(type, level(step), model_output, sample);
   }
   /// Clean latents brought to the noise level of step i (img2img).

@@ -87,8 +87,10 @@ TEST(SchedulerConfig, UnknownNamesAreToldWhatThereIs) {
 TEST(SchedulerConfig, RefusesFieldsOutOfRangeInEveryClass) {
   for (const SchedulerName& name : scheduler_names()) {
     const std::string& c = name.class_name;
-    EXPECT_ERROR(make(c, {{"beta_schedule", "quadratic"}}), unsupported, "quadratic");
-    EXPECT_ERROR(make(c, {{"beta_start", 1.5}}), bad_file, "beta_start");
+    if (c != "EDMEulerScheduler") {  // whose levels hang on no such schedule
+      EXPECT_ERROR(make(c, {{"beta_schedule", "quadratic"}}), unsupported, "quadratic");
+      EXPECT_ERROR(make(c, {{"beta_start", 1.5}}), bad_file, "beta_start");
+    }
     EXPECT_ERROR(make(c, {{"num_train_timesteps", std::int64_t{1} << 31}}), bad_file, "num_train_timesteps");
     EXPECT_ERROR(make(c, {{"prediction_type", "guess"}}), unsupported, "guess");
     EXPECT_ERROR(make(c, {{"prediction_type", 3}}), bad_file, "prediction_type");
@@ -100,6 +102,9 @@ TEST(SchedulerConfig, RefusesFieldsOfItsOwnThatContradict) {
   EXPECT_ERROR(make("euler", {{"steps_offset", 1000}}), bad_file, "steps_offset");
   EXPECT_ERROR(make("euler", {{"final_sigmas_type", "one"}}), unsupported, "final_sigmas_type");
   EXPECT_ERROR(make("euler", {{"interpolation_type", "cubic"}}), unsupported, "cubic");
+  EXPECT_ERROR(make("edm_euler", {{"sigma_schedule", "linear"}}), unsupported, "linear");
+  EXPECT_ERROR(make("edm_euler", {{"sigma_min", 80}}), bad_file, "sigma_min", "sigma_max");
+  EXPECT_ERROR(make("edm_euler", {{"sigma_data", 0}}), bad_file, "sigma_data");
   EXPECT_ERROR(make("ddpm", {{"variance_type", "learned"}}), unsupported, "learned");
   EXPECT_ERROR(make("lcm", {{"original_inference_steps", 2000}}), bad_file, "original_inference_steps");
   EXPECT_ERROR(make("DPMSolverMultistepScheduler", {{"algorithm_type", "dpmsolver"}}), unsupported, "sigma_min");

@@ -90,5 +90,12 @@ TEST(Schedule, IsTheConfigsOwnFields) {
   EXPECT_ERROR(sigmas("euler", "KL Optimal"), unsupported, "KL Optimal", "karras", "trailing");
 }
 
+TEST(Schedule, OfEulerAncestralIsEulersWhereItIsAskedForByName) {
+  for (const char* schedule : {"karras", "exponential", "beta", "trailing", ""})
+    EXPECT_EQ(sigmas("euler_a", schedule), sigmas("euler", schedule)) << schedule;
+  EXPECT_EQ(sigmas("Euler a Karras", ""), sigmas("euler", "karras"));
+  EXPECT_EQ(sigmas("euler_a", "", {{"use_karras_sigmas", true}}), sigmas("euler_a", "")) << "diffusers' class has no such field";
+}
+
 }  // namespace
 }  // namespace impasto

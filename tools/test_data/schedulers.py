@@ -29,6 +29,7 @@ VARIANTS = {
                       "sample_linspace": NO_CLIP | SAMPLE | LINSPACE, "zero_snr": NOT_ONE | NO_CLIP | ZERO_SNR},
     "DDPMScheduler": {"default": NO_CLIP, "fixed_large": NO_CLIP | dict(variance_type="fixed_large"), "v_clip": V, "trailing": NO_CLIP | TRAILING},
     "EulerDiscreteScheduler": SPACINGS | {"karras": KARRAS, "exponential": EXPONENTIAL, "beta": BETA, "sample": SAMPLE, "zero_snr": ZERO_SNR},
+    "EDMEulerScheduler": {"default": {}, "v_exponential": V | dict(sigma_schedule="exponential", sigma_data=1.0, sigma_max=120.0), "sigma_min": dict(final_sigmas_type="sigma_min", rho=5.0)},
     "EulerAncestralDiscreteScheduler": SPACINGS | {"zero_snr": ZERO_SNR},
     "HeunDiscreteScheduler": SPACINGS | {"karras": KARRAS},
     "LMSDiscreteScheduler": SPACINGS | {"karras": KARRAS},

@@ -10,6 +10,7 @@ from ..loading import checkpoint_folder
 from .controlled import StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetInpaintPipeline, StableDiffusionControlNetPipeline
 from .image_to_image import StableDiffusionImg2ImgPipeline
 from .inpaint import StableDiffusionInpaintPipeline
+from .latent_consistency import LatentConsistencyModelPipeline
 from .text_to_image import StableDiffusionPipeline
 from .xl import StableDiffusionXLBase
 from .xl_controlled import StableDiffusionXLControlNetImg2ImgPipeline, StableDiffusionXLControlNetInpaintPipeline, StableDiffusionXLControlNetPipeline
@@ -23,6 +24,7 @@ class _AutoPipeline:
     _controlled: Any = None  # the class with ControlNets
     _xl: Any = None  # for Stable Diffusion XL
     _controlled_xl: Any = None
+    _told: Any = None  # for models that are told the guidance scale
 
     def __init__(self, *_: Any, **__: Any):
         raise OSError(f"{type(self).__name__} is made with `from_pretrained(folder)` or `from_pipe(pipeline)`")
@@ -32,6 +34,8 @@ class _AutoPipeline:
         """Opens a checkpoint for this task: see DiffusionPipeline.from_pretrained."""
         folder = checkpoint_folder(os.fspath(pretrained_model_or_path), kwargs)
         name = read_config(folder, "model_index.json").get("_class_name", "StableDiffusionPipeline")
+        if name.startswith("LatentConsistency") and kwargs.get("controlnet") is None and cls._told is not None:
+            return cls._told.from_pretrained(folder, **kwargs)
         return cls._class_for(name.startswith("StableDiffusionXL"), kwargs).from_pretrained(folder, **kwargs)
 
     @classmethod
@@ -56,6 +60,7 @@ class AutoPipelineForText2Image(_AutoPipeline):
     _controlled = StableDiffusionControlNetPipeline
     _xl = StableDiffusionXLPipeline
     _controlled_xl = StableDiffusionXLControlNetPipeline
+    _told = LatentConsistencyModelPipeline
 
 
 class AutoPipelineForImage2Image(_AutoPipeline):

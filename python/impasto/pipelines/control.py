@@ -72,12 +72,13 @@ class Control:
 
 @dataclass
 class Led:
-    """What a ControlNet pipeline adds to the call of the pipeline that it is made of."""
+    """What a pipeline adds to the call of the pipeline that it is made of."""
 
     control: Control | None = None
     latents: Any = None  # to begin with, as they are
     height: int | None = None
     width: int | None = None
+    scheduler: Any = None  # instead of the pipeline's
 
 
 NOT_LED = Led()

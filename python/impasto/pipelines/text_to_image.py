@@ -72,7 +72,7 @@ class StableDiffusionPipeline(StableDiffusionBase):
         repeats = self._repeats(num_images_per_prompt)
         batch = self._batch_size(prompt, prompt_embeds) * repeats
         generator = self._check_generators(extras.generators(generator, batch), batch)
-        call = Call(_guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy(), extras=extras)
+        call = Call(_guidance_scale=guidance_scale, _guidance_rescale=guidance_rescale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=(led.scheduler or self._scheduler).copy(), extras=extras)
         self._check_fits(call, height, width, batch)
         num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
 
