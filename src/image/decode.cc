@@ -75,6 +75,12 @@ void require_reasonable_size(const ImageFile& file, std::uint64_t width, std::ui
     fail(ErrorKind::out_of_memory, file.name, ": ", width, " x ", height, " pixels do not fit in the memory that is left; make it smaller first");
 }
 
+void require_enough_bytes(const ImageFile& file, std::uint64_t least, std::uint64_t width, std::uint64_t height) {
+  if (file.bytes.size() < least)
+    file.bad("it says that it is ", width, " x ", height, " pixels, which take at least ", least, " bytes, but it has ", file.bytes.size(),
+             "; it was cut short");
+}
+
 Image decode_image(std::span<const std::uint8_t> bytes, const std::string& name) {
   return guarded([&] { return turned(decode({bytes, name})); });
 }

@@ -32,6 +32,9 @@ struct ImageFile {
 /// To be called once the header is read, before memory is taken. Throws unsupported for more pixels than anybody draws from, out_of_memory
 /// for more than fit.
 void require_reasonable_size(const ImageFile& file, std::uint64_t width, std::uint64_t height);
+/// Likewise: throws bad_file for a file of fewer bytes than the least that a whole picture of its size takes in its format, so that a few bytes
+/// do not ask for gigabytes.
+void require_enough_bytes(const ImageFile& file, std::uint64_t least, std::uint64_t width, std::uint64_t height);
 
 DecodedImage decode_png(const ImageFile& file);
 DecodedImage decode_jpeg(const ImageFile& file);

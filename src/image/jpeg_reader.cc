@@ -108,6 +108,15 @@ void read_rows(Reading& r, Image& image, std::uint8_t* row) noexcept {
   jpeg_finish_decompress(&r.jpeg);
 }
 
+/// The fewest bytes of a whole file: every component's first scan has a code for the DC coefficient of each of its 8 x 8 blocks, and Huffman's
+/// codes have at least one bit. The first component's blocks are counted, as a scan of it alone codes them: one of all components codes more, up
+/// to whole MCUs. Arithmetic codes have no such least: they can spend a hundredth of a bit.
+std::uint64_t fewest_bytes(const Reading& r) {
+  if (r.jpeg.arith_code != FALSE) return 0;
+  const jpeg_component_info& first = r.jpeg.comp_info[0];
+  return std::uint64_t{first.width_in_blocks} * first.height_in_blocks / 8;
+}
+
 std::vector<std::uint8_t> find_exif(const Reading& r) {
   for (const jpeg_marker_struct* m = r.jpeg.marker_list; m != nullptr; m = m->next)
     if (m->data_length >= 6 && std::memcmp(m->data, "Exif\0", 6) == 0) return {m->data, m->data + m->data_length};
@@ -120,6 +129,7 @@ DecodedImage decode_jpeg(const ImageFile& file) {
   Reading r;
   if (!attempt(r, [&] { read_header(r, file.bytes); })) refuse(file, r);
   require_reasonable_size(file, r.jpeg.image_width, r.jpeg.image_height);
+  require_enough_bytes(file, fewest_bytes(r), r.jpeg.image_width, r.jpeg.image_height);
   DecodedImage out{{static_cast<int>(r.jpeg.image_width), static_cast<int>(r.jpeg.image_height), {}}, find_exif(r)};
   std::vector<std::uint8_t> row(4 * std::size_t{r.jpeg.image_width});
   out.image.pixels.reserve(3 * std::size_t{r.jpeg.image_width} * r.jpeg.image_height);

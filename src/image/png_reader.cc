@@ -79,6 +79,9 @@ void read_rows(Reading& r, Image& image, int passes, std::uint8_t* row) noexcept
   file.bad("the PNG is damaged: ", r.message);
 }
 
+/// The fewest bytes of a whole file: deflate makes at most 258 bytes of two bits, 1032 of one. Interlaced pixels fill no fewer bytes.
+std::uint64_t fewest_bytes(const Reading& r) { return std::uint64_t{png_get_rowbytes(r.png, r.info)} * png_get_image_height(r.png, r.info) / 1032; }
+
 /// Latin-1, or UTF-8 in international chunks; what is not what it should be is left out.
 std::vector<TextChunk> read_text(const Reading& r) {
   png_textp chunks = nullptr;
@@ -110,6 +113,7 @@ DecodedImage decode_png(const ImageFile& file) {
   DecodedImage out;
   const png_uint_32 width = png_get_image_width(r.png, r.info), height = png_get_image_height(r.png, r.info);
   require_reasonable_size(file, width, height);
+  require_enough_bytes(file, fewest_bytes(r), width, height);
   out.image.width = static_cast<int>(width);
   out.image.height = static_cast<int>(height);
   std::vector<std::uint8_t> row(3 * std::size_t{width});

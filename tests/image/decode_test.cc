@@ -29,12 +29,23 @@ void put(Bytes& bytes, std::size_t at, std::uint32_t value) {
 }
 
 /// A PNG whose header speaks of another size; its check sum is right.
-Bytes png_of(std::uint32_t width, std::uint32_t height) {
-  Bytes png = contents("rgb.png");
+Bytes png_of(const std::string& name, std::uint32_t width, std::uint32_t height) {
+  Bytes png = contents(name);
   put(png, 16, width);
   put(png, 20, height);
   put(png, 29, static_cast<std::uint32_t>(crc32(0, &png[12], 17)));
   return png;
+}
+
+/// A JPEG whose frame speaks of another size.
+Bytes jpeg_of(const std::string& name, std::uint32_t side) {
+  Bytes jpeg = contents(name);
+  for (std::size_t i = 2; i + 8 < jpeg.size(); ++i) {
+    if (jpeg[i] != 0xFF || (jpeg[i + 1] != 0xC0 && jpeg[i + 1] != 0xC2)) continue;
+    jpeg[i + 5] = jpeg[i + 7] = static_cast<std::uint8_t>(side >> 8);
+    jpeg[i + 6] = jpeg[i + 8] = static_cast<std::uint8_t>(side);
+  }
+  return jpeg;
 }
 
 TEST(DecodeImage, ReadsEveryKindOfFileAsPillowDoes) {
@@ -99,20 +110,39 @@ TEST(DecodeImage, DamagedBytesGiveAnErrorOrAPictureOfTheSameSize) {
 
 TEST(DecodeImage, RefusesHugeDimensionsInASmallFileByTheHeaderAlone) {
   for (const auto& [width, height] : {std::pair{30'000u, 30'000u}, {1u, 200'000'000u}, {0x7FFFFFFFu, 0x7FFFFFFFu}})
-    EXPECT_TRUE(throws_error([&, w = width, h = height] { decode_image(png_of(w, h), "bomb.png"); },
+    EXPECT_TRUE(throws_error([&, w = width, h = height] { decode_image(png_of("rgb.png", w, h), "bomb.png"); },
                              width > 1'000'000 || height > 1'000'000 ? ErrorKind::bad_file : ErrorKind::unsupported, {"bomb.png"}));
-  Bytes jpeg = contents("rgb.jpg");
-  for (std::size_t i = 2; i + 8 < jpeg.size(); ++i)
-    if (jpeg[i] == 0xFF && jpeg[i + 1] == 0xC0) jpeg[i + 5] = jpeg[i + 6] = jpeg[i + 7] = jpeg[i + 8] = 0xEE;
-  EXPECT_ERROR(decode_image(jpeg, "bomb.jpg"), unsupported, "bomb.jpg", "61166 x 61166");
-  EXPECT_ERROR(decode_image(png_of(0, 5), "x.png"), bad_file, "x.png");
+  EXPECT_ERROR(decode_image(jpeg_of("rgb.jpg", 61166), "bomb.jpg"), unsupported, "bomb.jpg", "61166 x 61166");
+  EXPECT_ERROR(decode_image(png_of("rgb.png", 0, 5), "x.png"), bad_file, "x.png");
+}
+
+TEST(DecodeImage, TakesNoMemoryForWhatASmallFileCannotHold) {
+  const std::vector<std::pair<std::string, Bytes>> files{{"plain.png", png_of("rgb.png", 13'000, 13'000)},
+                                                         {"interlaced.png", png_of("interlaced.png", 13'000, 13'000)},
+                                                         {"plain.jpg", jpeg_of("rgb.jpg", 13'000)},
+                                                         {"progressive.jpg", jpeg_of("progressive.jpg", 13'000)}};
+  for (const auto& [name, bytes] : files) {  // allowed, but 507 MB of pixels of which the file holds none
+    const std::int64_t before = peak_resident_memory();
+    EXPECT_ERROR(decode_image(bytes, name), bad_file, name, "13000 x 13000", "cut short");
+    EXPECT_LT(peak_resident_memory() - before, 64 << 20) << name;
+  }
 }
 
 TEST(DecodeImage, TakesMemoryOnlyForTheRowsThatAreThere) {
-  const Bytes png = png_of(13'000, 13'000);  // allowed, but 507 MB of pixels of which the file holds none
+  Bytes png = png_of("rgb.png", 13'000, 13'000);
+  png.resize(png.size() + (1 << 20));  // as many bytes as a whole one can do with
   const std::int64_t before = peak_resident_memory();
   EXPECT_ERROR(decode_image(png, "x.png"), bad_file, "x.png");
   EXPECT_LT(peak_resident_memory() - before, 64 << 20);
+}
+
+TEST(DecodeImage, ReadsTheSmallestWholeFiles) {
+  const Image flat{2048, 1800, std::vector<std::uint8_t>(std::size_t{3} * 2048 * 1800, 255)};
+  for (const ImageFormat format : {ImageFormat::png, ImageFormat::jpeg}) {
+    const Bytes bytes = encode_image(flat, format, {}, {1});
+    EXPECT_LT(bytes.size(), 40'000u);
+    EXPECT_EQ(decode_image(bytes).pixels, flat.pixels);
+  }
 }
 
 }  // namespace
