@@ -1,6 +1,8 @@
 #include "adapters/adapted_weights.h"
 
+#include <algorithm>
 #include <map>
+#include <mutex>
 
 #include "adapters/lora_delta.h"
 #include "core/cancellation.h"
@@ -27,16 +29,47 @@ struct Merged {
   std::vector<float> values;
 };
 
+/// What is wrong with adapters' modules, from all threads.
+class Faults {
+ public:
+  void add(const AppliedLora& adapter, const std::string& weight, const LoraFault& fault) {
+    const std::lock_guard lock(mutex_);
+    found_[&adapter].emplace(weight, fault);
+  }
+
+  /// Throws if there is any: tells of one adapter, of what is wrong with its first weight and with those that have the same.
+  void tell(const std::vector<Merged>& touched, AdaptedNetwork network) const {
+    if (found_.empty()) return;
+    const auto& [adapter, faults] = *found_.begin();
+    const LoraFault& first = faults.begin()->second;
+    constexpr std::size_t kMost = 3;
+    std::size_t count = 0;
+    std::string details;
+    for (const auto& [weight, fault] : faults)
+      if (fault.verdict == first.verdict && ++count <= kMost) details += (count == 1 ? "" : "; ") + fault.detail;
+    const auto& modules = adapter->file->modules(network);
+    const auto all = std::count_if(touched.begin(), touched.end(), [&](const Merged& m) { return !m.bias && modules.count(m.module) != 0; });
+    fail(first.kind(), adapter->file->path(), ": ", first.verdict, " in ", count, " of the ", all, " layers that it changes in the ",
+         to_string(network), ": ", details, count > kMost ? "; and so on" : "");
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<const AppliedLora*, std::map<std::string, LoraFault>> found_;  // by adapter, in the order of the vector; by weight
+};
+
 class AdaptedWeights final : public WeightReader {
  public:
   AdaptedWeights(std::shared_ptr<const WeightReader> base, AdaptedNetwork network, const std::vector<AppliedLora>& adapters)
       : base_(std::move(base)) {
     std::vector<Merged> touched = find_touched(network, adapters);
     require_memory(touched);
+    Faults faults;
     parallel_for(static_cast<std::int64_t>(touched.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) merge(touched[static_cast<std::size_t>(i)], network, adapters);
+      for (std::int64_t i = begin; i < end; ++i) merge(touched[static_cast<std::size_t>(i)], network, adapters, faults);
     });
     stop_if_asked();
+    faults.tell(touched, network);
     for (Merged& m : touched) {
       const std::string name = m.name;
       merged_.emplace(name, std::move(m));
@@ -91,16 +124,20 @@ class AdaptedWeights final : public WeightReader {
            in_gigabytes(there), " are available");
   }
 
-  void merge(Merged& m, AdaptedNetwork network, const std::vector<AppliedLora>& adapters) const {
+  void merge(Merged& m, AdaptedNetwork network, const std::vector<AppliedLora>& adapters, Faults& faults) const {
     m.values = widened(*base_, m.name);
     for (const AppliedLora& adapter : adapters) {
       const auto& modules = adapter.file->modules(network);
       const auto found = modules.find(m.module);
       if (adapter.scale == 0 || found == modules.end()) continue;
-      if (m.bias)
-        apply_lora_bias(*adapter.file, found->first, found->second, adapter.scale, m.values);
-      else
-        apply_lora(*adapter.file, found->first, found->second, adapter.scale, m.info.shape, m.values);
+      try {
+        if (m.bias)
+          apply_lora_bias(*adapter.file, m.name, found->second, adapter.scale, m.values);
+        else
+          apply_lora(*adapter.file, m.name, found->second, adapter.scale, m.info.shape, m.values);
+      } catch (const LoraFault& fault) {
+        faults.add(adapter, m.name, fault);
+      }
     }
   }
 

@@ -16,7 +16,8 @@ struct AppliedLora {
 };
 
 /// `base` with what the adapters change in float32, everything else as it is; `base` is kept. Files that are scaled by 0, or do not touch this
-/// network, change nothing. Throws bad_file when a module does not fit, out_of_memory before taking memory that is not there, cancelled.
+/// network, change nothing. Throws bad_file naming tensors and weights when modules do not fit or hold NaN, invalid_argument when a scale is too
+/// large, out_of_memory before taking memory that is not there, cancelled.
 std::shared_ptr<const WeightReader> adapted_weights(std::shared_ptr<const WeightReader> base, AdaptedNetwork network,
                                                     const std::vector<AppliedLora>& adapters);
 

@@ -1,15 +1,33 @@
 #include "adapters/lora_delta.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <vector>
 
-#include "core/fail.h"
 #include "core/quote.h"
 #include "weights/widened.h"
 
 namespace impasto {
 namespace {
+
+constexpr const char* kMisfit = "made for another model: wrong shapes";
+
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+/// A tensor's values, all of them numbers.
+std::vector<float> finite_values(const LoraFile& file, const std::string& tensor) {
+  std::vector<float> values = widened(file.reader(), tensor);
+  if (!all_finite(values)) throw LoraFault(ErrorKind::bad_file, file, "damaged: NaN or infinity", "tensor " + in_quotes(tensor));
+  return values;
+}
+
+void require_range(const LoraFile& file, const std::string& weight, float scale, std::span<const float> values) {
+  if (!all_finite(values))
+    throw LoraFault(ErrorKind::invalid_argument, file, concat("a scale of ", scale, " is too large: values beyond float32"), "weight " + weight);
+}
 
 /// A part of a module as float32.
 struct Part {
@@ -32,24 +50,32 @@ class Change {
     if (has("hada_w1_a")) return hadamard();
     if (has("lokr_w1") || has("lokr_w1_a")) return kronecker();
     if (has("diff")) return fitting(part("diff"), "diff").values;
-    fail(ErrorKind::bad_file, file_.path(), ": ", in_quotes(name_), " has none of the parts that an adapter is made of");
+    missing("other part of an adapter");
   }
 
   bool has(std::string_view part) const { return module_.tensors.count(part) != 0; }
 
   Part part(std::string_view name) const {
     const auto found = module_.tensors.find(name);
-    if (found == module_.tensors.end()) fail(ErrorKind::bad_file, file_.path(), ": ", in_quotes(name_), " lacks its part \"", name, '"');
+    if (found == module_.tensors.end()) missing(concat('"', name, '"'));
     Part p;
     p.shape = file_.reader().describe(found->second).value().shape;
-    p.values = widened(file_.reader(), found->second);
+    p.values = finite_values(file_, found->second);
     return p;
   }
 
- private:
   [[noreturn]] void misfit(std::string_view part, const Shape& found) const {
-    fail(ErrorKind::bad_file, file_.path(), ": made for another model: part \"", part, "\" of ", in_quotes(name_), " has shape ", found.to_string(),
-         ", which does not fit a weight of shape ", shape_.to_string());
+    const auto tensor = module_.tensors.find(part);  // not there where the part is a product of two
+    throw LoraFault(ErrorKind::bad_file, file_, kMisfit,
+                    concat("tensor ", in_quotes(tensor != module_.tensors.end() ? tensor->second : concat(any_tensor(), " (", part, ")")),
+                           " has shape ", found.to_string(), ", the weight ", name_, ' ', shape_.to_string()));
+  }
+
+ private:
+  const std::string& any_tensor() const { return module_.tensors.begin()->second; }
+
+  [[noreturn]] void missing(const std::string& what) const {
+    throw LoraFault(ErrorKind::bad_file, file_, "damaged: missing tensors", concat(in_quotes(any_tensor()), " has no ", what, " beside it"));
   }
 
   const Part& fitting(const Part& p, std::string_view name) const {
@@ -179,13 +205,12 @@ class Change {
   std::int64_t out_, in_, kernel_;
 };
 
-/// Brings rows of `weight` (or, where there is a magnitude for each input channel, those) to the norms that `magnitude` has.
-void renormalize(const Part& magnitude, const Shape& shape, std::span<float> weight, const std::string& where) {
+/// Brings rows of `weight` (or, where there is a magnitude for each input channel, those) to the norms that the part has.
+void renormalize(const Change& change, std::string_view part, const Shape& shape, std::span<float> weight) {
+  const Part magnitude = change.part(part);
   const std::int64_t out = shape[0], in = shape[1], kernel = shape.count() / (out * in), count = static_cast<std::int64_t>(magnitude.values.size());
   const bool by_row = magnitude.rows() == out && count == out;
-  if (!by_row && count != in)
-    fail(ErrorKind::bad_file, where, " has magnitudes of shape ", magnitude.shape.to_string(), ", which do not fit a weight of shape ",
-         shape.to_string());
+  if (!by_row && count != in) change.misfit(part, magnitude.shape);
   const auto group = [&](std::int64_t i) { return by_row ? i / (in * kernel) : i / kernel % in; };
   std::vector<double> norms(static_cast<std::size_t>(count), 0.0);
   for (std::int64_t i = 0; i < shape.count(); ++i) norms[group(i)] += static_cast<double>(weight[i]) * weight[i];
@@ -199,26 +224,29 @@ void apply_lora(const LoraFile& file, const std::string& name, const LoraModule&
   IMPASTO_CHECK(shape.rank() >= 2 && shape.count() == static_cast<std::int64_t>(weight.size()));
   const Change change(file, name, module, shape);
   const std::vector<float> delta = change.delta();
-  const std::string where = file.path() + ": " + in_quotes(name);
-  if (!change.has("dora_scale")) {
+  const bool sound = all_finite(weight);  // or the checkpoint is to blame
+  if (change.has("dora_scale")) {
+    std::vector<float> changed(weight.begin(), weight.end());
+    for (std::size_t i = 0; i < changed.size(); ++i) changed[i] += delta[i];
+    renormalize(change, "dora_scale", shape, changed);
+    for (std::size_t i = 0; i < weight.size(); ++i) weight[i] += scale * (changed[i] - weight[i]);
+  } else {
     for (std::size_t i = 0; i < weight.size(); ++i) weight[i] += scale * delta[i];
-    if (change.has("magnitude")) renormalize(change.part("magnitude"), shape, weight, where);
-    return;
+    if (change.has("magnitude")) renormalize(change, "magnitude", shape, weight);
   }
-  std::vector<float> changed(weight.begin(), weight.end());
-  for (std::size_t i = 0; i < changed.size(); ++i) changed[i] += delta[i];
-  renormalize(change.part("dora_scale"), shape, changed, where);
-  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] += scale * (changed[i] - weight[i]);
+  if (sound) require_range(file, name, scale, weight);
 }
 
 bool apply_lora_bias(const LoraFile& file, const std::string& name, const LoraModule& module, float scale, std::span<float> bias) {
   const auto found = module.tensors.find("diff_b");
   if (found == module.tensors.end()) return false;
-  const std::vector<float> change = widened(file.reader(), found->second);
+  const std::vector<float> change = finite_values(file, found->second);
   if (change.size() != bias.size())
-    fail(ErrorKind::bad_file, file.path(), ": made for another model: part \"diff_b\" of ", in_quotes(name), " has ", change.size(),
-         " values, the layer's bias ", bias.size());
+    throw LoraFault(ErrorKind::bad_file, file, kMisfit,
+                    concat("tensor ", in_quotes(found->second), " has ", change.size(), " values, the bias ", name, ' ', bias.size()));
+  const bool sound = all_finite(bias);
   for (std::size_t i = 0; i < bias.size(); ++i) bias[i] += scale * change[i];
+  if (sound) require_range(file, name, scale, bias);
   return true;
 }
 

@@ -31,14 +31,24 @@ std::string blame(const WeightReader& weights) {
   return {};
 }
 
+std::string listed(const std::vector<std::string>& paths) {
+  std::string text;
+  for (const std::string& path : paths) text += (text.empty() ? "" : ", ") + path;
+  return text;
+}
+
 }  // namespace
 
-void require_finite(const Tensor& latents, int step, const Checkpoint& c) {
+void require_finite(const Tensor& latents, int step, const Networks& net) {
   if (ops::is_finite(latents)) return;
+  const Checkpoint& c = net.checkpoint;
   std::string reason;
   for (const TextPart& text : c.texts)
     if (reason.empty()) reason = blame(*text.weights);
   if (reason.empty()) reason = blame(*c.unet_weights);
+  if (reason.empty() && !net.lora_paths.empty())
+    reason =
+        concat("; the checkpoint's weights are finite, but adapters change them (", listed(net.lora_paths), "): smaller scales of theirs may help");
   if (reason.empty() && latents.backend().factor_type() == DType::float16)
     reason = "; all weights are finite: dtype bfloat16, or float32 on a CPU, may help, whose range is wider than float16's";
   if (reason.empty()) reason = "; all weights are finite: a smaller guidance_scale or another scheduler may help";

@@ -73,7 +73,7 @@ Tensor Drawing::denoise(const Walk& walk) {
     const Tensor output = unet_->predict(input, timestep, i, num_steps, walk.picture_guidance ? &picture : nullptr);  // [n, h, w, 4]
     const Tensor before = latents;
     latents = scheduler_->step(output, i, latents, [&](const Shape& s) { return noise_.draw(s); }, {.eta = options_.eta});
-    require_finite(latents, i, net_.checkpoint);
+    require_finite(latents, i, net_);
     if (walk.after_step) latents = walk.after_step(latents, i);
     report_step(i, end, walk, latents, [&] { return scheduler_->predicted_clean(prediction_type_, output, i, before); });
     result_.timings.steps.push_back(watch_.lap());

@@ -49,6 +49,7 @@ struct Networks {
   std::vector<std::string> warnings = {};  ///< for every result
   std::optional<Component<SafetyChecker>> safety_checker = {};
   std::vector<PictureNetwork> ip_adapters = {};
+  std::vector<std::string> lora_paths = {};  ///< merged into the UNet and the text encoders
 
   Placement placement() const { return {backend, text_backend, vae_backend}; }
 };

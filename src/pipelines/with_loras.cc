@@ -84,6 +84,8 @@ Networks with_loras(const Networks& net, const std::vector<Lora>& loras) {
   const Checkpoint& c = net.checkpoint;
   Networks changed = net;
   changed.warnings.clear();
+  changed.lora_paths.clear();
+  for (const Lora& lora : loras) changed.lora_paths.push_back(lora.path);
   const Adapters adapters = open_all(loras, c, changed.warnings);
   for (std::size_t i = 0; i < c.texts.size(); ++i) {
     const TextPart& text = c.texts[i];

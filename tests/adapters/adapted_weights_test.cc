@@ -1,5 +1,7 @@
 #include "adapters/adapted_weights.h"
 
+#include <cmath>
+
 #include "adapters/lora_maker.h"
 #include "support/expect_error.h"
 
@@ -54,6 +56,25 @@ TEST_F(Adapted, RefusesFilesThatAreNoneOrSayThingsTwice) {
   EXPECT_ERROR(lora({{"lora_unet_a_b.alpha", ones_}, {"unet.a.b.alpha", ones_}}), bad_file, "says again");
   EXPECT_ERROR(LoraFile::open(folder_.path("none")), not_found, "none");
   EXPECT_ERROR(adapted({{lora({{"lora_unet_norm.diff", {{1}, {1}}}}), 1}}), unsupported, "norm.weight");
+}
+
+TEST_F(Adapted, TellsHowManyLayersAFileDoesNotFitAndNamesItsTensors) {
+  std::vector<std::pair<std::string, TensorView>> weights;
+  std::map<std::string, test::Values> tensors{{"lora_unet_fits.diff", ones_}};
+  for (const std::string name : {"fits", "l1", "l2", "l3", "l4"}) {
+    weights.push_back({name + ".weight", {weight_.data(), DType::float32, {2, 2}}});
+    if (name != "fits") tensors["lora_unet_" + name + ".diff"] = {{3, 1}, {1, 1, 1}};
+  }
+  base_ = in_memory_weights({weights.begin(), weights.end()}, nullptr);
+  EXPECT_ERROR(adapted({{lora(tensors), 1}}), bad_file, "lora.safetensors", "made for another model", "4 of the 5 layers", "the unet",
+               "\"lora_unet_l1.diff\" has shape [3, 1], the weight l1.weight [2, 2]", "lora_unet_l3.diff", "and so on");
+}
+
+TEST_F(Adapted, NamesTheFileThatHoldsNoNumbers) {
+  EXPECT_ERROR(adapted({{lora({{"lora_unet_a_b.diff", {{2, 2}, {1, 1, NAN, 1}}}}), 1}}), bad_file, "lora.safetensors", "NaN", "1 of the 1 layers",
+               "lora_unet_a_b.diff");
+  weight_[0] = NAN;  // the checkpoint's own fault
+  EXPECT_NO_THROW(adapted({{lora({{"unet.a.b.diff", ones_}}), 1}}));
 }
 
 }  // namespace

@@ -180,22 +180,33 @@ TEST_P(LoraDelta, MagnitudesNormTheInputChannels) {
 TEST_P(LoraDelta, PartsThatDoNotFitAreNamed) {
   const Values up = random({kOut, kRank}, 2), down = random(shape(kRank, kIn), 3);
   const auto refused = [&](const std::map<std::string, Values>& parts, const char* part) {
-    EXPECT_ERROR(applied(parts, 1), bad_file, "lora.safetensors", "layer", part);
+    EXPECT_ERROR(applied(parts, 1), bad_file, "lora.safetensors", "lora_unet_layer.", part);
   };
-  refused({{"lora_up.weight", up}}, "lacks its part \"down\"");
-  refused({{"alpha", {{}, {1.0f}}}}, "none of the parts");
-  refused({{"lora_up.weight", random({kOut + 1, kRank}, 2)}, {"lora_down.weight", down}}, "part \"up\"");
-  refused({{"lora_up.weight", random({kOut, kRank + 1}, 2)}, {"lora_down.weight", down}}, "part \"up\"");
-  refused({{"lora_up.weight", up}, {"lora_down.weight", random(shape(kRank, 2 * kIn), 3)}}, "part \"down\"");
+  refused({{"lora_up.weight", up}}, "has no \"down\"");
+  refused({{"alpha", {{}, {1.0f}}}}, "has no other part");
+  refused({{"lora_up.weight", random({kOut + 1, kRank}, 2)}, {"lora_down.weight", down}}, "lora_up.weight\" has shape");
+  refused({{"lora_up.weight", random({kOut, kRank + 1}, 2)}, {"lora_down.weight", down}}, "lora_up.weight\" has shape");
+  refused({{"lora_up.weight", up}, {"lora_down.weight", random(shape(kRank, 2 * kIn), 3)}}, "lora_down.weight\" has shape");
   refused({{"lora_up.weight", up}, {"lora_down.weight", down}, {"lora_mid.weight", random({kRank, 3, 1, 1}, 3)}}, "");
-  refused({{"lora_up.weight", up}, {"lora_down.weight", down}, {"alpha", random({2}, 3)}}, "part \"alpha\"");
-  refused({{"lora_up.weight", up}, {"lora_down.weight", down}, {"dora_scale", random({5}, 3)}}, "magnitudes");
-  refused({{"lokr_w1", random({2, 2}, 2)}, {"lokr_w2", random({2, 2}, 3)}}, "part \"lokr_w2\"");
+  refused({{"lora_up.weight", up}, {"lora_down.weight", down}, {"alpha", random({2}, 3)}}, "alpha\" has shape");
+  refused({{"lora_up.weight", up}, {"lora_down.weight", down}, {"dora_scale", random({5}, 3)}}, "dora_scale\" has shape");
+  refused({{"lokr_w1", random({2, 2}, 2)}, {"lokr_w2", random({2, 2}, 3)}}, "lokr_w2\" has shape");
   refused({{"lokr_w1", random({2, 2}, 2)}}, "lokr_w2");
-  refused({{"hada_w1_a", up}, {"hada_w1_b", random({kRank, 3}, 3)}, {"hada_w2_a", up}, {"hada_w2_b", random({kRank, 3}, 3)}}, "part \"hada_w2_b\"");
+  refused({{"hada_w1_a", up}, {"hada_w1_b", random({kRank, 3}, 3)}, {"hada_w2_a", up}, {"hada_w2_b", random({kRank, 3}, 3)}},
+          "hada_w2_b\" has shape");
   refused({{"hada_w1_a", up}, {"hada_w1_b", up}, {"hada_t1", up}, {"hada_w2_a", up}, {"hada_w2_b", up}, {"hada_t2", up}}, "hada_t2");
-  refused({{"diff", random(shape(kIn, kOut), 3)}}, "part \"diff\"");
-  refused({{"diff", random({}, 3)}}, "part \"diff\"");
+  refused({{"diff", random(shape(kIn, kOut), 3)}}, "diff\" has shape");
+  refused({{"diff", random({}, 3)}}, "diff\" has shape");
+}
+
+TEST_P(LoraDelta, ValuesThatAreNoNumbersAreNamed) {
+  std::map<std::string, Values> parts{{"lora_up.weight", random({kOut, kRank}, 2)}, {"lora_down.weight", random(shape(kRank, kIn), 3)}};
+  EXPECT_ERROR(applied(parts, 3e38f), invalid_argument, "lora.safetensors", "scale of 3e+38", "too large", "weight layer");
+  auto damaged = parts;
+  damaged["lora_up.weight"].values[3] = std::nanf("");
+  EXPECT_ERROR(applied(damaged, 1), bad_file, "lora.safetensors", "NaN or infinity", "lora_unet_layer.lora_up.weight");
+  parts["alpha"] = {{}, {INFINITY}};
+  EXPECT_ERROR(applied(parts, 1), bad_file, "lora.safetensors", "NaN or infinity", "lora_unet_layer.alpha");
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, LoraDelta, ::testing::Values(1, 3));

@@ -131,10 +131,16 @@ TEST(Lora, LowMemoryDrawsTheSame) {
 
 TEST(Lora, ForAnotherModelIsRefusedNamingTheLayer) {
   const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"));
-  EXPECT_ERROR(pipeline.with_loras({{adapter("lora_other")}}), bad_file, "made for another model", "lora_other", "to_k");
+  EXPECT_ERROR(pipeline.with_loras({{adapter("lora_other")}}), bad_file, "made for another model", "lora_other", "128 of the 128 layers",
+               "attn1_to_k.lora_");
   EXPECT_ERROR(pipeline.with_loras({{adapter("none")}}), not_found, "none");
   EXPECT_ERROR(pipeline.with_loras({{test_checkpoint("tiny-sd15") + "/unet/diffusion_pytorch_model.safetensors"}}), bad_file, "not a LoRA");
   EXPECT_ERROR(pipeline.with_loras({{adapter("lora_kohya"), std::nanf("")}}), invalid_argument, "scale");
+}
+
+TEST(Lora, ThatIsTooStrongIsBlamedForLatentsThatAreNoNumbers) {
+  const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15")).with_loras({{adapter("lora_kohya"), 1e30f}});
+  EXPECT_ERROR(pipeline.text_to_image(quick()), non_finite, "lora_kohya", "smaller scale");
 }
 
 TEST(Lora, ThatFitsInPartWarnsInEachResult) {
