@@ -134,6 +134,10 @@ CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std
   return app.add_option_function<std::string>(names, take, description)->type_name("N");
 }
 
+CLI::Option* must_be_text(CLI::Option* option) {
+  return option->check([](const std::string& text) { return is_utf8(text) ? std::string() : "\"" + printable(text) + "\" is not valid UTF-8"; });
+}
+
 std::vector<std::string> arguments_for_cli11(int argc, const char* const* argv) {
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) {

@@ -23,6 +23,9 @@ CLI::Option* add_numbers(CLI::App& app, const std::string& names, std::vector<do
 /// A seed: 0 to 2^64 - 1, and anything below 0 for a random one.
 CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std::uint64_t>& target, const std::string& description);
 
+/// Makes an option refuse what is not UTF-8.
+CLI::Option* must_be_text(CLI::Option* option);
+
 /// Arguments as CLI11 takes them: without the program's name, "--name=" split in two so that an empty value is a value, last one first.
 std::vector<std::string> arguments_for_cli11(int argc, const char* const* argv);
 

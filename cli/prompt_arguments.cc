@@ -10,6 +10,8 @@
 
 #include <unistd.h>
 
+#include "cli/arguments.h"
+#include "cli/text.h"
 #include "impasto/error.h"
 
 namespace impasto::cli {
@@ -35,12 +37,16 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-/// Lines that hold more than white space, without it at their ends.
-std::vector<std::string> lines_of(const std::string& text) {
+/// Lines that hold more than white space, without it at their ends. `path` is the file's, for messages.
+std::vector<std::string> lines_of(const std::string& text, const std::string& path) {
   constexpr const char* kSpace = " \t\r\v\f";
   std::vector<std::string> lines;
   std::istringstream stream(text);
+  int number = 0;
   for (std::string line; std::getline(stream, line);) {
+    ++number;
+    if (!is_utf8(line))
+      throw Error(ErrorKind::invalid_argument, "--prompt-file: line " + std::to_string(number) + " of \"" + path + "\" is not valid UTF-8");
     const auto begin = line.find_first_not_of(kSpace);
     if (begin != std::string::npos) lines.push_back(line.substr(begin, line.find_last_not_of(kSpace) + 1 - begin));
   }
@@ -78,6 +84,7 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
                                 "Use the textual inversions of this folder whose names occur in the prompts (default: $IMPASTO_EMBEDDINGS)");
   folder->type_name("DIR");
   prompt->excludes(file);
+  must_be_text(prompt), must_be_text(negative);
   for (auto* option : {prompt, file, negative, syntax, wildcards, embedding, folder}) option->group("Prompt");
 }
 
@@ -90,8 +97,9 @@ std::vector<std::string> read_prompts(const PromptArguments& a) {
   const std::string file = from_stdin ? "-" : a.file;
   const std::string text = file.empty() ? *a.text : read_text(file);
   if (text.find('\0') != std::string::npos) throw Error(ErrorKind::invalid_argument, "prompt: it holds a NUL byte, so it is not text");
+  if (from_stdin && a.file.empty() && !is_utf8(text)) throw Error(ErrorKind::invalid_argument, "prompt: standard input is not valid UTF-8");
   if (a.file.empty()) return {text};
-  std::vector<std::string> prompts = lines_of(text);
+  std::vector<std::string> prompts = lines_of(text, a.file);
   if (prompts.empty()) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + a.file + "\" has no line with a prompt");
   return prompts;
 }

@@ -96,6 +96,15 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = decode(text).length;
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string in_bytes(std::int64_t bytes) {
   return bytes < 1000 ? std::to_string(bytes) + " bytes" : scaled(static_cast<double>(bytes), {"", " kB", " MB", " GB", " TB"});
 }

@@ -12,6 +12,8 @@ namespace impasto::cli {
 /// as escapes (\n, \x1b, \u202e), so that no prompt and no file name can forge a line or move the cursor.
 std::string printable(std::string_view text);
 
+bool is_utf8(std::string_view text);
+
 /// "1.7 GB", "320 kB", "12 bytes"; powers of ten.
 std::string in_bytes(std::int64_t bytes);
 /// "859.5 M", "320 k", "12".

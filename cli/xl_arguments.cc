@@ -50,6 +50,7 @@ PictureSize parse_size(const std::string& option, const std::string& text) {
 void add_xl_options(CLI::App& app, RefinerArguments& refiner, TextToImageOptions& o) {
   auto* second = app.add_option("--prompt-2", o.prompt_2, "What the second text encoder reads (default: the prompt)")->type_name("PROMPT");
   auto* negative = app.add_option("--negative-prompt-2", o.negative_prompt_2, "The same of the negative prompt")->type_name("TEXT");
+  must_be_text(second), must_be_text(negative);
   auto* model = app.add_option("--refiner", refiner.model.name, "A model that goes on where the first one stops, named as --model");
   model->type_name("MODEL");
   auto* start = add_number(app, "--refiner-start,--refiner-switch-at", refiner.start, "Where: after this share of the way, between 0 and 1");

@@ -8,6 +8,7 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "nn/token_merging.h"
 #include "pipelines/controllers.h"
 #include "pipelines/hires.h"
@@ -65,11 +66,24 @@ void require_pooled(const char* name, const std::optional<HostTensor>& embeds, c
          " and ", pooled->values.size(), " values, expected [1 or ", images, ", ", channels, "]");
 }
 
+void require_text(const std::string& name, const std::string& text) {
+  if (const auto at = first_not_utf8(text))
+    fail(ErrorKind::invalid_argument, name, " is not valid UTF-8: byte ", *at, " is 0x", std::hex, int{static_cast<unsigned char>(text[*at])});
+}
+
+void require_texts(const TextToImageOptions& o) {
+  require_text("prompt", o.prompt), require_text("negative_prompt", o.negative_prompt);
+  require_text("prompt_2", o.prompt_2), require_text("negative_prompt_2", o.negative_prompt_2);
+  for (std::size_t i = 0; i < o.prompts.size(); ++i) require_text(concat("prompts[", i, "]"), o.prompts[i]);
+  for (std::size_t i = 0; i < o.negative_prompts.size(); ++i) require_text(concat("negative_prompts[", i, "]"), o.negative_prompts[i]);
+}
+
 /// A prompt, several, or embeddings; of several, one for each image from here on.
 void settle_prompts(TextToImageOptions& o, const Checkpoint& c) {
   const auto conflict = [](bool both, const char* a, const char* b) {
     if (both) fail(ErrorKind::invalid_argument, a, " and ", b, " are both set: give one of the two");
   };
+  require_texts(o);
   conflict(!o.prompts.empty() && !o.prompt.empty(), "prompt", "prompts");
   conflict(o.prompt_embeds && !(o.prompt.empty() && o.prompts.empty()), "prompt_embeds", "prompt or prompts");
   conflict(!o.negative_prompts.empty() && !o.negative_prompt.empty(), "negative_prompt", "negative_prompts");

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/guard.h"
 #include "core/quote.h"
+#include "core/utf8.h"
 
 namespace impasto {
 namespace {
@@ -30,15 +31,16 @@ bool is_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return is_one_of(c, " -_./"); });
 }
 
-/// Lines of a list that count.
-std::vector<std::string> lines_of(std::string_view text) {
+/// Lines of the list in `path` that count.
+std::vector<std::string> lines_of(std::string_view text, const std::string& path) {
   constexpr std::string_view kSpace = " \t\r\v\f";
   std::vector<std::string> lines;
-  while (!text.empty()) {
+  for (int number = 1; !text.empty(); ++number) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     const auto begin = line.find_first_not_of(kSpace);
     if (begin == line.npos || line[begin] == '#') continue;
+    if (!is_utf8(line)) fail(ErrorKind::bad_file, path, ": line ", number, " is not valid UTF-8; save the list in that encoding");
     lines.emplace_back(line.substr(begin, line.find_last_not_of(kSpace) + 1 - begin));
   }
   return lines;
@@ -95,7 +97,7 @@ class Expander {
     const fs::path path = fs::path(folder_) / relative;
     std::error_code error;
     if (!fs::is_regular_file(path, error)) fail(ErrorKind::not_found, "wildcard __", name, "__: there is no file ", path.string());
-    place->second = lines_of(read_file(path.string(), kMostFileBytes));
+    place->second = lines_of(read_file(path.string(), kMostFileBytes), path.string());
     if (place->second.empty()) fail(ErrorKind::bad_file, path.string(), ": no line to draw; empty lines and those with # do not count");
     return place->second;
   }

@@ -286,8 +286,9 @@ TEST_F(Generate, BadSettingsAreRefusedByNameAndLeaveNothing) {
                                                                                {{"--dtype", "unet=int8"}, "int8"},
                                                                                {{"--dtype", "float1"}, "float1"},
                                                                                {{"-t", "-3"}, "threads"},
-                                                                               {{"-n", "\xff"}, "UTF-8"},
-                                                                               {{"-p", "a\xc3"}, "UTF-8"}};
+                                                                               {{"-n", "\xff"}, "--negative-prompt: \"\\xff\" is not valid UTF-8"},
+                                                                               {{"--prompt-2", "\xff"}, "--prompt-2: "},
+                                                                               {{"-p", "a\xc3"}, "--prompt: \"a\\xc3\" is not valid UTF-8"}};
   for (const auto& [more, name] : wrong) {
     std::vector<std::string> all = {"-p", "x", "-q", "-s", "1", "-o", "a.png"};
     all.insert(all.end(), more.begin(), more.end());

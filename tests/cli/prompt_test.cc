@@ -184,6 +184,9 @@ TEST_F(GenerateFromPrompt, RefusesFilesWithoutPromptsAndListsThatAreNotThere) {
   expect_refused({"-p", "a __cat__", "--wildcards", "."}, {"__cat__", "cat.txt"});
   expect_refused({"-p", "a __../cat__", "--wildcards", "."}, {"out of the folder"});
   folder_.write("many.txt", std::string(2 * 6000, '\n').replace(0, 12, "a\nb\nc\nd\ne\nf"));
+  folder_.write("latin.txt", "a\nb\ncaf\xe9");
+  expect_refused({"--prompt-file", "latin.txt"}, {"line 3 of \"latin.txt\"", "UTF-8"});
+  expect_refused({"-p", "a __latin__", "--wildcards", "."}, {"latin.txt: line 3", "UTF-8"});
   expect_refused({"--prompt-file", "many.txt", "-b", "2000"}, {"num_images", "1 to 1666 for 6 prompts"});
   expect_refused({"-p", "a", "--batch-size", "-1"}, {"--batch-size"});
   expect_refused({"-p", "a", "-b", "2", "--batch-size", "1", "--shared-generator"}, {"--shared-generator"});

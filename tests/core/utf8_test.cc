@@ -20,5 +20,10 @@ TEST(Utf8, RefusesWhatIsOutOfPlaceTooLongOrNoCharacter) {
     EXPECT_FALSE(is_utf8(text)) << text;
 }
 
+TEST(Utf8, TellsWhereItEnds) {
+  EXPECT_EQ(first_not_utf8("caf\xC3\xA9 \xE2\x82"), 6u);
+  EXPECT_EQ(first_not_utf8("caf\xC3\xA9"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace impasto

@@ -338,7 +338,10 @@ TEST_F(TextToImage, RefusesOptionsOutOfRangeByName) {
   for (const float ratio : {-0.1f, 0.76f, kNan}) refused([&](auto& o) { o.token_merging_ratio = ratio; }, "token_merging_ratio");
   for (const float eta : {-0.1f, 1.1f, kNan}) refused([&](auto& o) { o.eta = eta; }, "eta");
   for (const int skip : {-1, 100}) refused([&](auto& o) { o.clip_skip = skip; }, "clip_skip");
-  refused([&](auto& o) { o.prompt = "caf\xe9"; }, "UTF-8");
+  refused([&](auto& o) { o.prompt = "caf\xe9"; }, "prompt is not valid UTF-8: byte 3 is 0xe9");
+  refused([&](auto& o) { o.negative_prompt = "caf\xe9"; }, "negative_prompt is not valid UTF-8");
+  refused([&](auto& o) { o.prompt_2 = "caf\xe9"; }, "prompt_2 is not valid UTF-8");
+  refused([&](auto& o) { o.prompt.clear(), o.prompts = {"a", "caf\xe9"}; }, "prompts[1] is not valid UTF-8");
   refused([&](auto& o) { o.prompt = std::string(1 << 20, 'a'); }, "prompt");
   options_.scheduler = "FlowMatchEulerDiscreteScheduler";
   EXPECT_ERROR(pipeline_.text_to_image(options_), unsupported, "FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler");

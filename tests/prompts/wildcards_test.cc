@@ -77,6 +77,8 @@ TEST_F(Wildcards, RefusesNamesWithoutAListAndOutsideTheFolder) {
     EXPECT_ERROR(expand(text), invalid_argument, "out of the folder");
   folder_.write("empty.txt", "# nothing\n\n");
   EXPECT_ERROR(expand("__empty__"), bad_file, "empty.txt", "no line");
+  folder_.write("latin.txt", "# caf\xe9\ntea\ncaf\xe9\n");
+  EXPECT_ERROR(expand("__latin__"), bad_file, "latin.txt: line 3", "UTF-8");
   EXPECT_ERROR(expand_wildcards("a", folder_ / "none", 1), not_found, "none");
 }
 
