@@ -57,7 +57,7 @@ bool has_entry(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) return true;
   const int code = errno;
-  for (const int absent : {ENOENT, ENOTDIR, EACCES, ENAMETOOLONG, ELOOP})
+  for (const int absent : {ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP})
     if (code == absent) return false;
   fail(ErrorKind::io, path, ": cannot look for it: ", std::generic_category().message(code));
 }

@@ -39,7 +39,7 @@ class File {
 };
 
 /// Whether there is something of that name; a dangling link counts, so that opening it says what is wrong. Throws io where the system cannot tell:
-/// what may be missing is not left out because of a fault.
+/// what may be missing is not left out because of a fault or of a folder that one may not look into.
 bool has_entry(const std::string& path);
 
 /// Whole content of a file of at most `max_bytes`. Throws not_found, io or bad_file.

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "core/fail.h"
+#include "core/file.h"
 #include "core/guard.h"
 #include "hub/cache.h"
 #include "hub/environment.h"
@@ -8,18 +9,9 @@
 #include "impasto/hub.h"
 
 namespace impasto {
-namespace {
-
-/// A dangling link counts: opening it says what is wrong with it.
-bool is_on_disk(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
-}
-
-}  // namespace
 
 bool names_model_on_hub(const std::string& text) {
-  return guarded([&] { return parse_hub_reference(text) && !is_on_disk(text); });
+  return guarded([&] { return parse_hub_reference(text) && !has_entry(text); });
 }
 
 std::optional<std::string> cached_model(const std::string& name, const std::string& variant) {
@@ -44,7 +36,7 @@ std::optional<std::string> cached_tokenizer() {
 std::string find_model(const std::string& model) {
   return guarded([&] {
     const auto reference = parse_hub_reference(model);
-    if (!reference || is_on_disk(model)) return model;
+    if (!reference || has_entry(model)) return model;
     const HubEnvironment environment = HubEnvironment::read();
     std::string missing;
     if (auto found = find_in_cache(environment.cache, *reference, "", &missing)) return *found;

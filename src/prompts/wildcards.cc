@@ -96,7 +96,7 @@ class Expander {
       fail(ErrorKind::invalid_argument, "wildcard ", in_quotes(name), " leads out of the folder ", folder_);
     const fs::path path = fs::path(folder_) / relative;
     std::error_code error;
-    if (!fs::is_regular_file(path, error)) fail(ErrorKind::not_found, "wildcard __", name, "__: there is no file ", path.string());
+    if (!has_entry(path.string()) || !fs::is_regular_file(path, error)) fail(ErrorKind::not_found, "wildcard __", name, "__: there is no file ", path.string());
     place->second = lines_of(read_file(path.string(), kMostFileBytes), path.string());
     if (place->second.empty()) fail(ErrorKind::bad_file, path.string(), ": no line to draw; empty lines and those with # do not count");
     return place->second;
@@ -112,7 +112,7 @@ class Expander {
 std::string expand_wildcards(const std::string& prompt, const std::string& folder, std::uint64_t seed) {
   return guarded([&] {
     std::error_code error;
-    if (!fs::is_directory(folder, error)) fail(ErrorKind::not_found, folder, ": no such folder of wildcards");
+    if (!has_entry(folder) || !fs::is_directory(folder, error)) fail(ErrorKind::not_found, folder, ": no such folder of wildcards");
     return Expander(folder, seed).expand(prompt);
   });
 }
