@@ -31,7 +31,13 @@ HubClient::HubClient(const HubEnvironment& environment, const std::string& token
   policy_.attempts = std::min(policy_.attempts, kAttempts);
 }
 
-Url HubClient::api(const std::string& path) const { return {http_.settings().endpoint.text() + path, "HF_ENDPOINT"}; }
+std::string HubClient::address(const std::string& path) const {
+  std::string base = http_.settings().endpoint.text();  // "https://huggingface.co/", but "http://localhost/hub"
+  while (base.ends_with('/')) base.pop_back();
+  return base + path;
+}
+
+Url HubClient::api(const std::string& path) const { return {address(path), "HF_ENDPOINT"}; }
 
 Url HubClient::file_url(const HubReference& reference, const std::string& path) const {
   return api("/" + reference.repository + "/resolve/" + url_encoded(reference.revision, /*keep_slashes=*/false) + "/" +
@@ -108,7 +114,7 @@ std::string HubClient::account() {
   const HttpAnswer answer = send(request);
   const std::string where = host() + ": the account of the token";
   if (answer.headers.status() == 401 || answer.headers.status() == 403)
-    fail(ErrorKind::access_denied, host(), " does not know this token; make one at ", http_.settings().endpoint.text(), "settings/tokens");
+    fail(ErrorKind::access_denied, host(), " does not know this token; make one at ", address("/settings/tokens"));
   if (answer.headers.status() != 200) fail(ErrorKind::bad_file, where, ": the answer has status ", answer.headers.status());
   return JsonObject(parse_json(text, where), where).text("name", "");
 }
@@ -130,7 +136,7 @@ void HubClient::refuse(const HttpAnswer& answer, const HubReference& reference, 
 
 void HubClient::refuse_access(const HttpAnswer& answer, const HubReference& reference) const {
   const HttpSettings& settings = http_.settings();
-  const std::string page = settings.endpoint.text() + reference.repository, tokens = settings.endpoint.text() + "settings/tokens";
+  const std::string page = address("/" + reference.repository), tokens = address("/settings/tokens");
   const std::string log_in = "log in with: impasto login (a token for reading, from " + tokens + ")";
   const std::string code = answer.headers.value("x-error-code"), said = answer.headers.value("x-error-message");
   if (!settings.token.empty() && !settings.token_is_sent())

@@ -40,6 +40,8 @@ class HubClient {
 
  private:
   HttpAnswer send(const HttpRequest& request);
+  /// Of a page of the endpoint; `path` begins with "/".
+  std::string address(const std::string& path) const;
   Url api(const std::string& path) const;
   Url file_url(const HubReference& reference, const std::string& path) const;
   [[noreturn]] void refuse(const HttpAnswer& answer, const HubReference& reference, const std::string& path) const;

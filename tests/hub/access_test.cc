@@ -51,6 +51,12 @@ TEST_F(AccessTest, TokensThatAreNotKnownAreSaidToBe) {
   expect_denied({"does not accept your token", "impasto login"});
 }
 
+TEST_F(AccessTest, PagesOfAnEndpointWithAPathLieBelowIt) {
+  hub_.variables().set("HF_ENDPOINT", (hub_.endpoint() + "/mirror/").c_str());
+  expect_denied({hub_.endpoint() + "/mirror/org/tiny,", hub_.endpoint() + "/mirror/settings/tokens)"});
+  for (const Json& request : hub_.requests()) EXPECT_EQ(request.at("path").get<std::string>().find("/mirror/api/models/org/tiny/"), 0u) << request;
+}
+
 TEST_F(AccessTest, MissingModelsAreNotFound) {
   log_in("hf_good");
   EXPECT_ERROR(hub_.download("org/none"), not_found, "there is no model org/none");

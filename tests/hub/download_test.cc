@@ -54,6 +54,15 @@ TEST_F(DownloadTest, ASecondTimeOnlyAsksForTheList) {
   EXPECT_EQ(hub_.requests().size(), 1u);
 }
 
+TEST_F(DownloadTest, AddressesHaveNoEmptyParts) {
+  for (const char* end : {"", "/", "//"}) {
+    hub_.variables().set("HF_ENDPOINT", (hub_.endpoint() + end).c_str());
+    fs::remove_all(hub_.cache());
+    hub_.download();
+    for (const Json& request : hub_.requests()) EXPECT_EQ(request.at("path").get<std::string>().find("//"), std::string::npos) << end << request;
+  }
+}
+
 TEST_F(DownloadTest, WhatChangedIsFetchedAndTheOldStays) {
   const DownloadedModel old = hub_.download();
   hub_.publish("scheduler/scheduler_config.json", R"({"_class_name": "DDIMScheduler"})");

@@ -20,6 +20,7 @@ import hashlib
 import http.server
 import json
 import pathlib
+import re
 import ssl
 import sys
 import threading
@@ -86,6 +87,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         line = {"server": self.kind, "method": self.command, "path": self.path, "token": self.token(), "range": self.headers.get("Range"), "status": code}
         LOG.write(json.dumps(line) + "\n")
         super().send_response(code, message)
+
+    def parse_request(self):
+        ok = super().parse_request()
+        if ok:
+            self.path = self.requestline.split()[1]  # http.server makes one slash of two at its beginning
+        return ok
+
+    def parts(self):
+        """Of the path, which a proxy's client gives with scheme and host. No server has a path with an empty part."""
+        path = re.sub("^https?://[^/]*", "", self.path).split("?")[0]
+        parts = [urllib.parse.unquote(p) for p in path.removeprefix("/").split("/")]
+        if "" in parts:
+            raise FileNotFoundError(path)
+        return parts
 
     def token(self):
         return (self.headers.get("Authorization") or "").removeprefix("Bearer ")
@@ -159,7 +174,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def serve(self):
-        parts = [urllib.parse.unquote(p) for p in urllib.parse.urlsplit(self.path).path.strip("/").split("/")]
+        parts = self.parts()
         if parts == ["api", "whoami-v2"]:
             ok = self.token() in ("hf_good", "hf_accepted")
             account = {"type": "user", "name": "painter", "orgs": [], "auth": {"accessToken": {"displayName": "reading", "role": "read"}}}
@@ -233,7 +248,7 @@ class Storage(Handler):
     kind = "storage"
 
     def serve(self):
-        parts = [urllib.parse.unquote(p) for p in urllib.parse.urlsplit(self.path).path.strip("/").split("/")]
+        parts = self.parts()
         repository = Repository("/".join(parts[:2]))
         self.send_file(repository, "/".join(parts[2:]), {"ETag": '"storage-tag-1"', "Accept-Ranges": "bytes"})
 
