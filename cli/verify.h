@@ -14,10 +14,10 @@ struct VerifyArguments {
 
 CLI::App* add_verify(CLI::App& app, VerifyArguments& arguments);
 
-/// Returns the exit code 0; throws Error, bad_file when something is damaged.
+/// Returns the exit code 0; throws Error, bad_file when something is damaged or has no published hash.
 int verify(const VerifyArguments& arguments);
 
-/// For a model of the cache that a command is about to use. Throws bad_file naming what is damaged.
+/// For a model of the cache that a command is about to use. Throws bad_file naming what is not as published.
 void require_intact(const std::string& model, bool quiet);
 
 }  // namespace impasto::cli

@@ -52,7 +52,7 @@ struct DownloadOptions {
   bool local_files_only = false;
   /// Files that are fetched at the same time, 1..64.
   int max_workers = 8;
-  /// Reads again what is in the cache already, and fetches anew what is damaged.
+  /// Reads again what is in the cache already, and fetches anew what is damaged. Copies in the place of links become links.
   bool verify = false;
   /// Called on the calling thread, about ten times a second and once at the end.
   std::function<void(const DownloadProgress&)> on_progress = {};
@@ -88,7 +88,7 @@ struct VerifiedModel {
   int files = 0;
   std::int64_t bytes = 0;
   std::vector<std::string> damaged;             ///< content is not what its hash says, or is gone
-  std::vector<std::string> unchecked;           ///< copies, not links to a blob: nothing says what their hash should be
+  std::vector<std::string> unchecked;           ///< no links to a blob of the model: nothing says what they should hold
   std::vector<std::string> writable_by_others;  ///< whoever may write to a file may replace the model
 };
 

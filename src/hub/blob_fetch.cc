@@ -161,9 +161,8 @@ void link_to_blob(const HubCache& cache, const std::string& commit, const std::s
     const std::string beside = place.string() + ".impasto-" + hash.substr(0, 16) + ".tmp";
     ::unlink(beside.c_str());
     code = ::symlink(target.c_str(), beside.c_str()) == 0 && ::rename(beside.c_str(), place.c_str()) == 0 ? 0 : errno;
-  } else if (code == EPERM || code == EOPNOTSUPP) {
-    code = ::rename(blob.c_str(), place.c_str()) == 0 ? 0 : errno;
   }
+  if (code == EPERM || code == EOPNOTSUPP) code = ::rename(blob.c_str(), place.c_str()) == 0 ? 0 : errno;
   if (code != 0) fail(ErrorKind::io, place.string(), ": cannot be made a link to its content: ", std::generic_category().message(code));
 }
 

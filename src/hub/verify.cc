@@ -20,19 +20,28 @@ namespace {
 struct Entry {
   std::string path;  ///< in the snapshot
   fs::path place;
-  std::string hash;       ///< "" where its name says none
+  std::string hash;       ///< "" where it is no link to a blob of this repository, so that nobody has said one
   std::int64_t size = 0;  ///< -1 where the link leads to nothing
 };
 
-std::vector<Entry> entries_of(const std::string& snapshot, const std::string& only) {
+/// The hash that a file of a snapshot is published under. The link's own target is named by it; what lies behind that may be a link to a store that
+/// other models share.
+std::string hash_of(const fs::path& place, const fs::path& blobs) {
+  std::error_code error;
+  const fs::path target = fs::read_symlink(place, error);
+  const std::string name = target.filename().string();
+  const bool is_ours = !error && fs::equivalent(place.parent_path() / target.parent_path(), blobs, error);
+  return is_ours && !error && (is_sha256(name) || is_git_hash(name)) ? name : "";
+}
+
+std::vector<Entry> entries_of(const HubCache& cache, const std::string& commit, const std::string& only) {
+  const std::string snapshot = cache.snapshot(commit);
   std::vector<Entry> entries;
   for (const std::string& path : files_below(snapshot)) {
     if (!only.empty() && path != only) continue;
     Entry e{path, snapshot + "/" + path, {}, 0};
+    e.hash = hash_of(e.place, cache.folder() + "/blobs");
     std::error_code gone;
-    // The link's own target is named by the hash; what lies behind that may be a link to a store that other models share.
-    const std::string name = fs::read_symlink(e.place, gone).filename().string();
-    if (is_sha256(name) || is_git_hash(name)) e.hash = name;
     const auto size = fs::file_size(e.place, gone);
     e.size = gone ? -1 : static_cast<std::int64_t>(size);
     entries.push_back(std::move(e));
@@ -98,7 +107,7 @@ VerifiedModel verify_model(const std::string& name, const VerifyOptions& options
     const HubEnvironment environment = HubEnvironment::read();
     const HubCache cache(environment.cache, reference->repository);
     const auto commit = cache.commit_of(reference->revision);
-    const auto entries = commit ? entries_of(cache.snapshot(*commit), reference->file) : std::vector<Entry>();
+    const auto entries = commit ? entries_of(cache, *commit, reference->file) : std::vector<Entry>();
     if (entries.empty()) fail(ErrorKind::not_found, name, " is not in the cache ", environment.cache, "; to fetch it: impasto download ", name);
     VerifiedModel model = Verification(options).run(entries);
     model.path = cache.snapshot(*commit);

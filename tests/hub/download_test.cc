@@ -262,6 +262,26 @@ TEST_F(DownloadTest, CopiesInPlaceOfLinksStay) {
   EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(model.path + "/" + kUnet)));
 }
 
+TEST_F(DownloadTest, CopiesBecomeLinksWhenReadAgain) {
+  const DownloadedModel model = hub_.download();
+  const std::string place = model.path + "/" + kUnet, blob = fs::canonical(place).string(), content = test::content_of(blob);
+  DownloadOptions options;
+  options.verify = true;
+  for (const bool has_blob : {false, true}) {
+    fs::remove(place);
+    fs::rename(blob, place);
+    if (has_blob) std::ofstream(blob) << "damaged";
+    EXPECT_EQ(hub_.download("org/tiny", options).fetched_bytes, 0);
+    EXPECT_EQ(fs::canonical(place).string(), blob);
+    EXPECT_EQ(hub_.damage(), "");
+  }
+  fs::remove(place);
+  std::ofstream(place) << "another's";
+  EXPECT_EQ(hub_.download("org/tiny", options).fetched_bytes, 0) << "the blob is still there";
+  EXPECT_EQ(fs::canonical(place).string(), blob);
+  EXPECT_EQ(test::content_of(place), content);
+}
+
 TEST_F(DownloadTest, ACacheThatCannotBeWrittenToIsNamed) {
   const std::string file = fs::path(hub_.home()) / "file";
   std::ofstream(file) << "x";
