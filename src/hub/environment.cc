@@ -10,9 +10,12 @@
 
 #include "core/fail.h"
 #include "core/file.h"
+#include "core/quote.h"
 
 namespace impasto {
 namespace {
+
+constexpr const char* kTokenVariables[] = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"};
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -60,14 +63,6 @@ std::string expanded(std::string path) {
   return out;
 }
 
-int seconds(const char* name) {
-  constexpr int kDefault = 10, kMost = 24 * 3600;
-  const std::string text = variable(name);
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && value > 0 ? std::min(value, kMost) : kDefault;
-}
-
 }  // namespace
 
 HubEnvironment HubEnvironment::read() {
@@ -79,9 +74,18 @@ HubEnvironment HubEnvironment::read() {
   e.endpoint = first_of({"HF_ENDPOINT"}, "https://huggingface.co");
   while (e.endpoint.ends_with('/')) e.endpoint.pop_back();
   e.offline = is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE");
-  e.etag_timeout = seconds("HF_HUB_ETAG_TIMEOUT");
-  e.download_timeout = seconds("HF_HUB_DOWNLOAD_TIMEOUT");
   return e;
+}
+
+int timeout_seconds(const char* name) {
+  constexpr int kDefault = 10, kMost = 24 * 3600;
+  const std::string text = variable(name);
+  if (text.empty()) return kDefault;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > kMost)
+    fail(ErrorKind::invalid_argument, name, ": expected a whole number of seconds from 1 to ", kMost, ", found ", in_quotes(text, 20));
+  return value;
 }
 
 std::string clean_token(const std::string& text, const std::string& source) {
@@ -95,9 +99,16 @@ std::string clean_token(const std::string& text, const std::string& source) {
   return token;
 }
 
+std::string variable_of_token(const std::string& token) {
+  for (const char* name : kTokenVariables) {
+    if (!token.empty() && clean_token(variable(name), name) == token) return name;
+  }
+  return {};
+}
+
 std::string stored_token(const HubEnvironment& environment) {
   if (is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return {};
-  for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
+  for (const char* name : kTokenVariables) {
     if (std::string token = clean_token(variable(name), name); !token.empty()) return token;
   }
   std::error_code ignored;

@@ -7,12 +7,10 @@
 namespace impasto {
 
 struct HubEnvironment {
-  std::string cache;         ///< HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else "hub" in HF_HOME ($XDG_CACHE_HOME/huggingface, ~/.cache/huggingface)
-  std::string token_file;    ///< HF_TOKEN_PATH, else "token" in HF_HOME
-  std::string endpoint;      ///< HF_ENDPOINT without a final "/", else https://huggingface.co
-  bool offline = false;      ///< HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE
-  int etag_timeout = 0;      ///< HF_HUB_ETAG_TIMEOUT, seconds; 10 where it is not set or not a number above 0
-  int download_timeout = 0;  ///< HF_HUB_DOWNLOAD_TIMEOUT, the same
+  std::string cache;       ///< HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else "hub" in HF_HOME ($XDG_CACHE_HOME/huggingface, ~/.cache/huggingface)
+  std::string token_file;  ///< HF_TOKEN_PATH, else "token" in HF_HOME
+  std::string endpoint;    ///< HF_ENDPOINT without a final "/", else https://huggingface.co
+  bool offline = false;    ///< HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE
 
   static HubEnvironment read();
 };
@@ -21,6 +19,12 @@ struct HubEnvironment {
 /// or where HF_HUB_DISABLE_IMPLICIT_TOKEN is set. Throws io where the file is there and cannot be read, invalid_argument for a token that
 /// could not stand in a header.
 std::string stored_token(const HubEnvironment& environment);
+
+/// The variable that says this token, and wins over what is kept; "" where none does.
+std::string variable_of_token(const std::string& token);
+
+/// Of HF_HUB_ETAG_TIMEOUT or HF_HUB_DOWNLOAD_TIMEOUT; 10 where it is not set. Throws invalid_argument for what is no number of seconds from 1 on.
+int timeout_seconds(const char* name);
 
 /// The token without what is around it. Throws invalid_argument, naming `source` and never the token, where characters remain that no token has.
 std::string clean_token(const std::string& text, const std::string& source);

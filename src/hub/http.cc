@@ -1,7 +1,9 @@
 #include "hub/http.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <iterator>
 #include <mutex>
 #include <new>
 
@@ -15,6 +17,7 @@ namespace impasto {
 namespace {
 
 constexpr int kMostRedirects = 10;
+constexpr long kLeastBytesPerSecond = 1024;     // a server that drips keeps nobody waiting
 constexpr std::size_t kMostUnwanted = 1 << 20;  // of an error's or a redirect's page
 
 void start_curl() {
@@ -72,6 +75,26 @@ std::string busy_message(const Url& url, const HttpHeaders& headers) {
   const std::string said = headers.value("x-error-message");
   const std::string why = headers.status() == 429 ? "too many requests (whoever is logged in may send more)" : "the server has trouble";
   return concat(url.host(), " answered ", headers.status(), ": ", said.empty() ? why : printable(said));
+}
+
+/// The proxy of the environment cannot be used as it is written. curl quotes it in full, and it may hold a password.
+bool blames_proxy_variable(std::string_view message) { return message.starts_with("Unsupported proxy"); }
+
+bool has_proxy_variable() {
+  constexpr const char* kNames[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  return std::any_of(std::begin(kNames), std::end(kNames), [](const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+  });
+}
+
+/// What curl says of a failure, for a message.
+std::string told(std::string_view message, const Url& url) {
+  if (blames_proxy_variable(message))
+    return "the proxy that http_proxy, https_proxy or all_proxy names cannot be used; expected an address such as http://proxy.example:3128";
+  constexpr std::string_view kBegin = "Failed to connect to ";
+  const bool is_other = has_proxy_variable() && message.starts_with(kBegin) && !message.substr(kBegin.size()).starts_with(url.host_and_port() + " ");
+  return concat(printable(message, 200), is_other ? " (this is the proxy that http_proxy, https_proxy or all_proxy names)" : "");
 }
 
 }  // namespace
@@ -158,7 +181,7 @@ HttpAnswer HttpClient::send_once(const HttpRequest& request, const Url& url) {
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (const char* path = certificates()) set(CURLOPT_CAINFO, path);
   set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(settings_.connect_timeout));
-  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_LIMIT, kLeastBytesPerSecond);
   set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(settings_.stall_timeout));
   set(CURLOPT_BUFFERSIZE, 256L << 10);
   set(CURLOPT_NOSIGNAL, 1L);
@@ -177,8 +200,8 @@ HttpAnswer HttpClient::send_once(const HttpRequest& request, const Url& url) {
   stop_.throw_if_stopped();
   if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
   if (code != CURLE_OK) {
-    const std::string why = concat(url.host(), ": ", printable(*message != '\0' ? message : curl_easy_strerror(code), 200));
-    if (is_final(code)) fail(ErrorKind::io, why);
+    const std::string why = concat(url.host(), ": ", told(*message != '\0' ? message : curl_easy_strerror(code), url));
+    if (is_final(code) || blames_proxy_variable(message)) fail(ErrorKind::io, why);
     throw TransientFailure{why};
   }
   return {transfer.headers(), url};
@@ -193,7 +216,7 @@ HttpAnswer HttpClient::send(const HttpRequest& request) {
     if (!is_redirect(status)) return answer;
     const Url target = url.redirected(answer.headers.value("location"));
     if (!request.follow(answer.headers, target)) return answer;
-    if (redirects >= kMostRedirects) fail(ErrorKind::io, request.url.host(), " leads on from address to address without end");
+    if (redirects >= kMostRedirects) fail(ErrorKind::io, request.url.text(), " leads on from address to address without end");
     url = target;
   }
 }

@@ -16,7 +16,7 @@ namespace impasto {
 struct HttpSettings {
   Url endpoint;                                  ///< its origin alone sees the token
   std::string token;                             ///< "" for none
-  int connect_timeout = 10, stall_timeout = 10;  ///< seconds until connected; seconds without a byte
+  int connect_timeout = 10, stall_timeout = 10;  ///< seconds until connected; seconds with less than 1 KiB each
 
   /// Whether the token would be sent at all: not over http, where everybody on the way reads it, unless to this machine.
   bool token_is_sent() const { return !token.empty() && (endpoint.is_https() || endpoint.is_loopback()); }

@@ -13,7 +13,7 @@ constexpr std::size_t kLongestAnswer = 32u << 20;
 constexpr int kAttempts = 3;  // of small questions: who waits for the first answer wants to know soon that there is no network
 
 HttpSettings settings_for(const HubEnvironment& e, const std::string& token) {
-  return {Url(e.endpoint, "HF_ENDPOINT"), token, e.etag_timeout, std::max(e.download_timeout, e.etag_timeout)};
+  return {Url(e.endpoint, "HF_ENDPOINT"), token, timeout_seconds("HF_HUB_ETAG_TIMEOUT"), timeout_seconds("HF_HUB_DOWNLOAD_TIMEOUT")};
 }
 
 /// Appends to `text`, within reason.
@@ -109,6 +109,8 @@ HttpAnswer HubClient::fetch(const HubReference& reference, const std::string& pa
 
 std::string HubClient::account() {
   std::string text;
+  if (!http_.settings().token_is_sent())
+    fail(ErrorKind::access_denied, host(), " cannot be asked whose token it is: a token is not sent over http; set HF_ENDPOINT to an https address");
   HttpRequest request{.url = api("/api/whoami-v2")};
   request.take = into(text, host());
   const HttpAnswer answer = send(request);
@@ -138,6 +140,8 @@ void HubClient::refuse_access(const HttpAnswer& answer, const HubReference& refe
   const HttpSettings& settings = http_.settings();
   const std::string page = address("/" + reference.repository), tokens = address("/settings/tokens");
   const std::string log_in = "log in with: impasto login (a token for reading, from " + tokens + ")";
+  const std::string variable = variable_of_token(settings.token);
+  const std::string mend = variable.empty() ? log_in : "it comes from the variable " + variable + ": set another (from " + tokens + "), or unset it";
   const std::string code = answer.headers.value("x-error-code"), said = answer.headers.value("x-error-message");
   if (!settings.token.empty() && !settings.token_is_sent())
     fail(ErrorKind::access_denied, reference.repository, ": ", host(),
@@ -150,7 +154,7 @@ void HubClient::refuse_access(const HttpAnswer& answer, const HubReference& refe
   if (answer.headers.status() == 401 && settings.token.empty())
     fail(ErrorKind::access_denied, "there is no model ", reference.repository, " on ", host(), ", or it is private; check the name at ", page,
          ", or ", log_in);
-  if (answer.headers.status() == 401) fail(ErrorKind::access_denied, host(), " does not accept your token for ", reference.repository, "; ", log_in);
+  if (answer.headers.status() == 401) fail(ErrorKind::access_denied, host(), " does not accept your token for ", reference.repository, "; ", mend);
   fail(ErrorKind::access_denied, host(), " refuses access to ", reference.repository, said.empty() ? "" : ": ", printable(said), "; see ", page);
 }
 

@@ -24,7 +24,7 @@ struct FileHead {
 /// Hub's), io and cancelled; the messages say what to do and never hold the token.
 class HubClient {
  public:
-  /// `token` is "" for none. Throws invalid_argument for an endpoint that is no URL.
+  /// `token` is "" for none. Throws invalid_argument for an endpoint that is no URL and timeouts that are none.
   HubClient(const HubEnvironment& environment, const std::string& token, const StopSignal& stop, const RetryPolicy& policy);
 
   /// Host of the endpoint, for messages.
@@ -35,7 +35,7 @@ class HubClient {
   /// The file's content from byte `from` on, given to `take` as it comes; one attempt. Also throws TransientFailure and what `take` throws.
   HttpAnswer fetch(const HubReference& reference, const std::string& path, std::uint64_t from,
                    const std::function<void(const HttpHeaders&, std::string_view)>& take);
-  /// The account that the token belongs to.
+  /// The account that the token belongs to. Throws access_denied without asking where the token is not sent.
   std::string account();
 
  private:

@@ -31,6 +31,14 @@ std::string lower(std::string text) {
   return text;
 }
 
+/// An address of a stranger's for a message: without its query, which may be a key to a storage, and without a user name and password. What follows
+/// an "@" could be part of either.
+std::string without_secrets(const std::string& text) {
+  const auto begin = text.find("//");
+  if (text.find('@') != text.npos) return (begin == text.npos ? "" : text.substr(0, begin + 2)) + "...@...";
+  return text.substr(0, text.find('?'));
+}
+
 }  // namespace
 
 bool Url::parse(const std::string& base, const std::string& text, Url& out) {
@@ -59,13 +67,16 @@ Url::Url(const std::string& text, const std::string& source) {
 
 Url Url::redirected(const std::string& location) const {
   Url target;
-  // Not quoted in full: the query of a storage's URL is a key to it.
   if (location.empty() || !parse(text_, location, target))
-    fail(ErrorKind::io, host_, " leads on to ", in_quotes(location.substr(0, location.find('?')), 80),
-         ", which is no http or https URL that could be followed");
+    fail(ErrorKind::io, host_, " leads on to ", in_quotes(without_secrets(location), 80), ", which is no http or https URL that could be followed");
   if (is_https() && !target.is_https())
     fail(ErrorKind::io, host_, " leads on from https to http://", printable(target.host_), ", which is not followed");
   return target;
+}
+
+std::string Url::host_and_port() const {
+  const std::string host = host_.starts_with('[') ? host_.substr(1, host_.size() - 2) : host_;
+  return host + " port " + origin_.substr(origin_.rfind(':') + 1);
 }
 
 bool Url::is_loopback() const {

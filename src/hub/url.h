@@ -20,6 +20,8 @@ class Url {
   /// "https://host:443": scheme, host and port decide who may see a token.
   const std::string& origin() const { return origin_; }
   const std::string& host() const { return host_; }
+  /// "host port 443", as curl's messages say it.
+  std::string host_and_port() const;
   bool is_https() const { return origin_.starts_with("https:"); }
   /// Whether the host is this machine: localhost, 127.0.0.0/8, [::1].
   bool is_loopback() const;

@@ -48,6 +48,9 @@ TEST_F(AccessTest, PrivateModelsMayBeMissingOnes) {
 
 TEST_F(AccessTest, TokensThatAreNotKnownAreSaidToBe) {
   log_in("hf_bad");
+  expect_denied({"does not accept your token", "HF_TOKEN", "unset"});
+  log_in(nullptr);
+  std::ofstream(std::filesystem::path(hub_.home()) / "token") << "hf_bad";
   expect_denied({"does not accept your token", "impasto login"});
 }
 
@@ -113,6 +116,13 @@ TEST_F(AccessTest, TheTokenIsNotSentOverHttpToOtherMachines) {
   EXPECT_TRUE(settings("http://127.0.0.1:1", "t").token_is_sent());
   EXPECT_FALSE(settings("http://hub.example", "t").token_is_sent());
   EXPECT_FALSE(settings("https://hub.example", "").token_is_sent());
+}
+
+TEST_F(AccessTest, WhoseTokenItIsIsNotAskedOverHttp) {
+  hub_.variables().set("HF_ENDPOINT", "http://hub.invalid");
+  hub_.variables().set("http_proxy", hub_.endpoint().c_str());
+  EXPECT_ERROR(token_account("hf_good"), access_denied, "hub.invalid", "not sent over http", "https address");
+  EXPECT_EQ(hub_.requests().size(), 0u);
 }
 
 TEST_F(AccessTest, TokensCannotBringHeadersAlong) {

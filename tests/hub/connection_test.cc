@@ -51,9 +51,38 @@ TEST(ProxyTest, IsUsedAsCurlsVariablesSay) {
   hub.variables().set("HF_TOKEN", "hf_good");
   EXPECT_GT(hub.download().fetched_bytes, 0);
   for (const Json& request : hub.requests()) {
-    if (request.at("server") == "hub") EXPECT_EQ(request.at("path").get<std::string>().find("http://hub.invalid/"), 0u) << request;
+    const bool is_hub = request.at("server") == "hub";
+    EXPECT_EQ(request.at("path").get<std::string>().find("http://hub.invalid/"), is_hub ? 0u : std::string::npos) << request;
     EXPECT_EQ(request.at("token"), "") << "everybody on the way could read it";
   }
+}
+
+/// What a download through this proxy fails with.
+std::string failure_through(const std::string& proxy) {
+  test::HubServer hub;
+  hub.variables().set("HF_ENDPOINT", "http://hub.invalid");
+  hub.variables().set("http_proxy", proxy.c_str());
+  try {
+    hub.download();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(ProxyTest, OnesThatCannotBeUsedAreRefusedAtOnceAndNotShown) {
+  for (const std::string proxy : {"garbage://u:s3cret@x", "http://u:s3 s3cret@127.0.0.1:9", "u:s3cret@127.0.0.1:99999"}) {
+    const std::string failure = failure_through(proxy);
+    EXPECT_NE(failure.find("http_proxy"), failure.npos) << failure;
+    EXPECT_EQ(failure.find("s3cret"), failure.npos) << failure;
+    EXPECT_EQ(failure.find("tried"), failure.npos) << failure;
+  }
+}
+
+TEST(ProxyTest, DeadOnesAreNamedAsProxies) {
+  const std::string failure = failure_through("http://u:s3cret@127.0.0.1:1");
+  EXPECT_NE(failure.find("this is the proxy"), failure.npos) << failure;
+  EXPECT_EQ(failure.find("s3cret"), failure.npos) << failure;
 }
 
 }  // namespace

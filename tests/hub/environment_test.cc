@@ -24,7 +24,6 @@ TEST_F(HubEnvironmentTest, DefaultsAreThoseOfHuggingfaceHub) {
   EXPECT_EQ(e.token_file, "/home/u/.cache/huggingface/token");
   EXPECT_EQ(e.endpoint, "https://huggingface.co");
   EXPECT_FALSE(e.offline);
-  EXPECT_EQ(e.etag_timeout, 10);
 }
 
 TEST_F(HubEnvironmentTest, TheMoreParticularVariableWins) {
@@ -67,13 +66,17 @@ TEST_F(HubEnvironmentTest, EndpointsLoseTheirLastSlash) {
   EXPECT_EQ(HubEnvironment::read().endpoint, "http://localhost:1/hub");
 }
 
-TEST_F(HubEnvironmentTest, TimeoutsThatAreNoneAreTheDefault) {
-  for (const std::string bad : {"0", "-1", "x", "1.5", "99999999999"}) {
-    set("HF_HUB_DOWNLOAD_TIMEOUT", bad);
-    EXPECT_EQ(HubEnvironment::read().download_timeout, 10) << bad;
+TEST_F(HubEnvironmentTest, TimeoutsAreWholeSeconds) {
+  const char* name = "HF_HUB_DOWNLOAD_TIMEOUT";
+  EXPECT_EQ(timeout_seconds(name), 10);
+  for (const std::string bad : {"0", "-1", "x", "1.5", "99999999999", " "}) {
+    set(name, bad);
+    EXPECT_ERROR(timeout_seconds(name), invalid_argument, name, "seconds", '"' + bad + '"');
   }
-  set("HF_HUB_DOWNLOAD_TIMEOUT", "30");
-  EXPECT_EQ(HubEnvironment::read().download_timeout, 30);
+  set(name, "");
+  EXPECT_EQ(timeout_seconds(name), 10);
+  set(name, "30");
+  EXPECT_EQ(timeout_seconds(name), 30);
 }
 
 TEST_F(HubEnvironmentTest, TokensComeFromTheVariableThenFromTheFile) {
@@ -88,6 +91,15 @@ TEST_F(HubEnvironmentTest, TokensComeFromTheVariableThenFromTheFile) {
   EXPECT_EQ(stored_token(HubEnvironment::read()), "hf_new");
   set("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
   EXPECT_EQ(stored_token(HubEnvironment::read()), "");
+}
+
+TEST_F(HubEnvironmentTest, TokensOfAVariableAreToldFromOthers) {
+  EXPECT_EQ(variable_of_token(""), "");
+  set("HF_TOKEN", " hf_new\n");
+  set("HUGGING_FACE_HUB_TOKEN", "hf_old");
+  EXPECT_EQ(variable_of_token("hf_new"), "HF_TOKEN");
+  EXPECT_EQ(variable_of_token("hf_old"), "HUGGING_FACE_HUB_TOKEN");
+  EXPECT_EQ(variable_of_token("hf_kept"), "");
 }
 
 TEST_F(HubEnvironmentTest, TokensThatCouldNotStandInAHeaderAreRefusedWithoutBeingShown) {

@@ -169,12 +169,21 @@ TEST_F(FaultTest, TheWaitThatAServerAsksForIsKept) {
 
 TEST_F(FaultTest, StalledConnectionsAreLeft) {
   hub_.variables().set("HF_HUB_DOWNLOAD_TIMEOUT", "1");
-  hub_.variables().set("HF_HUB_ETAG_TIMEOUT", "1");
   const auto requests = expect_whole({{"stall_after", 200'000}, {"times", 1}});
   EXPECT_EQ(requests.back().at("range"), "bytes=200000-");
 }
 
-TEST_F(FaultTest, RedirectsWithoutEndEnd) { expect_failure({{"endless_redirect", true}}, ErrorKind::io, {"without end"}); }
+TEST_F(FaultTest, ConnectionsThatDripAreLeft) {
+  hub_.variables().set("HF_HUB_DOWNLOAD_TIMEOUT", "1");
+  EXPECT_EQ(expect_whole({{"drip", 100}, {"times", 1}}).size(), 2u);
+}
+
+TEST_F(FaultTest, TimeoutsThatAreNoneAreRefused) {
+  hub_.variables().set("HF_HUB_ETAG_TIMEOUT", "abc");
+  EXPECT_ERROR(hub_.download(), invalid_argument, "HF_HUB_ETAG_TIMEOUT", "abc");
+}
+
+TEST_F(FaultTest, RedirectsWithoutEndEnd) { expect_failure({{"endless_redirect", true}}, ErrorKind::io, {kFile, "without end"}); }
 
 TEST_F(FaultTest, RedirectsToElsewhereThanTheWebAreNotFollowed) {
   for (const std::string target : {"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1:1/", "https://user:word@127.0.0.1/", ""})

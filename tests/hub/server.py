@@ -12,7 +12,7 @@ ROOT/ORG/NAME/.faults.json, read again for each request, says how it misbehaves 
   "large": [PATH, ...]         kept in the storage; without it every .safetensors
   "files": {PATH: FAULT}       how the content of a file is sent:
       "times": N                 only the first N times (default: always)
-      "status": N, "retry_after": S, "break_after": N, "stall_after": N, "flip": N (the byte with a wrong bit), "longer": N, "shorter": N,
+      "status": N, "retry_after": S, "break_after": N, "stall_after": N, "drip": N (bytes, 20 of them a second), "flip": N (the byte with a wrong bit), "longer": N, "shorter": N,
       "ignore_range", "wrong_range", "gzip", "endless_redirect", "redirect": URL, "pause": seconds between blocks of 64 KiB
 """
 import gzip
@@ -151,6 +151,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_body(body, fault)
 
     def send_body(self, body, fault):
+        for at in range(fault.get("drip", 0)):
+            self.wfile.write(body[at : at + 1])
+            self.wfile.flush()
+            time.sleep(0.05)
+        body = body[fault.get("drip", 0) :]
         for at in range(0, len(body), BLOCK):
             block = body[at : at + BLOCK]
             for key in ("break_after", "stall_after"):
