@@ -39,9 +39,13 @@ class NoEcho {
   bool changed_ = false;
 };
 
-std::string host() {
+/// Not that of an endpoint with a user name and password in it, which is refused later.
+std::string page_of_tokens() {
   const char* endpoint = std::getenv("HF_ENDPOINT");
-  return endpoint != nullptr && *endpoint != '\0' ? endpoint : "https://huggingface.co";
+  std::string page = endpoint != nullptr && *endpoint != '\0' ? endpoint : "https://huggingface.co";
+  if (page.find('@') != std::string::npos) return "the Hub's page /settings/tokens";
+  while (page.ends_with('/')) page.pop_back();
+  return page + "/settings/tokens";
 }
 
 /// The first line of standard input. Waits in steps, so that Ctrl-C ends it with the terminal as it was.
@@ -65,7 +69,7 @@ std::string read_line() {
 std::string read_token() {
   if (::isatty(STDIN_FILENO) != 1) return read_line();
   const NoEcho no_echo;  // before it asks: it throws away what was typed until now
-  std::fprintf(stderr, "Token (from %s/settings/tokens; it is not shown): ", printable(host()).c_str());
+  std::fprintf(stderr, "Token (from %s; it is not shown): ", printable(page_of_tokens()).c_str());
   const std::string token = read_line();
   std::fputs("\n", stderr);
   return token;

@@ -65,6 +65,14 @@ std::string message_of(const CLI::ParseError& error) {
   return text;
 }
 
+/// Commands that somebody may give a token, which no message may repeat.
+const char* hint_of_secret_command(const CLI::App& command) {
+  if (command.get_name() == "login")
+    return "login takes no token as an argument, where other users could read it: impasto login asks for it, impasto login < FILE reads it";
+  if (command.get_name() == "logout") return "logout takes no arguments";
+  return nullptr;
+}
+
 [[noreturn]] void refuse(const CLI::App& app, const std::string& message) {
   const std::string command = app.get_parent() != nullptr ? app.get_parent()->get_name() + " " + app.get_name() : app.get_name();
   throw Error(ErrorKind::invalid_argument, message + " (" + command + " --help lists the options)");
@@ -156,10 +164,18 @@ void parse(CLI::App& app, int argc, const char* const* argv) {
   } catch (const CLI::Success&) {
     throw;
   } catch (const CLI::ParseError& error) {
-    refuse(command_of(app), message_of(error));
+    const CLI::App& command = command_of(app);
+    if (const char* hint = hint_of_secret_command(command)) refuse(command, hint);
+    // Which is missing may be due to an option that is none.
+    const auto extras = command.remaining();
+    const bool has_option = std::any_of(extras.begin(), extras.end(), [](const std::string& s) { return s.size() > 1 && s[0] == '-'; });
+    if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && has_option) refuse(command, unexpected(command, extras));
+    refuse(command, message_of(error));
   }
-  if (const auto extras = app.remaining(); !extras.empty()) refuse(app, unknown_command(app, extras));
   const CLI::App& command = command_of(app);
+  const char* secret = hint_of_secret_command(command);
+  if (secret != nullptr && (!app.remaining().empty() || !command.remaining().empty())) refuse(command, secret);
+  if (const auto extras = app.remaining(); !extras.empty()) refuse(app, unknown_command(app, extras));
   if (const auto extras = command.remaining(); &command != &app && !extras.empty()) refuse(command, unexpected(command, extras));
 }
 

@@ -49,7 +49,7 @@ CLI::App* add_download(CLI::App& app, DownloadArguments& a) {
   file->type_name("PATH")->take_all();
   add_integer(*command, "-j,--max-workers", a.max_workers, "Files that are fetched at the same time");
   command->add_flag("--verify", a.verify, "Read again what is there already, and fetch anew what is damaged");
-  command->add_flag("-q,--quiet", a.quiet, "Nothing on standard error but errors");
+  command->add_flag("-q,--quiet", a.quiet, "No progress and no summary; only warnings and errors");
   command->add_flag("--json", a.json, "One JSON object on standard output");
   command->footer(
       "The folder goes to standard output. Models lie where huggingface_hub keeps them\n(HF_HOME). An attempt that was broken off goes on where it "

@@ -99,7 +99,7 @@ IMPASTO_API VerifiedModel verify_model(const std::string& name, const VerifyOpti
 /// Keeps a token where huggingface_hub does (HF_TOKEN_PATH, else $HF_HOME/token), readable by its owner alone, in the place of the one that was
 /// there. Returns the file. Throws invalid_argument for what is no token, io.
 IMPASTO_API std::string save_token(const std::string& token);
-/// Removes the kept token. Returns the file; "" where there was none. Throws io.
+/// Removes the kept token, and the link where its file is one. Returns the file; "" where there was none. Throws io.
 IMPASTO_API std::string forget_token();
 /// Asks the endpoint whose token it is; "" stands for the one that downloads would use. Throws access_denied where the endpoint does not know it or
 /// there is none, io, bad_file for an endpoint that is no Hub.

@@ -75,11 +75,13 @@ DownloadedModel look_in_cache(const HubReference& reference, const DownloadOptio
   const auto commit = cache.commit_of(reference.revision);
   const char* why = environment.offline ? "HF_HUB_OFFLINE forbids" : "local_files_only forbids";
   std::string missing;
+  std::vector<std::string> files;
+  if (!reference.file.empty()) files = {reference.file};
   auto path = find_in_cache(environment.cache, reference, options.variant, &missing);
   if (!options.files.empty() && reference.file.empty()) {
     path.reset();
     try {
-      if (commit) matching_files(cache.files_of(*commit), options.files, path.emplace(cache.snapshot(*commit)));
+      if (commit) files = matching_files(cache.files_of(*commit), options.files, path.emplace(cache.snapshot(*commit)));
     } catch (const Error& error) {
       missing = error.what();
       path.reset();
@@ -91,6 +93,13 @@ DownloadedModel look_in_cache(const HubReference& reference, const DownloadOptio
   DownloadedModel model;
   model.path = *path;
   model.commit = *commit;
+  if (files.empty()) files = needed_files(cache.files_of(*commit), options.variant, *path);
+  for (const std::string& file : files) {
+    std::error_code gone;
+    const auto size = fs::file_size(cache.snapshot(*commit) + "/" + file, gone);
+    if (!gone) model.bytes += static_cast<std::int64_t>(size);
+  }
+  model.files = static_cast<int>(files.size());
   return model;
 }
 

@@ -26,6 +26,24 @@ void make_private_folder(const fs::path& folder) {
          "; HF_HOME or HF_TOKEN_PATH choose another place");
 }
 
+bool is_there(const fs::path& file) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(file, ignored));
+}
+
+void remove_name(const fs::path& file) {
+  std::error_code error;
+  fs::remove(file, error);
+  if (error) fail(ErrorKind::io, file.string(), ": cannot be removed: ", error.message(), "; the token is still in it");
+}
+
+/// Saving wrote through the link, so that the token lies where it leads.
+void remove_target(const fs::path& link) {
+  std::error_code error;
+  const fs::path target = fs::canonical(link, error);
+  if (!error && fs::is_regular_file(target, error)) remove_name(target);
+}
+
 }  // namespace
 
 std::string save_token(const std::string& token) {
@@ -42,17 +60,20 @@ std::string save_token(const std::string& token) {
 std::string forget_token() {
   return guarded([]() -> std::string {
     const std::string file = HubEnvironment::read().token_file;
-    std::error_code error;
-    const bool removed = fs::remove(file, error);
-    if (error) fail(ErrorKind::io, file, ": cannot be removed: ", error.message());
-    return removed ? file : "";
+    if (!is_there(file)) return "";
+    if (fs::is_symlink(file))
+      remove_target(file);
+    else if (!fs::is_regular_file(file))
+      fail(ErrorKind::io, file, ": is no file that could hold a token; it is left as it is");
+    remove_name(file);
+    return file;
   });
 }
 
 std::string token_account(const std::string& token) {
   return guarded([&]() -> std::string {
     const HubEnvironment environment = HubEnvironment::read();
-    if (environment.offline) fail(ErrorKind::io, "HF_HUB_OFFLINE forbids to ask ", environment.endpoint, " whose token it is");
+    if (environment.offline) fail(ErrorKind::io, "HF_HUB_OFFLINE forbids to ask the Hub whose token it is");
     const std::string clean = token.empty() ? stored_token(environment) : clean_token(token, "the token");
     if (clean.empty()) fail(ErrorKind::access_denied, "there is no token; log in with: impasto login");
     const StopSignal never;

@@ -115,6 +115,20 @@ TEST_F(HubCommand, OfflineNothingIsFetched) {
   EXPECT_EQ(hub_.requests().size(), 0u);
 }
 
+TEST_F(HubCommand, OfflineWhatIsHereIsSaidToBe) {
+  run({"download", "org/tiny", "-q"});
+  const Ran online = run({"download", "org/tiny"}), ran = run({"download", "org/tiny"}, {.environment = {"HF_HUB_OFFLINE=1"}});
+  EXPECT_EQ(ran.out, online.out);
+  EXPECT_EQ(ran.err.substr(0, 8), "12 files") << ran.err;
+  EXPECT_EQ(online.err.substr(online.err.find("12 files")), ran.err);
+}
+
+TEST_F(HubCommand, OptionsThatAreNoneAreNamedBeforeAModelThatIsMissing) {
+  expect_refused(run({"download", "-x"}), 2, {"unknown option -x"});
+  expect_refused(run({"verify", "--jsom"}), 2, {"unknown option --jsom", "did you mean --json?"});
+  expect_refused(run({"download"}), 2, {"model is required"});
+}
+
 TEST_F(HubCommand, PicturesNameTheModelNotItsCommit) {
   const test::TemporaryFolder here;
   const Ran ran = run({"generate", "a cat", "-m", "org/tiny", "--steps", "1", "-W", "64", "-H", "64", "-o", here / "a.png"});
@@ -194,6 +208,45 @@ TEST_F(HubCommand, LogoutForgetsTheToken) {
   EXPECT_FALSE(fs::exists(token_file()));
   EXPECT_EQ(run({"logout"}).out, "No token was kept\n");
   EXPECT_TRUE(has(run({"logout"}, {.environment = {"HF_TOKEN=hf_good"}}).err, "HF_TOKEN holds a token"));
+}
+
+TEST_F(HubCommand, LogoutForgetsTheTokenBehindALink) {
+  const test::TemporaryFolder elsewhere;
+  elsewhere.write("secret", "");
+  fs::create_symlink(elsewhere / "secret", token_file());
+  run({"login"}, {.input = "hf_good"});
+  EXPECT_EQ(test::content_of(elsewhere / "secret"), "hf_good");
+  EXPECT_EQ(run({"logout"}).code, 0);
+  EXPECT_TRUE(elsewhere.names().empty());
+  EXPECT_FALSE(fs::is_symlink(token_file()));
+}
+
+TEST_F(HubCommand, LogoutLeavesWhatIsNoTokensFile) {
+  fs::create_directories(token_file());
+  expect_refused(run({"logout"}), 1, {token_file(), "no file that could hold a token"});
+  EXPECT_TRUE(fs::is_directory(token_file()));
+  fs::remove(token_file());
+  fs::create_symlink("/dev/null", token_file());
+  EXPECT_EQ(run({"logout"}).code, 0);
+  EXPECT_TRUE(fs::exists("/dev/null"));
+}
+
+TEST_F(HubCommand, LoginDoesNotShowWhatItIsGiven) {
+  for (const std::vector<std::string>& given : {std::vector<std::string>{"hf_canary"},
+                                                {"--token", "hf_canary"},
+                                                {"--token=hf_canary"},
+                                                {"-tf_canary"},
+                                                {"--hf_canary"},
+                                                {"--no-check=hf_canary"}}) {
+    for (const char* command : {"login", "logout"}) {
+      std::vector<std::string> arguments = given;
+      arguments.insert(arguments.begin(), command);
+      const Ran ran = run(arguments, {.input = "hf_good"});
+      EXPECT_FALSE(has(ran.out + ran.err, "canary")) << ran.err;
+      expect_refused(ran, 2, {command == std::string("login") ? "impasto login < FILE" : "logout takes no arguments"});
+    }
+  }
+  EXPECT_FALSE(fs::exists(token_file()));
 }
 
 TEST_F(HubCommand, TheTokenIsInNoOutput) {
