@@ -10,6 +10,7 @@
 #include "cli/interrupt.h"
 #include "cli/output_path.h"
 #include "cli/progress.h"
+#include "cli/prompt_embeds.h"
 #include "cli/report.h"
 #include "cli/run_report.h"
 #include "cli/saver.h"
@@ -45,6 +46,7 @@ Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
     throw Error(ErrorKind::invalid_argument, "--variation-seed: say with --variation-strength how far to go towards it, above 0 to 1");
   if (!options.variation_seed && options.variation_strength > 0) options.variation_seed = random_seed();
   request.pictures = plan_pictures(arguments.prompt, arguments.lora, options);
+  take_prompt_embeds(arguments.prompt.embeds, request.pictures.size(), options);
   options.embeddings = read_embeddings(arguments.prompt, all_text(request.pictures));
   options.controls = read_controls(arguments.control, options.controls);
   options.ip_adapter_images = read_ip_adapter_images(arguments.ip_adapter, options.ip_adapter_images);
@@ -71,6 +73,9 @@ void settle_refiner(const GenerateArguments& arguments, const ModelInfo& model, 
   if (arguments.refiner.model.name.empty()) return;
   if (!(arguments.refiner.start > 0 && arguments.refiner.start < 1))
     throw Error(ErrorKind::invalid_argument, "--refiner-start: allowed is between 0 and 1, both left out");
+  if (request.options.prompt_embeds)
+    throw Error(ErrorKind::invalid_argument,
+                "--refiner: it reads the prompt with its own text encoder, but --prompt-embeds are for the first model's");
   request.refiner = ready_model(arguments.refiner.model, arguments.quiet);
   const ModelInfo refiner = inspect(request.refiner);
   if (refiner.latent_channels != model.latent_channels || refiner.inpainting || refiner.editing)

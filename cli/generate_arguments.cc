@@ -223,7 +223,7 @@ bool take_settings_from_picture(GenerateArguments& a) {
     if (error == std::errc() && end == at.data() + at.size()) a.refiner.start = start;
   }
   if (!text.value("Denoising strength").empty() && !a.picture.hires) a.from.strength = a.picture.strength;
-  if (!a.prompt.text && a.prompt.file.empty()) a.prompt.text = text.prompt;
+  if (!a.prompt.text && a.prompt.file.empty() && a.prompt.embeds.empty()) a.prompt.text = text.prompt;
   return true;
 }
 

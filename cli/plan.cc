@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/prompt_embeds.h"
 #include "impasto/error.h"
 #include "impasto/wildcards.h"
 
@@ -55,12 +56,18 @@ std::vector<Batch> plan_batches(const std::vector<PlannedPicture>& pictures, int
 
 InpaintOptions options_of(const InpaintOptions& options, const std::vector<PlannedPicture>& pictures, const Batch& batch) {
   InpaintOptions out = options;
-  out.prompt.clear(), out.negative_prompt.clear();
-  for (std::size_t i = batch.first; i < batch.first + batch.count; ++i) {
-    out.prompts.push_back(pictures[i].drawn_prompt);
-    out.negative_prompts.push_back(pictures[i].negative_prompt);
-  }
   out.num_images = 1;
+  if (options.prompt_embeds) {  // without wildcards, so that one negative prompt is all pictures'
+    out.prompt.clear();  // of a picture whose settings were taken
+    out.num_images = static_cast<int>(batch.count);
+    keep_prompt_embeds_of(batch, out);
+  } else {
+    out.prompt.clear(), out.negative_prompt.clear();
+    for (std::size_t i = batch.first; i < batch.first + batch.count; ++i) {
+      out.prompts.push_back(pictures[i].drawn_prompt);
+      out.negative_prompts.push_back(pictures[i].negative_prompt);
+    }
+  }
   if (!has_one_seed(options)) *out.seed += batch.first;
   if (options.variation_strength > 0) *out.variation_seed += batch.first;
   return out;

@@ -68,6 +68,9 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
   auto* prompt = app.add_option_function<std::string>("prompt,-p,--prompt", take, "What to draw; - reads it from standard input");
   prompt->type_name("PROMPT");
   auto* file = app.add_option("--prompt-file", a.file, "Draw each line of a file")->type_name("FILE");
+  auto* embeds =
+      app.add_option("--prompt-embeds", a.embeds, "Embeddings instead of a prompt: a file with tensors prompt_embeds, negative_prompt_embeds, ...");
+  embeds->type_name("FILE");
   auto* negative = app.add_option("-n,--negative-prompt", o.negative_prompt, "What to keep away from")->type_name("TEXT");
   const auto take_syntax = [&o](const std::string& name) { o.prompt_syntax = parse_syntax(name); };
   auto* syntax = app.add_option_function<std::string>("--prompt-syntax", take_syntax,
@@ -84,11 +87,13 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
                                 "Use the textual inversions of this folder whose names occur in the prompts (default: $IMPASTO_EMBEDDINGS)");
   folder->type_name("DIR");
   prompt->excludes(file);
+  embeds->excludes(prompt)->excludes(file)->excludes(wildcards);
   must_be_text(prompt), must_be_text(negative);
-  for (auto* option : {prompt, file, negative, syntax, wildcards, embedding, folder}) option->group("Prompt");
+  for (auto* option : {prompt, file, embeds, negative, syntax, wildcards, embedding, folder}) option->group("Prompt");
 }
 
 std::vector<std::string> read_prompts(const PromptArguments& a) {
+  if (!a.embeds.empty()) return {""};
   if (!a.text && a.file.empty()) {
     throw Error(ErrorKind::invalid_argument, "prompt: say what to draw, as in: impasto generate \"a lighthouse at dusk\"");
   }

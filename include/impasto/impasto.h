@@ -13,4 +13,5 @@
 #include "impasto/metadata.h"
 #include "impasto/picture_components.h"
 #include "impasto/pipeline.h"
+#include "impasto/prompt_embeddings.h"
 #include "impasto/wildcards.h"

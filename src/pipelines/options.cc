@@ -89,6 +89,8 @@ void settle_prompts(TextToImageOptions& o, const Checkpoint& c) {
   conflict(!o.negative_prompts.empty() && !o.negative_prompt.empty(), "negative_prompt", "negative_prompts");
   conflict(o.negative_prompt_embeds && !(o.negative_prompt.empty() && o.negative_prompts.empty()), "negative_prompt_embeds",
            "negative_prompt or negative_prompts");
+  conflict(o.prompt_embeds && !o.prompt_2.empty(), "prompt_embeds", "prompt_2");
+  conflict(o.negative_prompt_embeds && !o.negative_prompt_2.empty(), "negative_prompt_embeds", "negative_prompt_2");
   if (!o.negative_prompts.empty() && o.negative_prompts.size() != o.prompts.size())
     fail(ErrorKind::invalid_argument, "there are ", o.negative_prompts.size(), " negative_prompts for ", o.prompts.size(), " prompts");
   const auto each = static_cast<std::size_t>(o.num_images);

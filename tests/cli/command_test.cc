@@ -35,6 +35,7 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
       {{"generate", "--help"},
        {"--prompt",
         "--prompt-file",
+        "--prompt-embeds",
         "--prompt-syntax",
         "--wildcards",
         "--batch-size",

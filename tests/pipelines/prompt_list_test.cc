@@ -1,7 +1,11 @@
 // Several prompts in one batch, and prompts that are embeddings already.
+#include <cmath>
+
+#include "adapters/lora_maker.h"
 #include "impasto/components.h"
 #include "impasto/metadata.h"
 #include "impasto/pipeline.h"
+#include "impasto/prompt_embeddings.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 
@@ -111,6 +115,42 @@ TEST_F(PromptList, EachPictureMayHaveItsOwnEmbeddings) {
   options_.num_images = 2;
   options_.prompt_embeds = both(embeds("a boat"), embeds("a house"));
   EXPECT_EQ(latents(options_), from_text);
+}
+
+TEST_F(PromptList, EmbeddingsOfAFileStandForTexts) {
+  const TemporaryFolder folder;
+  options_.prompt = "a boat", options_.negative_prompt = "fog";
+  const auto from_text = latents(options_);
+  const HostTensor boat = embeds("a boat"), fog = embeds("fog");
+  const PromptEmbeddings read = read_prompt_embeddings(write_tensors(
+      folder, "boat.safetensors", {{"prompt_embeds", {Shape(boat.shape), boat.values}}, {"negative_prompt_embeds", {Shape(fog.shape), fog.values}}}));
+  options_.prompt.clear(), options_.negative_prompt.clear();
+  options_.prompt_embeds = read.prompt_embeds, options_.negative_prompt_embeds = read.negative_prompt_embeds;
+  EXPECT_EQ(latents(options_), from_text);
+  EXPECT_FALSE(read.pooled_prompt_embeds);
+  options_.prompt_2 = "a boat";
+  EXPECT_ERROR(pipeline_.text_to_image(options_), invalid_argument, "prompt_embeds and prompt_2");
+}
+
+TEST(PromptEmbeddingFile, HasNoOtherTensorsThanItsFour) {
+  const TemporaryFolder folder;
+  const Values prompt{{1, 2, 3}, {1, 2, 3, 4, 5, 6}}, pooled{{2, 1}, {7, 8}};
+  const auto read = [&](const std::map<std::string, Values>& tensors) {
+    return read_prompt_embeddings(write_tensors(folder, "e.safetensors", tensors));
+  };
+  const PromptEmbeddings whole = read(
+      {{"prompt_embeds", prompt}, {"pooled_prompt_embeds", pooled}, {"negative_prompt_embeds", prompt}, {"negative_pooled_prompt_embeds", pooled}});
+  EXPECT_EQ(whole.prompt_embeds.shape, (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_EQ(whole.prompt_embeds.values, prompt.values);
+  EXPECT_EQ(whole.negative_pooled_prompt_embeds->shape, (std::vector<std::int64_t>{2, 1}));
+  EXPECT_EQ(whole.pooled_prompt_embeds->values, pooled.values);
+  EXPECT_ERROR(read({{"negative_prompt_embeds", prompt}}), bad_file, "e.safetensors", "no tensor \"prompt_embeds\"");
+  EXPECT_ERROR(read({{"prompt_embeds", prompt}, {"latents", prompt}}), bad_file, "e.safetensors", "\"latents\"", "negative_prompt_embeds");
+  EXPECT_ERROR(read({{"prompt_embeds", pooled}}), bad_file, "\"prompt_embeds\"", "[2, 1]", "[prompts, tokens, channels]");
+  EXPECT_ERROR(read({{"prompt_embeds", {{1, 0, 3}, {}}}}), bad_file, "\"prompt_embeds\"", "[1, 0, 3]");
+  EXPECT_ERROR(read({{"prompt_embeds", prompt}, {"pooled_prompt_embeds", prompt}}), bad_file, "pooled_prompt_embeds", "[prompts, channels]");
+  EXPECT_ERROR(read({{"prompt_embeds", {{1, 1, 1}, {std::nanf("")}}}}), bad_file, "prompt_embeds", "NaN");
+  EXPECT_ERROR(read_prompt_embeddings(folder / "none"), not_found, "none");
 }
 
 TEST_F(PromptList, RefusesEmbeddingsOfAnotherShape) {
