@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/fail.h"
 #include "core/guard.h"
 #include "ops/ops.h"
 #include "pipelines/drawing.h"
@@ -92,13 +93,12 @@ Walk prepare(Drawing& drawing, const InpaintPicture& picture, const InpaintOptio
   return walk;
 }
 
-void warn_of_a_thin_mask(Drawing& drawing, const InpaintPicture& picture) {
+void warn_of_a_thin_mask(Drawing& drawing, const InpaintPicture& picture, InpaintArea area) {
   const std::vector<float> mask = latent_mask(drawing, picture.working_mask(), 1).to_host();
   if (std::find(mask.begin(), mask.end(), 1.0f) != mask.end()) return;
   drawing.result().warnings.push_back(
-      "the mask is so thin, or so blurred, that it meets no point of the model's grid, and nothing new is painted; make it wider, or set "
-      "inpaint_area to "
-      "masked");
+      concat("the mask is so thin, or so blurred, that it meets no point of the model's grid, and nothing new is painted; make it wider, ",
+             area == InpaintArea::masked ? "blur it less, or draw larger (width and height)" : "or set inpaint_area to masked"));
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ TextToImageResult inpaint(const Networks& net, const InpaintOptions& given) {
   const InpaintPicture picture(options, net.checkpoint, warnings);
   Drawing drawing(net, picture.sized());
   drawing.result().warnings.insert(drawing.result().warnings.begin(), warnings.begin(), warnings.end());
-  warn_of_a_thin_mask(drawing, picture);
+  warn_of_a_thin_mask(drawing, picture, options.inpaint_area);
   TextToImageResult result = drawing.finish(drawing.denoise(prepare(drawing, picture, options)));
   picture.put_in_place(result.images);
   return result;

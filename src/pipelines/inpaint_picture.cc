@@ -63,15 +63,20 @@ Pixels read_mask(const InpaintOptions& o, std::vector<std::string>& warnings) {
   return grey;
 }
 
-bool is_black(const Pixels& mask) {
-  return std::all_of(mask.values.begin(), mask.values.end(), [](std::uint8_t v) { return v < 128; });
+/// Throws unless some of the mask counts as white.
+void require_white(const Pixels& mask, bool inverted) {
+  const int lightest = *std::max_element(mask.values.begin(), mask.values.end());
+  if (lightest >= 128) return;
+  const std::string why =
+      lightest == 0 ? (inverted ? "white all over, and invert_mask is set" : "black all over")
+                    : concat("nowhere white: white counts from 128 of 255, and ", inverted ? "inverted " : "", "the mask reaches ", lightest);
+  fail(ErrorKind::invalid_argument, "mask_image is ", why, ", so that nothing would be repainted; paint ", inverted ? "black" : "white",
+       " what is to be new");
 }
 
 Pixels drawn_mask(const InpaintOptions& o, std::vector<std::string>& warnings) {
   Pixels mask = extended_mask(read_mask(o, warnings).view(), o.extend);
-  if (is_black(mask))
-    fail(ErrorKind::invalid_argument, "mask_image is ", o.invert_mask ? "white all over, and invert_mask is set" : "black all over",
-         ", so that nothing would be repainted; paint ", o.invert_mask ? "black" : "white", " what is to be new");
+  require_white(mask, o.invert_mask);
   return mask;
 }
 

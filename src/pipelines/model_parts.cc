@@ -73,7 +73,11 @@ void replace_tokenizer(FoundText& text, const std::string& folder) {
 
 FoundNetwork find_vae(const std::string& path) { return open_part(path, "vae", "AutoencoderKL", &FileNetworks::vae); }
 
-FoundNetwork find_safety_checker(const std::string& path) { return open_folder_part(path, "safety_checker"); }
+FoundNetwork find_safety_checker(const std::string& path) {
+  if (has_entry(path) && !fs::is_directory(path))
+    fail(ErrorKind::bad_file, path, ": is a file; safety_checker is a folder in the diffusers layout, with config.json and weights");
+  return open_folder_part(path, "safety_checker");
+}
 
 void replace_parts(FoundModel& model, const ModelParts& parts) {
   if (!parts.safety_checker.empty()) model.safety_checker = find_safety_checker(parts.safety_checker);

@@ -128,12 +128,34 @@ TEST_P(Inpaint, AMaskThatMasksNothingIsAnError) {
   EXPECT_NO_THROW(painted());
 }
 
+TEST_P(Inpaint, AGreyMaskIsToldFromWhereOnWhiteCounts) {
+  options_.mask_image = {75, 58, std::vector<std::uint8_t>(std::size_t{3} * 75 * 58, 127)};
+  EXPECT_ERROR(pipeline_.inpaint(options_), invalid_argument, "mask_image is nowhere white", "128 of 255", "reaches 127");
+  options_.mask_image.pixels.assign(options_.mask_image.pixels.size(), 128);
+  EXPECT_NO_THROW(painted());
+  options_.invert_mask = true;
+  EXPECT_ERROR(pipeline_.inpaint(options_), invalid_argument, "inverted the mask reaches 127", "paint black");
+}
+
 TEST_P(Inpaint, WarnsOfAMaskBetweenTheGridsPoints) {
   options_.image = texture(72, 56);
   options_.mask_image = box_mask(72, 56, 17, 0, 20, 56);  // between columns 16 and 24
   const TextToImageResult result = pipeline_.inpaint(options_);
   ASSERT_EQ(result.warnings.size(), 1u);
   EXPECT_NE(result.warnings[0].find("so thin"), std::string::npos) << result.warnings[0];
+  EXPECT_NE(result.warnings[0].find("set inpaint_area to masked"), std::string::npos) << result.warnings[0];
+}
+
+TEST_P(Inpaint, IsNotAdvisedTheAreaThatItHas) {
+  options_.image = texture(256, 128);
+  options_.mask_image = {};
+  options_.extend = {.left = 1, .top = 0, .right = 1, .bottom = 0};
+  options_.inpaint_area = InpaintArea::masked;
+  options_.width = options_.height = 64;
+  const TextToImageResult result = pipeline_.inpaint(options_);
+  ASSERT_EQ(result.warnings.size(), 1u);
+  EXPECT_NE(result.warnings[0].find("draw larger"), std::string::npos) << result.warnings[0];
+  EXPECT_EQ(result.warnings[0].find("inpaint_area"), std::string::npos) << result.warnings[0];
 }
 
 TEST_P(Inpaint, WarnsOfAMaskThatIsBlurredAway) {

@@ -137,6 +137,8 @@ TEST(SafetyPolicy, NeedsAChecker) {
   LoadOptions load;
   load.parts.safety_checker = model;
   EXPECT_ERROR(Pipeline::load(model, load), not_found, "safety_checker");
+  load.parts.safety_checker = kChecker + "/model.safetensors";
+  EXPECT_ERROR(Pipeline::load(model, load), bad_file, "model.safetensors: is a file", "folder");
 }
 
 class SafetyOfAFolder : public ::testing::Test {
