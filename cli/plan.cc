@@ -58,7 +58,7 @@ InpaintOptions options_of(const InpaintOptions& options, const std::vector<Plann
   InpaintOptions out = options;
   out.num_images = 1;
   if (options.prompt_embeds) {  // without wildcards, so that one negative prompt is all pictures'
-    out.prompt.clear();  // of a picture whose settings were taken
+    out.prompt.clear();         // of a picture whose settings were taken
     out.num_images = static_cast<int>(batch.count);
     keep_prompt_embeds_of(batch, out);
   } else {

@@ -96,7 +96,8 @@ class Expander {
       fail(ErrorKind::invalid_argument, "wildcard ", in_quotes(name), " leads out of the folder ", folder_);
     const fs::path path = fs::path(folder_) / relative;
     std::error_code error;
-    if (!has_entry(path.string()) || !fs::is_regular_file(path, error)) fail(ErrorKind::not_found, "wildcard __", name, "__: there is no file ", path.string());
+    if (!has_entry(path.string()) || !fs::is_regular_file(path, error))
+      fail(ErrorKind::not_found, "wildcard __", name, "__: there is no file ", path.string());
     place->second = lines_of(read_file(path.string(), kMostFileBytes), path.string());
     if (place->second.empty()) fail(ErrorKind::bad_file, path.string(), ": no line to draw; empty lines and those with # do not count");
     return place->second;
