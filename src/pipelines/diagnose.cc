@@ -46,12 +46,13 @@ void require_finite(const Tensor& latents, int step, const Networks& net) {
   for (const TextPart& text : c.texts)
     if (reason.empty()) reason = blame(*text.weights);
   if (reason.empty()) reason = blame(*c.unet_weights);
-  if (reason.empty() && !net.lora_paths.empty())
-    reason =
-        concat("; the checkpoint's weights are finite, but adapters change them (", listed(net.lora_paths), "): smaller scales of theirs may help");
-  if (reason.empty() && latents.backend().factor_type() == DType::float16)
-    reason = "; all weights are finite: dtype bfloat16, or float32 on a CPU, may help, whose range is wider than float16's";
-  if (reason.empty()) reason = "; all weights are finite: a smaller guidance_scale or another scheduler may help";
+  if (reason.empty()) {
+    reason = "; all weights are finite: ";
+    if (!net.lora_paths.empty())
+      reason = concat("; the checkpoint's weights are finite: smaller scales of the adapters (", listed(net.lora_paths), "), or ");
+    reason += latents.backend().factor_type() == DType::float16 ? "dtype bfloat16, or float32 on a CPU, may help, whose range is wider than float16's"
+                                                                : "a smaller guidance_scale or another scheduler may help";
+  }
   fail(ErrorKind::non_finite, "the latents hold NaN or infinity after step ", step + 1, reason);
 }
 

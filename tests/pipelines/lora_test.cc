@@ -140,7 +140,7 @@ TEST(Lora, ForAnotherModelIsRefusedNamingTheLayer) {
 
 TEST(Lora, ThatIsTooStrongIsBlamedForLatentsThatAreNoNumbers) {
   const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15")).with_loras({{adapter("lora_kohya"), 1e30f}});
-  EXPECT_ERROR(pipeline.text_to_image(quick()), non_finite, "lora_kohya", "smaller scale");
+  EXPECT_ERROR(pipeline.text_to_image(quick()), non_finite, "lora_kohya", "smaller scales of the adapters");
 }
 
 TEST(Lora, ThatFitsInPartWarnsInEachResult) {
