@@ -166,4 +166,16 @@ void link_to_blob(const HubCache& cache, const std::string& commit, const std::s
   if (code != 0) fail(ErrorKind::io, place.string(), ": cannot be made a link to its content: ", std::generic_category().message(code));
 }
 
+void make_copy_a_blob(const HubCache& cache, const std::string& commit, const std::string& path, const std::string& hash) {
+  const fs::path place = fs::path(cache.snapshot(commit)) / path, blob = cache.blob(hash);
+  const fs::path beside = blob.string() + ".impasto-" + commit.substr(0, 16) + ".tmp";
+  std::error_code error;
+  fs::remove(beside, error);  // of an attempt that was killed
+  fs::create_hard_link(place, beside, error);
+  if (error) return;
+  fs::rename(beside, blob, error);
+  if (!error) link_to_blob(cache, commit, path, hash);
+  fs::remove(beside, error);  // it is still there where both were the same file
+}
+
 }  // namespace impasto

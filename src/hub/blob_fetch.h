@@ -27,6 +27,9 @@ void fetch_blob(HubClient& client, const HubCache& cache, const HubReference& re
 /// Whether the cache holds a blob of this size.
 bool has_blob(const HubCache& cache, const std::string& hash, std::uint64_t size);
 
+/// Makes a copy in the snapshot, whose content has the hash, a link to its blob. Leaves it as it is where the file system has no links. Throws io.
+void make_copy_a_blob(const HubCache& cache, const std::string& commit, const std::string& path, const std::string& hash);
+
 /// Makes the snapshot's path a relative link to the blob (where the file system has no links: moves the blob there). Throws io.
 void link_to_blob(const HubCache& cache, const std::string& commit, const std::string& path, const std::string& hash);
 

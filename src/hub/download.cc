@@ -9,19 +9,21 @@
 #include <system_error>
 #include <thread>
 
-#include <fnmatch.h>
 #include <sys/statvfs.h>
 
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "core/guard.h"
+#include "core/json.h"
 #include "core/quote.h"
 #include "hub/blob_fetch.h"
 #include "hub/cache.h"
 #include "hub/content_hash.h"
 #include "hub/hub_client.h"
+#include "hub/matching_files.h"
 #include "hub/needed_files.h"
 #include "hub/partial_file.h"
+#include "hub/pipeline_class.h"
 
 namespace impasto {
 namespace fs = std::filesystem;
@@ -51,22 +53,6 @@ void tag_cache(const std::string& root) {
     write_text(path, "Signature: 8a477f597d28d172789f06886806bc55\n");
   } catch (const Error&) {  // nothing hangs on it
   }
-}
-
-bool is_pattern(const std::string& path) { return path.find_first_of("*?[") != path.npos; }
-
-/// Those of `all` that one of the paths or patterns stands for. Throws not_found for a path that is not there, and where there is none at all.
-std::vector<std::string> matching_files(const std::set<std::string>& all, const std::vector<std::string>& patterns, const std::string& where) {
-  std::vector<std::string> found;
-  for (const std::string& path : all) {
-    const auto matches = [&](const std::string& p) { return path == p || (is_pattern(p) && ::fnmatch(p.c_str(), path.c_str(), 0) == 0); };
-    if (std::any_of(patterns.begin(), patterns.end(), matches)) found.push_back(path);
-  }
-  for (const std::string& p : patterns) {
-    if (!is_pattern(p) && !all.contains(p)) fail(ErrorKind::not_found, where, ": has no file ", printable(p));
-  }
-  if (found.empty()) fail(ErrorKind::not_found, where, ": has no file ", printable(patterns.front()));
-  return found;
 }
 
 /// Without the network.
@@ -119,8 +105,10 @@ class Download {
   DownloadedModel run() {
     in_the_background([&](HubClient& client) { look_up(client); }, /*workers=*/1);
     prepare();
-    next_ = 0;
-    in_the_background([&](HubClient& client) { fetch_items(client); }, std::min<int>(options_.max_workers, static_cast<int>(order_.size())));
+    const std::size_t first = chosen_for_drawing() && !order_.empty() ? fetch_index() : 0;
+    next_ = first;
+    const auto all = [&](HubClient& client) { fetch_items(client, order_.size()); };
+    in_the_background(all, std::min<int>(options_.max_workers, static_cast<int>(order_.size() - first)));
     complete();
     return result();
   }
@@ -171,21 +159,15 @@ class Download {
     return fs::symlink_status(place(item), error).type() == fs::file_type::regular;
   }
 
-  /// Copies lose their names to links, which say what they should hold; what is not as published goes.
+  /// Copies in the place of links become links, where they are as published; what is not goes.
   void take_back_copies() const {
     for (const Item& item : items_) {
+      std::error_code ignored;
       if (!is_copy(item)) continue;
-      std::error_code error;
-      const std::string blob = cache_.blob(item.head.hash), beside = blob + ".impasto-" + commit_.substr(0, 16) + ".tmp";
-      if (!file_matches(place(item), item.head.hash)) {
-        fs::remove(place(item), error);
-        continue;
-      }
-      fs::create_hard_link(place(item), beside, error);
-      if (error) continue;  // a file system without links, where copies are all there can be
-      fs::rename(beside, blob, error);
-      if (!error) link_to_blob(cache_, commit_, item.path, item.head.hash);
-      fs::remove(beside, error);  // is still there where both were the same file
+      if (file_matches(place(item), item.head.hash))
+        make_copy_a_blob(cache_, commit_, item.path, item.head.hash);
+      else
+        fs::remove(place(item), ignored);
     }
   }
 
@@ -207,8 +189,11 @@ class Download {
         add(needed, head.size - leftover_bytes(cache_.blob(head.hash), head.size));
       }
     }
-    // The largest first: it decides how long all take.
-    std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return items_[a].head.size > items_[b].head.size; });
+    // The largest first: it decides how long all take. What says whether it is worth it comes before.
+    std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+      const bool first = is_index(items_[a]), second = is_index(items_[b]);
+      return first != second ? first : items_[a].head.size > items_[b].head.size;
+    });
     check_space(needed);
     total_bytes_ = static_cast<std::int64_t>(std::min<std::uint64_t>(total, INT64_MAX));
     tag_cache(cache_.root());
@@ -223,10 +208,23 @@ class Download {
            " are free; free some space, or choose another place with HF_HOME");
   }
 
-  void fetch_items(HubClient& client) {
+  /// Whether it is what says the kind of model, or has the same content.
+  bool is_index(const Item& item) const { return items_.back().path == "model_index.json" && item.head.hash == items_.back().head.hash; }
+  bool chosen_for_drawing() const { return options_.files.empty() && reference_.file.empty() && is_index(items_.back()); }
+
+  /// What kind of model it is, before gigabytes have come of one that cannot be drawn with. Returns how many of order_ have been fetched.
+  std::size_t fetch_index() {
+    const Item& index = items_.back();
+    const std::size_t fetched = is_index(items_[order_.front()]) ? 1 : 0;
+    in_the_background([&](HubClient& client) { fetch_items(client, fetched); }, static_cast<int>(fetched));
+    pipeline_class({read_json(is_copy(index) ? place(index) : cache_.blob(index.head.hash)), reference_.text() + "/" + index.path});
+    return fetched;
+  }
+
+  void fetch_items(HubClient& client, std::size_t end) {
     HubReference at = reference_;
     at.revision = commit_;
-    for (std::size_t i; (i = next_++) < order_.size();) {
+    for (std::size_t i; (i = next_++) < end;) {
       const Item& item = items_[order_[i]];
       fetch_blob(client, cache_, at, item.path, item.head, policy_, stop_, tally_);
       ++tally_.files;

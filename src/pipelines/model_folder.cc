@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "core/quote.h"
+#include "hub/pipeline_class.h"
 #include "models/registry.h"
 #include "models/unet.h"
 #include "pipelines/found_model.h"
@@ -13,23 +14,6 @@ namespace impasto {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr const char* kPipelineClasses[] = {"StableDiffusionPipeline",
-                                            "StableDiffusionImg2ImgPipeline",
-                                            "StableDiffusionInpaintPipeline",
-                                            "StableDiffusionInstructPix2PixPipeline",
-                                            "StableDiffusionXLPipeline",
-                                            "StableDiffusionXLImg2ImgPipeline",
-                                            "StableDiffusionXLInpaintPipeline",
-                                            "LatentConsistencyModelPipeline",
-                                            "LatentConsistencyModelImg2ImgPipeline"};
-
-/// The class of the same task without its ControlNets, which are not part of a pipeline that is loaded (Pipeline::with_controlnets).
-std::string without_control_nets(std::string name) {
-  const std::string part = "ControlNet";
-  if (const std::size_t at = name.find(part); at != name.npos) name.erase(at, part.size());
-  return name;
-}
 
 JsonObject read_object(const fs::path& path) {
   const std::string file = path.string();
@@ -52,10 +36,7 @@ JsonObject read_index(const std::string& path) {
   if (!has_entry((fs::path(path) / "model_index.json").string()))
     fail(ErrorKind::not_found, path, ": no model_index.json in it; a model is a folder in the diffusers layout, or a single file", files_in(path));
   JsonObject index = read_object(fs::path(path) / "model_index.json");
-  const std::string name = index.text("_class_name", "StableDiffusionPipeline");
-  if (std::find(std::begin(kPipelineClasses), std::end(kPipelineClasses), without_control_nets(name)) == std::end(kPipelineClasses))
-    fail(ErrorKind::unsupported, index.where(), ": pipeline class ", printable(name),
-         " is not supported; supported are Stable Diffusion 1.x and 2.x, and XL (", kPipelineClasses[0], ", StableDiffusionXLPipeline)");
+  pipeline_class(index);  // refuses those of other models
   return index;
 }
 
@@ -128,7 +109,7 @@ FoundModel find_in_folder(const std::string& path, const ModelParts& parts) {
   const JsonObject index = read_index(path);
   FoundModel model;
   model.format = "diffusers folder";
-  model.pipeline_class = without_control_nets(index.text("_class_name", kPipelineClasses[0]));
+  model.pipeline_class = pipeline_class(index);
   model.texts = find_texts(path, index, parts);
   model.unet = find_network(path, index, "unet", /*replaced=*/false);
   model.vae = find_network(path, index, "vae", !parts.vae.empty());

@@ -74,6 +74,18 @@ TEST_F(DownloadTest, WhatChangedIsFetchedAndTheOldStays) {
   EXPECT_EQ(hub_.damage(), "");
 }
 
+TEST_F(DownloadTest, ModelsOfAnotherClassAreRefusedBeforeTheirWeightsCome) {
+  hub_.publish("model_index.json", R"({"_class_name": "FluxPipeline"})");
+  for (int time = 0; time < 2; ++time) {
+    EXPECT_ERROR(hub_.download(), unsupported, "org/tiny/model_index.json", "FluxPipeline");
+    EXPECT_EQ(hub_.requests_for("safetensors").size(), 0u);
+  }
+  EXPECT_FALSE(cached_model("org/tiny"));
+  DownloadOptions options;
+  options.files = {"*.json"};
+  EXPECT_GT(hub_.download("org/tiny", options).fetched_bytes, 0) << "whoever names files means them";
+}
+
 TEST_F(DownloadTest, ARevisionMovesOnlyWhenAllIsThere) {
   const DownloadedModel old = hub_.download();
   hub_.publish(kUnet, test::noise(100'000));
@@ -168,6 +180,13 @@ TEST_F(DownloadTest, SameContentUnderTwoNamesComesOnce) {
   int fetched = 0;
   for (const Json& request : hub_.requests_for("/config.json")) fetched += request.at("status") == 200;
   EXPECT_EQ(fetched, 2) << "text_encoder's, and one of the two";
+}
+
+TEST_F(DownloadTest, AnotherFileMayHaveTheContentOfTheIndex) {
+  hub_.publish("tokenizer/special_tokens_map.json", hub_.published("model_index.json"));
+  const DownloadedModel model = hub_.download();
+  EXPECT_EQ(test::content_of(model.path + "/tokenizer/special_tokens_map.json"), hub_.published("model_index.json"));
+  EXPECT_EQ(hub_.damage(), "");
 }
 
 TEST_F(DownloadTest, EmptyFilesAreFiles) {
