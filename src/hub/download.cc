@@ -22,6 +22,7 @@
 #include "hub/hub_client.h"
 #include "hub/matching_files.h"
 #include "hub/needed_files.h"
+#include "hub/offline_download.h"
 #include "hub/partial_file.h"
 #include "hub/pipeline_class.h"
 
@@ -53,40 +54,6 @@ void tag_cache(const std::string& root) {
     write_text(path, "Signature: 8a477f597d28d172789f06886806bc55\n");
   } catch (const Error&) {  // nothing hangs on it
   }
-}
-
-/// Without the network.
-DownloadedModel look_in_cache(const HubReference& reference, const DownloadOptions& options, const HubEnvironment& environment) {
-  const HubCache cache(environment.cache, reference.repository);
-  const auto commit = cache.commit_of(reference.revision);
-  const char* why = environment.offline ? "HF_HUB_OFFLINE forbids" : "local_files_only forbids";
-  std::string missing;
-  std::vector<std::string> files;
-  if (!reference.file.empty()) files = {reference.file};
-  auto path = find_in_cache(environment.cache, reference, options.variant, &missing);
-  if (!options.files.empty() && reference.file.empty()) {
-    path.reset();
-    try {
-      if (commit) files = matching_files(cache.files_of(*commit), options.files, path.emplace(cache.snapshot(*commit)));
-    } catch (const Error& error) {
-      missing = error.what();
-      path.reset();
-    }
-  }
-  if (!path)
-    fail(ErrorKind::not_found, reference.text(), " is not ", missing.empty() ? "" : "complete ", "in the cache ", environment.cache,
-         missing.empty() ? "" : " (" + missing + ")", ", and ", why, " to fetch it");
-  DownloadedModel model;
-  model.path = *path;
-  model.commit = *commit;
-  if (files.empty()) files = needed_files(cache.files_of(*commit), options.variant, *path);
-  for (const std::string& file : files) {
-    std::error_code gone;
-    const auto size = fs::file_size(cache.snapshot(*commit) + "/" + file, gone);
-    if (!gone) model.bytes += static_cast<std::int64_t>(size);
-  }
-  model.files = static_cast<int>(files.size());
-  return model;
 }
 
 struct Item {
@@ -355,7 +322,7 @@ DownloadedModel download(const HubReference& reference, const DownloadOptions& o
   if (options.max_workers < 1 || options.max_workers > 64)
     fail(ErrorKind::invalid_argument, "max_workers is ", options.max_workers, ", expected 1 to 64");
   check_variant(options.variant);
-  if (environment.offline || options.local_files_only) return look_in_cache(reference, options, environment);
+  if (environment.offline || options.local_files_only) return offline_download(reference, options, environment);
   return Download(reference, options, environment, policy).run();
 }
 

@@ -202,6 +202,15 @@ TEST_F(HubCommand, LoginDoesNotShowWhatIsTyped) {
   EXPECT_TRUE(has(ran.out, "Logged in as painter"));
 }
 
+TEST_F(HubCommand, LoginDoesNotShowAnEndpointsPassword) {
+  for (const char* offline : {"0", "1"}) {
+    hub_.variables().set("HF_ENDPOINT", "http://u:s3cret@127.0.0.1:1");
+    hub_.variables().set("HF_HUB_OFFLINE", offline);
+    const Ran ran = cli::test::run_on_terminal({"login"}, 80, {}, "not shown): ", "hf_good\n");
+    EXPECT_FALSE(has(ran.out, "s3cret")) << ran.out;
+  }
+}
+
 TEST_F(HubCommand, LogoutForgetsTheToken) {
   run({"login"}, {.input = "hf_good"});
   EXPECT_EQ(run({"logout"}).out, "Logged out; " + token_file() + " is removed\n");
