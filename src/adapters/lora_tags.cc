@@ -95,7 +95,8 @@ std::string find_lora(const std::string& folder, const std::string& name) {
       fail(ErrorKind::not_found, folder, ": there is no LoRA named ", in_quotes(name),
            files.empty() ? "; no .safetensors file is there at all" : "; there are ", listed(files));
     if (found.size() > 1)
-      fail(ErrorKind::invalid_argument, folder, ": several files are named ", in_quotes(name), ": ", found[0].string(), " and ", found[1].string());
+      fail(ErrorKind::invalid_argument, folder, ": several files are named ", in_quotes(name), ": ", found[0].string(), " and ", found[1].string(),
+           "; name a folder that has one of them, or rename the other");
     return found[0].string();
   });
 }

@@ -87,12 +87,13 @@ TaskFields fields_of(const ImageToImageOptions& options, const ModelInfo& model)
 TaskFields fields_of(const InpaintOptions& options, const ModelInfo& model) {
   TaskFields fields = fields_of(static_cast<const ImageToImageOptions&>(options), model);
   if (model.inpainting) fields.strength.emplace_back("Conditional mask weight", "1.0");
-  if (options.invert_mask) fields.extras.emplace_back("Mask mode", "Inpaint not masked");
+  fields.extras.emplace_back("Mask mode", options.invert_mask ? "Inpaint not masked" : "Inpaint masked");
   if (options.mask_blur > 0) fields.extras.emplace_back("Mask blur", number(options.mask_blur));
   if (options.inpaint_area == InpaintArea::masked) {
     fields.extras.emplace_back("Inpaint area", "Only masked");
     fields.extras.emplace_back("Masked area padding", std::to_string(options.inpaint_padding));
   }
+  if (!options.keep_unmasked) fields.extras.emplace_back("Keep unmasked", "false");
   return fields;
 }
 

@@ -1,9 +1,11 @@
 // Options from A1111's text.
 #include <charconv>
+#include <cmath>
 
 #include "core/fail.h"
 #include "core/guard.h"
 #include "image/infotext_fields.h"
+#include "image/infotext_warnings.h"
 
 namespace impasto {
 namespace {
@@ -11,7 +13,7 @@ namespace {
 /// Sets options by the fields; what cannot be understood becomes a warning.
 class Applier {
  public:
-  Applier(const Infotext& text, InpaintOptions& options) : text_(text), o_(options) {}
+  Applier(const Infotext& text, InpaintOptions& options, const NamedBeside& beside) : text_(text), o_(options), beside_(beside) {}
 
   std::vector<std::string> apply() {
     o_.prompt = text_.prompt;
@@ -22,14 +24,14 @@ class Applier {
     read("Sigmas", [&](const std::string& value) { return numbers(value, o_.sigmas); });
     read("CFG scale", [&](const std::string& value) { return number(value, o_.guidance_scale); });
     read("Image CFG scale", [&](const std::string& value) { return number(value, o_.image_guidance_scale); });
-    read("Seed", [&](const std::string& value) { return number(value, o_.seed.emplace()); });
-    read("Variation seed", [&](const std::string& value) { return number(value, o_.variation_seed.emplace()); });
+    read("Seed", [&](const std::string& value) { return number(value, o_.seed); });
+    read("Variation seed", [&](const std::string& value) { return number(value, o_.variation_seed); });
     read("Variation seed strength", [&](const std::string& value) { return number(value, o_.variation_strength); });
     rng();
     read("Size", [&](const std::string& value) { return size(value); });
     read("Sampler", [&](const std::string& value) { return sampler(value); });
     read("Schedule type", [&](const std::string& value) { return schedule(value); });
-    read("Clip skip", [&](const std::string& value) { return number(value, o_.clip_skip) && --o_.clip_skip >= 0; });
+    read("Clip skip", [&](const std::string& value) { return clip_skip(value); });
     prompt_syntax();
     read("Eta DDIM", [&](const std::string& value) { return number(value, o_.eta); });
     read("CFG Rescale", [&](const std::string& value) { return number(value, o_.guidance_rescale); });
@@ -44,8 +46,11 @@ class Applier {
     read("Masked area padding", [&](const std::string& value) { return number(value, o_.inpaint_padding); });
     if (text_.value("Mask mode") == "Inpaint not masked") o_.invert_mask = true;
     if (text_.value("Inpaint area") == "Only masked") o_.inpaint_area = InpaintArea::masked;
+    if (text_.value("Keep unmasked") == "false") o_.keep_unmasked = false;
     xl();
+    warn(named_again(text_, beside_));
     controls();
+    warn(left_out(text_));
     return std::move(warnings_);
   }
 
@@ -57,6 +62,8 @@ class Applier {
     o_.rng = a1111 || name == "NV" || name == "GPU" ? Rng::cuda : Rng::cpu;
   }
 
+  void warn(const std::vector<std::string>& more) { warnings_.insert(warnings_.end(), more.begin(), more.end()); }
+
   template <typename F>
   void read(const char* key, const F& set) {
     const std::string value = text_.value(key);
@@ -67,7 +74,7 @@ class Applier {
   static bool number(const std::string& value, T& target) {
     T parsed{};
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-    if (error != std::errc() || end != value.data() + value.size()) return false;
+    if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(static_cast<double>(parsed))) return false;
     target = parsed;
     return true;
   }
@@ -106,11 +113,14 @@ class Applier {
   }
 
   /// "1024x1536", or 0 for a side that follows from the other; how much larger that is.
-  bool hires_size(const std::string& value, double& scale) const {
+  bool hires_size(const std::string& value, double& scale) {
     const auto x = value.find('x');
     int width = 0, height = 0;
     if (x == std::string::npos || !number(value.substr(0, x), width) || !number(value.substr(x + 1), height)) return false;
     if (o_.width < 1 || o_.height < 1 || (width < 1 && height < 1)) return false;
+    if (width > 0 && height > 0 && std::abs(width * static_cast<double>(o_.height) / o_.width - height) >= 8)
+      warnings_.push_back(
+          concat("\"Hires resize: ", value, "\" is of other proportions than what is drawn first: the width counts, nothing is cut off"));
     scale = width > 0 ? static_cast<double>(width) / o_.width : static_cast<double>(height) / o_.height;
     return true;
   }
@@ -122,9 +132,6 @@ class Applier {
     o_.negative_micro_conditions = conditions("Negative original size", "Negative crop top", "Negative crop left", "Negative target size");
     read("Aesthetic score", [&](const std::string& value) { return number(value, o_.aesthetic_score); });
     read("Negative aesthetic score", [&](const std::string& value) { return number(value, o_.negative_aesthetic_score); });
-    const std::string refiner = text_.value("Refiner");
-    if (!refiner.empty())
-      warnings_.push_back(concat("the model ", refiner, " went on with it from ", text_.value("Refiner switch at"), " on; it has to be named again"));
   }
 
   MicroConditions conditions(const char* original, const char* top, const char* left, const char* target) {
@@ -156,21 +163,25 @@ class Applier {
         ip_adapter(inner);
         continue;
       }
-      Control& control = o_.controls.emplace_back();
-      const bool understood = number(inner.value("Weight"), control.scale) && number(inner.value("Guidance Start"), control.start) &&
-                              number(inner.value("Guidance End"), control.stop);
+      Control read;
+      const bool understood = number(inner.value("Weight"), read.scale) && number(inner.value("Guidance Start"), read.start) &&
+                              number(inner.value("Guidance End"), read.stop);
+      Control& control = o_.controls.emplace_back(understood ? read : Control());
       control.guess_mode = inner.value("Control Mode") == "ControlNet is more important";
-      warnings_.push_back(concat("it was led by the ControlNet ", inner.value("Model"), ", which has to be named again, with its picture",
-                                 understood ? "" : "; its settings are not understood"));
+      const std::string again = beside_.controlnets ? "" : ", which has to be named again, with its picture";
+      if (!again.empty() || !understood)
+        warnings_.push_back(
+            concat("it was led by the ControlNet ", inner.value("Model"), again, understood ? "" : "; its settings are not understood"));
     }
   }
 
   void ip_adapter(const Infotext& unit) {
     const bool understood = number(unit.value("Weight"), o_.ip_adapter_images.emplace_back().scale);
     const bool whole = unit.value("Guidance Start") == "0" && unit.value("Guidance End") == "1";
-    warnings_.push_back(concat("it was drawn with the IP-Adapter ", unit.value("Model"), ", which has to be named again, with its picture",
-                               understood ? "" : "; its weight is not understood",
-                               whole ? "" : "; it was at work in a part of the steps only, which is not supported"));
+    if (beside_.ip_adapters && understood && whole) return;
+    warnings_.push_back(concat(
+        "it was drawn with the IP-Adapter ", unit.value("Model"), beside_.ip_adapters ? "" : ", which has to be named again, with its picture",
+        understood ? "" : "; its weight is not understood", whole ? "" : "; it was at work in a part of the steps only, which is not supported"));
   }
 
   bool size(const std::string& value) { return two_sides(value, o_.width, o_.height); }
@@ -178,7 +189,18 @@ class Applier {
   /// "1024x768"
   static bool two_sides(const std::string& value, int& width, int& height) {
     const auto x = value.find('x');
-    return x != std::string::npos && number(value.substr(0, x), width) && number(value.substr(x + 1), height);
+    int w = 0, h = 0;
+    if (x == std::string::npos || !number(value.substr(0, x), w) || !number(value.substr(x + 1), h)) return false;
+    width = w, height = h;
+    return true;
+  }
+
+  /// A1111 counts from 1.
+  bool clip_skip(const std::string& value) {
+    int layers = 0;
+    if (!number(value, layers) || layers < 1) return false;
+    o_.clip_skip = layers - 1;
+    return true;
   }
 
   /// Our pictures say it where it is not plain; other programs write A1111's text because they read A1111's syntax.
@@ -190,7 +212,7 @@ class Applier {
       return;
     }
     o_.prompt_syntax = PromptSyntax::a1111;
-    warnings_.push_back("it was drawn by another program: its prompts are read in a1111 syntax");
+    if (!beside_.prompt_syntax) warnings_.push_back("it was drawn by another program: its prompts are read in a1111 syntax");
     const std::string emphasis = text_.value("Emphasis");
     if (!emphasis.empty() && emphasis != "Original")
       warnings_.push_back(concat("\"Emphasis: ", emphasis, "\" is not supported: weights are applied as by \"Original\""));
@@ -232,13 +254,14 @@ class Applier {
 
   const Infotext& text_;
   InpaintOptions& o_;
+  const NamedBeside beside_;
   std::vector<std::string> warnings_;
 };
 
 }  // namespace
 
-std::vector<std::string> apply_infotext(const Infotext& text, InpaintOptions& options) {
-  return guarded([&] { return Applier(text, options).apply(); });
+std::vector<std::string> apply_infotext(const Infotext& text, InpaintOptions& options, const NamedBeside& beside) {
+  return guarded([&] { return Applier(text, options, beside).apply(); });
 }
 
 }  // namespace impasto

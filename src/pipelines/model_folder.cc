@@ -105,6 +105,20 @@ JsonObject amended_scheduler(const JsonObject& stored, const std::string& class_
   return clips ? config.with("clip_sample", false) : config;
 }
 
+namespace {
+
+/// Nothing where its weights are not there: pictures can be drawn without, and who asks for it is told.
+FoundNetwork checker_in(const std::string& folder, const std::string& class_name) {
+  try {
+    return open_component(folder, "safety_checker", class_name);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return {};
+  }
+}
+
+}  // namespace
+
 FoundModel find_in_folder(const std::string& path, const ModelParts& parts) {
   const JsonObject index = read_index(path);
   FoundModel model;
@@ -120,7 +134,7 @@ FoundModel find_in_folder(const std::string& path, const ModelParts& parts) {
   const std::string checker = (fs::path(path) / "safety_checker").string();
   if (model.has_safety_checker && parts.safety_checker.empty() && has_entry(checker + "/config.json") &&
       is_safety_checker(class_of(index, "safety_checker")))
-    model.safety_checker = open_component(checker, "safety_checker", class_of(index, "safety_checker"));
+    model.safety_checker = checker_in(checker, class_of(index, "safety_checker"));
   return model;
 }
 

@@ -150,6 +150,9 @@ void require_second_pass(const TextToImageOptions& o, const Checkpoint& c, const
 
 bool has_own_path(const TextToImageOptions& o) { return !o.timesteps.empty() || !o.sigmas.empty(); }
 
+/// Whether that chooses the levels themselves, rather than timesteps.
+bool is_spread(const std::string& schedule) { return schedule == "karras" || schedule == "exponential" || schedule == "beta" || schedule == "lu"; }
+
 void require_one_path(const TextToImageOptions& o) {
   if (!o.timesteps.empty() && !o.sigmas.empty()) fail(ErrorKind::invalid_argument, "timesteps and sigmas are both set; a walk has one path");
   if (has_own_path(o) && o.hires)
@@ -238,13 +241,16 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
   if (options.use_karras_sigmas == false && wanted == "karras") wanted.clear();
   if (!options.schedule.empty() && find_schedule(options.schedule) != "") wanted = options.schedule;
   auto scheduler = make_scheduler(with_schedule(config, wanted), named.scheduler);
+  const std::string asked = find_schedule(wanted).value_or("");
+  if (!options.sigmas.empty() && is_spread(asked))
+    fail(ErrorKind::invalid_argument, "sigmas of one's own do not go with sigmas that are spread (", asked,
+         "); schedule uniform leaves them as they are");
   if (has_own_path(options))
     scheduler->set_path({.timesteps = options.timesteps, .sigmas = options.sigmas});
   else
     scheduler->set_timesteps(options.num_inference_steps);
-  result.schedule = to_string(scheduler->spread());
+  result.schedule = options.sigmas.empty() ? to_string(scheduler->spread()) : "";
   result.karras_sigmas = result.schedule == "karras";
-  const std::string asked = find_schedule(wanted).value_or("");
   if (asked == "trailing" || asked == "linspace") result.schedule = asked;
   if (!asked.empty() && asked != "uniform" && asked != result.schedule)
     result.warnings.push_back(concat(result.scheduler, " has no ", asked, " schedule: it was ignored"));

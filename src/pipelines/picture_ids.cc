@@ -46,8 +46,11 @@ PictureIds picture_ids(const TextToImageOptions& o, std::int64_t count) {
 void check_micro_conditions(const TextToImageOptions& o) {
   check("micro_conditions", o.micro_conditions);
   check("negative_micro_conditions", o.negative_micro_conditions);
-  for (const float score : {o.aesthetic_score, o.negative_aesthetic_score})
-    if (!(score >= 0 && score <= 100)) fail(ErrorKind::invalid_argument, "an aesthetic score is ", score, ", allowed is 0 to 100");
+  const auto require_score = [](const char* name, float score) {
+    if (!(score >= 0 && score <= 100)) fail(ErrorKind::invalid_argument, name, " is ", score, ", allowed is 0 to 100");
+  };
+  require_score("aesthetic_score", o.aesthetic_score);
+  require_score("negative_aesthetic_score", o.negative_aesthetic_score);
 }
 
 }  // namespace impasto

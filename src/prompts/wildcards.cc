@@ -34,7 +34,9 @@ bool is_name(std::string_view text) {
 /// Lines of the list in `path` that count.
 std::vector<std::string> lines_of(std::string_view text, const std::string& path) {
   constexpr std::string_view kSpace = " \t\r\v\f";
+  constexpr std::string_view kByteOrder = "\xEF\xBB\xBF";  // editors' mark for UTF-8
   std::vector<std::string> lines;
+  if (text.starts_with(kByteOrder)) text.remove_prefix(kByteOrder.size());
   for (int number = 1; !text.empty(); ++number) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));

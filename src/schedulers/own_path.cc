@@ -37,10 +37,12 @@ void require_no_sigmas(const SigmaPath& own) {
 
 std::vector<double> own_whole_timesteps(const SigmaPath& own, int num_train) {
   require_no_sigmas(own);
-  std::vector<double> timesteps = own.timesteps;
-  for (double& t : timesteps) t = std::trunc(t);
-  require_timesteps(timesteps, num_train);
-  return timesteps;
+  require_timesteps(own.timesteps, num_train);
+  for (std::size_t i = 0; i < own.timesteps.size(); ++i)
+    if (own.timesteps[i] != std::trunc(own.timesteps[i]))
+      fail(ErrorKind::invalid_argument, "timesteps[", i, "] is ", own.timesteps[i],
+           ", and this scheduler takes whole numbers; euler and heun take others");
+  return own.timesteps;
 }
 
 SigmaPath completed(const SigmaPath& own, const TrainingSigmas& training, const SigmaSpread& spread) {

@@ -74,8 +74,10 @@ TEST_F(GenerateFromPicture, AMaskKeepsTheRest) {
   ASSERT_EQ(before.size(), after.size());
   for (std::size_t i = 0; i < before.size(); ++i) ASSERT_TRUE(i / 3 % 48 >= 30 || before[i] == after[i]) << i;
   EXPECT_NE(before, after);
-  EXPECT_NE(text().find("Denoising strength: 1, RNG: CPU, Mask blur: 2, Inpaint area: Only masked, Masked area padding: 4, Version"),
-            std::string::npos)
+  EXPECT_NE(
+      text().find(
+          "Denoising strength: 1, RNG: CPU, Mask mode: Inpaint masked, Mask blur: 2, Inpaint area: Only masked, Masked area padding: 4, Version"),
+      std::string::npos)
       << text();
 }
 

@@ -98,6 +98,7 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   before.mask_blur = 2.5F;
   before.inpaint_area = InpaintArea::masked;
   before.inpaint_padding = 17;
+  before.keep_unmasked = false;
   TextToImageResult result;
   result.seeds = {18446744073709551615u};
   result.scheduler = "DPMSolverMultistepScheduler";
@@ -105,7 +106,8 @@ TEST(ApplyInfotext, BringsBackWhatWasWritten) {
   result.width = 512;
   result.height = 768;
   InpaintOptions after;
-  EXPECT_EQ(apply_infotext(parse_infotext(infotext(before, result, {}, 0)), after), std::vector<std::string>());
+  EXPECT_EQ(apply_infotext(parse_infotext(infotext(before, result, {}, 0)), after, {.image = true, .mask = true}), std::vector<std::string>());
+  EXPECT_FALSE(after.keep_unmasked);
   EXPECT_EQ(after.prompt, before.prompt);
   EXPECT_EQ(after.guidance_start, before.guidance_start);
   EXPECT_EQ(after.guidance_stop, before.guidance_stop);
@@ -245,7 +247,7 @@ TEST(ApplyInfotext, BringsBackHowCloselyAnEditKeptToItsPicture) {
   EXPECT_NE(text.find("CFG scale: 7.5, Image CFG scale: 2.25, Seed: 5"), std::string::npos) << text;
   EXPECT_EQ(text.find("Denoising strength"), std::string::npos) << text;
   InpaintOptions after;
-  EXPECT_EQ(apply_infotext(parse_infotext(text), after), std::vector<std::string>());
+  EXPECT_EQ(apply_infotext(parse_infotext(text), after, {.image = true}), std::vector<std::string>());
   EXPECT_EQ(after.image_guidance_scale, 2.25f);
 }
 

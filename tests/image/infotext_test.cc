@@ -60,14 +60,16 @@ TEST(Infotext, OtherTasksAddWhatA1111Adds) {
   const std::string version_field = "Version: impasto " + version();
   EXPECT_EQ(line(infotext(static_cast<const ImageToImageOptions&>(options), d.result, d.model, 0)),
             "Model: v1-5-pruned, Denoising strength: 0.75, RNG: CPU, " + version_field);
-  EXPECT_EQ(line(infotext(options, d.result, d.model, 0)), "Model: v1-5-pruned, Denoising strength: 0.75, RNG: CPU, " + version_field);
+  EXPECT_EQ(line(infotext(options, d.result, d.model, 0)),
+            "Model: v1-5-pruned, Denoising strength: 0.75, RNG: CPU, Mask mode: Inpaint masked, " + version_field);
+  options.keep_unmasked = false;
   options.clip_skip = 1;
   options.invert_mask = true;
   options.mask_blur = 4;
   options.inpaint_area = InpaintArea::masked;
   EXPECT_EQ(line(infotext(options, d.result, d.model, 0)),
             "Model: v1-5-pruned, Denoising strength: 0.75, Clip skip: 2, RNG: CPU, Mask mode: Inpaint not masked, Mask blur: 4, "
-            "Inpaint area: Only masked, Masked area padding: 32, " +
+            "Inpaint area: Only masked, Masked area padding: 32, Keep unmasked: false, " +
                 version_field);
 }
 

@@ -33,6 +33,11 @@ TEST_F(Wildcards, AreReplacedByALineOfTheirFile) {
   EXPECT_EQ(expand("__one____one__ at the __deep/place__"), "onlyonly at the harbour");
 }
 
+TEST_F(Wildcards, AByteOrderMarkIsNoPartOfALine) {
+  folder_.write("marked.txt", "\xEF\xBB\xBFred");
+  EXPECT_EQ(expand("__marked__"), "red");
+}
+
 TEST_F(Wildcards, AreDrawnAloneByTheSeed) {
   std::set<std::string> drawn;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {

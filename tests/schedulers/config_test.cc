@@ -153,6 +153,8 @@ TEST(OwnPath, IsRefusedWhereItLeadsNowhere) {
     EXPECT_ERROR(over(*scheduler, {1000}, {}), invalid_argument, "0 to 999");
     EXPECT_ERROR(over(*scheduler, {}, {3, 0}), unsupported, "no sigmas");
   }
+  for (const char* name : {"dpm++_2m", "dpm++_2s", "ddpm", "lcm", "tcd"})
+    EXPECT_ERROR(over(*make(name), {900, 499.5}, {}), invalid_argument, "timesteps[1] is 499.5", "whole numbers");
   for (const char* name : {"dpm++_2s", "heun"})
     EXPECT_ERROR(over(*make(name, {{"use_karras_sigmas", true}}), {900, 5}, {}), invalid_argument, "karras");
 }
