@@ -130,6 +130,40 @@ CLI::Option* add_numbers(CLI::App& app, const std::string& names, std::vector<do
   return app.add_option_function<std::string>(names, take, description)->type_name("X,X,...");
 }
 
+CLI::Option* add_repeated_number(CLI::App& app, const std::string& names, std::vector<double>& target, const std::string& description) {
+  const auto take = [&target, flag = flag_of(names)](const std::vector<std::string>& texts) {
+    target.clear();
+    for (const std::string& text : texts) target.push_back(to_number(flag, text));
+    return true;
+  };
+  auto* option = app.add_option_function<std::vector<std::string>>(names, take, description);
+  return option->type_name("X")->allow_extra_args(false);
+}
+
+double to_number(const std::string& flag, const std::string& text) { return number<double>(flag, text, "a number"); }
+
+int to_integer(const std::string& flag, const std::string& text) { return number<int>(flag, text, "a whole number"); }
+
+int to_integer(const std::string& flag, const std::string& text, int low, int high) {
+  const int value = to_integer(flag, text);
+  if (value < low || value > high)
+    throw CLI::ValidationError(flag, text + " is out of range, allowed is " + std::to_string(low) + " to " + std::to_string(high));
+  return value;
+}
+
+void require_values(CLI::App& command, const std::vector<std::string>& texts) {
+  for (CLI::Option* option : command.get_options([](const CLI::Option* o) { return o->get_type_size() > 0; })) {
+    const std::string name = std::string(option->get_lnames().empty() ? "" : "--").append(option->get_single_name());
+    if (std::find(texts.begin(), texts.end(), name) != texts.end()) continue;
+    option->each([&command, type = option->get_type_name()](const std::string& value) {
+      if (value.empty()) throw CLI::ValidationError("the value is empty; give it as " + type + ", or leave the option out");
+      const std::string first = value.substr(0, value.find('='));
+      if (value.size() > 1 && value[0] == '-' && command.get_option_no_throw(first) != nullptr)
+        throw CLI::ValidationError("it needs a value, and " + first + " is another option");
+    });
+  }
+}
+
 CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std::uint64_t>& target, const std::string& description) {
   const auto take = [&target, flag = flag_of(names)](const std::string& text) {
     if (!text.empty() && text[0] == '-') {

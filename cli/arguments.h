@@ -26,6 +26,19 @@ CLI::Option* add_seed(CLI::App& app, const std::string& names, std::optional<std
 /// Makes an option refuse what is not UTF-8.
 CLI::Option* must_be_text(CLI::Option* option);
 
+/// Several decimal numbers, by giving the option several times.
+CLI::Option* add_repeated_number(CLI::App& app, const std::string& names, std::vector<double>& target, const std::string& description);
+
+/// The number that a text is. Throws CLI::ValidationError naming the option.
+double to_number(const std::string& flag, const std::string& text);
+int to_integer(const std::string& flag, const std::string& text);
+/// The same, and throws for one below `low` or above `high`.
+int to_integer(const std::string& flag, const std::string& text, int low, int high);
+
+/// Has each of a command's options refuse an empty value, and another option's name where a value was forgotten. The options of these names are
+/// texts, which may be either.
+void require_values(CLI::App& command, const std::vector<std::string>& texts);
+
 /// Arguments as CLI11 takes them: without the program's name, "--name=" split in two so that an empty value is a value, last one first.
 std::vector<std::string> arguments_for_cli11(int argc, const char* const* argv);
 

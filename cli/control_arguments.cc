@@ -1,5 +1,6 @@
 #include "cli/control_arguments.h"
 
+#include "cli/arguments.h"
 #include "impasto/error.h"
 
 namespace impasto::cli {
@@ -21,12 +22,11 @@ void add_control_options(CLI::App& app, ControlArguments& a) {
   nets->type_name("DIR_OR_FILE");
   auto* images = app.add_option("--control-image", a.images, "What it follows: edges, depth, a pose, as that network was trained on");
   images->type_name("FILE");
-  auto* scales = app.add_option("--control-scale", a.scales, "How much of it (default 1); one for all ControlNets, or one for each");
-  auto* starts = app.add_option("--control-start", a.starts, "From this share of the steps on, 0 to 1 (default 0)");
-  auto* stops = app.add_option("--control-stop", a.stops, "Up to this share of the steps (default 1)");
+  auto* scales = add_repeated_number(app, "--control-scale", a.scales, "How much of it (default 1); one for all ControlNets, or one for each");
+  auto* starts = add_repeated_number(app, "--control-start", a.starts, "From this share of the steps on, 0 to 1 (default 0)");
+  auto* stops = add_repeated_number(app, "--control-stop", a.stops, "Up to this share of the steps (default 1)");
   auto* guess = app.add_flag("--guess-mode", a.guess_mode, "ControlNets count for more than the prompt (A1111's \"ControlNet is more important\")");
   guess->group("Adapters");
-  for (auto* option : {scales, starts, stops}) option->type_name("NUMBER");
   for (auto* option : {nets, images, scales, starts, stops}) option->allow_extra_args(false)->group("Adapters");
 }
 

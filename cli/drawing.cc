@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
 
 #include "cli/interrupt.h"
 #include "cli/report.h"
@@ -28,6 +29,17 @@ auto unless_interrupted(std::size_t saved, const F& f) {
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) stop_if_interrupted(saved);
     throw;
+  }
+}
+
+/// Runs f; where the models' shares of the walk do not work out, the option is named that shares it out.
+template <typename F>
+auto naming_refiner_start(const Request& request, const F& f) {
+  try {
+    return f();
+  } catch (const Error& error) {
+    if (request.refiner.empty() || !std::string_view(error.what()).starts_with("denoising_")) throw;
+    throw Error(error.kind(), std::string("--refiner-start: ").append(error.what()));
   }
 }
 
@@ -147,18 +159,22 @@ TextToImageResult Artist::draw(const Batch& batch, std::size_t saved) {
   options.should_stop = interrupted;
   options.decode = request_.refiner.empty();
   return unless_interrupted(saved, [&] {
-    TextToImageResult drawn = run(pipeline, request_.task, options);
-    return request_.refiner.empty() ? drawn : refine(options, std::move(drawn));
+    return naming_refiner_start(request_, [&] {
+      TextToImageResult drawn = run(pipeline, request_.task, options);
+      return request_.refiner.empty() ? drawn : refine(options, std::move(drawn));
+    });
   });
 }
 
 void check_options(const Request& request, const Batch& batch, const ModelInfo& model, const LoadOptions& load) {
   const InpaintOptions options = options_of(request.options, request.pictures, batch);
-  switch (request.task) {
-    case Task::text_to_image: return impasto::check_options(static_cast<const TextToImageOptions&>(options), model, load);
-    case Task::image_to_image: return impasto::check_options(static_cast<const ImageToImageOptions&>(options), model, load);
-    default: return impasto::check_options(options, model, load);
-  }
+  naming_refiner_start(request, [&] {
+    switch (request.task) {
+      case Task::text_to_image: return impasto::check_options(static_cast<const TextToImageOptions&>(options), model, load);
+      case Task::image_to_image: return impasto::check_options(static_cast<const ImageToImageOptions&>(options), model, load);
+      default: return impasto::check_options(options, model, load);
+    }
+  });
 }
 
 }  // namespace impasto::cli

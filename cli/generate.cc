@@ -7,10 +7,12 @@
 #include <random>
 
 #include "cli/drawing.h"
+#include "cli/idle_options.h"
 #include "cli/interrupt.h"
 #include "cli/output_path.h"
 #include "cli/progress.h"
 #include "cli/prompt_embeds.h"
+#include "cli/recorded_settings.h"
 #include "cli/report.h"
 #include "cli/run_report.h"
 #include "cli/saver.h"
@@ -28,22 +30,19 @@ class Stopwatch {
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
+constexpr std::size_t kMostAtATime = 1024;  // as the library has it
+
 /// A seed that a person can type: 32 bits, as other programs draw them.
 std::uint64_t random_seed() { return std::random_device()(); }
-
-std::string all_text(const std::vector<PlannedPicture>& pictures) {
-  std::string text;
-  for (const PlannedPicture& picture : pictures) text += picture.drawn_prompt + '\n' + picture.negative_prompt + '\n';
-  return text;
-}
 
 /// Everything settled that the first message tells: task, prompts, seed, pictures, and the size unless that follows from a picture.
 Request settle(const GenerateArguments& arguments, const ModelInfo& model) {
   Request request{task_of(arguments.from, arguments.picture), arguments.from.image, arguments.from.mask, arguments.picture};
   InpaintOptions& options = request.options;
   if (!options.seed) options.seed = random_seed();
-  if (options.variation_seed && options.variation_strength == 0)
+  if (options.variation_strength == 0 && given(arguments, "--variation-seed"))
     throw Error(ErrorKind::invalid_argument, "--variation-seed: say with --variation-strength how far to go towards it, above 0 to 1");
+  if (options.variation_strength == 0) options.variation_seed.reset();  // of a picture's settings
   if (!options.variation_seed && options.variation_strength > 0) options.variation_seed = random_seed();
   request.pictures = plan_pictures(arguments.prompt, arguments.lora, options);
   take_prompt_embeds(arguments.prompt.embeds, request.pictures.size(), options);
@@ -72,13 +71,14 @@ void take_defaults(const ModelInfo& model, Request& request) {
 void settle_refiner(const GenerateArguments& arguments, const ModelInfo& model, Request& request) {
   if (arguments.refiner.model.name.empty()) return;
   if (!(arguments.refiner.start > 0 && arguments.refiner.start < 1))
-    throw Error(ErrorKind::invalid_argument, "--refiner-start: allowed is between 0 and 1, both left out");
+    throw Error(ErrorKind::invalid_argument,
+                "--refiner-start is " + std::to_string(arguments.refiner.start) + ", allowed is between 0 and 1, both left out");
   if (request.options.prompt_embeds)
     throw Error(ErrorKind::invalid_argument,
                 "--refiner: it reads the prompt with its own text encoder, but --prompt-embeds are for the first model's");
   request.refiner = ready_model(arguments.refiner.model, arguments.quiet);
   const ModelInfo refiner = inspect(request.refiner);
-  if (refiner.latent_channels != model.latent_channels || refiner.inpainting || refiner.editing)
+  if (is_xl(refiner) != is_xl(model) || refiner.latent_channels != model.latent_channels || refiner.inpainting || refiner.editing)
     throw Error(ErrorKind::unsupported, "--refiner: " + request.refiner + " does not go on from the latents of " + model.path);
   request.options.denoising_end = as_typed(arguments.refiner.start);
 }
@@ -88,6 +88,12 @@ void check(const Request& request, const std::vector<Batch>& batches, const Mode
   if (request.options.shared_generator && batches.size() > 1)
     throw Error(ErrorKind::invalid_argument,
                 "--shared-generator: all pictures would have to be drawn together, but adapters or --batch-size part them");
+  for (const Batch& batch : batches)
+    if (batch.count > kMostAtATime)
+      throw Error(ErrorKind::invalid_argument, "--num-images: " + std::to_string(batch.count) +
+                                                   " pictures are too many to be drawn at a time; say "
+                                                   "with --batch-size how many are, up to " +
+                                                   std::to_string(kMostAtATime));
   for (const Batch& batch : {batches.front(), batches.back()}) check_options(request, batch, model, load);
 }
 
@@ -135,6 +141,7 @@ int generate(const GenerateArguments& arguments) {
   const std::string path = ready_model(arguments.model, arguments.quiet);
   const ModelInfo model = inspect(path, arguments.load.parts);
   ready_tokenizer(model, arguments.quiet);
+  require_partners(arguments);
   Request request = settle(arguments, model);
   take_defaults(model, request);
   settle_refiner(arguments, model, request);
@@ -150,6 +157,8 @@ int generate(const GenerateArguments& arguments) {
     throw Error(ErrorKind::invalid_argument, "--grid and --preview: they are files beside the pictures, but --output is none");
   if (arguments.preview.every > 0 && arguments.preview.method == PreviewMethod::tiny && arguments.load.parts.preview_vae.empty())
     throw Error(ErrorKind::invalid_argument, "--preview every=N,tiny: name the TAESD that makes them by --taesd");
+  warn_of_other_model(arguments.from, model);
+  warn_of_idle_options(arguments, request, model, output);
   if (!arguments.quiet) announce(request, model);
 
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());

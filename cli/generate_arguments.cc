@@ -6,10 +6,8 @@
 
 #include "cli/arguments.h"
 #include "cli/machine_arguments.h"
-#include "cli/report.h"
 #include "cli/text.h"
 #include "impasto/error.h"
-#include "impasto/metadata.h"
 
 namespace impasto::cli {
 namespace {
@@ -27,6 +25,8 @@ constexpr const char* kExamples = R"(Examples:
   impasto generate -m models/sdxl --refiner models/sdxl-refiner -p "a lighthouse at dusk"
   impasto generate -i photo.jpg --extend left=128,right=128 -p "a wide beach"
   echo "a quiet harbour" | impasto generate --prompt - --json --quiet)";
+
+constexpr int kMostHiresSteps = 10'000;  // more of them, which a small strength makes, are refused where they are walked
 
 Rng parse_rng(const std::string& name) {
   for (const Rng rng : {Rng::cpu, Rng::cuda})
@@ -67,24 +67,23 @@ HiresUpscaler parse_upscaler(const std::string& name) {
 /// Any of these options asks for it.
 void add_hires(CLI::App& app, TextToImageOptions& p) {
   const auto hires = [&p]() -> Hires& { return p.hires ? *p.hires : p.hires.emplace(); };
-  const auto number = [&](const char* name, const char* description, auto set) {
-    const auto take = [set, hires, name](const double& value) {
-      if (!(value >= 0 && value < 1e6)) throw CLI::ValidationError(name, "is out of range");
-      set(hires(), value);
+  const auto number = [&](const char* name, const char* allowed, const char* description, auto take_if_allowed) {
+    const auto take = [=](const std::string& text) {
+      if (!take_if_allowed(hires(), to_number(name, text))) throw CLI::ValidationError(name, text + " is out of range, allowed is " + allowed);
     };
-    return app.add_option_function<double>(name, take, description)->type_name("X");
+    return app.add_option_function<std::string>(name, take, description)->type_name("X");
   };
   auto* on = app.add_flag_function(
       "--hires", [hires](std::int64_t) { hires(); }, "Draw small, enlarge, and draw on from there: A1111's hires fix");
-  auto* scale = number("--hires-scale", "How much larger (default 2)", [](Hires& h, double v) { h.scale = v; });
+  auto* scale = number("--hires-scale", "1 to 8", "How much larger (default 2)", [](Hires& h, double v) { return (h.scale = v) >= 1 && v <= 8; });
   auto* upscaler = app.add_option_function<std::string>(
       "--hires-upscaler", [hires](const std::string& name) { hires().upscaler = parse_upscaler(name); },
       "How it is enlarged: latent (soft; needs a strength above about 0.5) or lanczos (default latent)");
   upscaler->type_name("NAME");
-  auto* steps = app.add_option_function<int>(
-      "--hires-steps", [hires](int value) { hires().num_inference_steps = value; }, "Steps of the second pass (default: as many as of the first)");
-  auto* strength = number("--hires-denoising-strength", "How far to go from what was enlarged, above 0 to 1 (default 0.7)",
-                          [](Hires& h, double v) { h.strength = v; });
+  const auto take_steps = [hires](const std::string& text) { hires().num_inference_steps = to_integer("--hires-steps", text, 0, kMostHiresSteps); };
+  auto* steps = app.add_option_function<std::string>("--hires-steps", take_steps, "Steps of the second pass (default: as many as of the first)");
+  auto* strength = number("--hires-denoising-strength", "above 0 and up to 1", "How far to go from what was enlarged, above 0 to 1 (default 0.7)",
+                          [](Hires& h, double v) { return (h.strength = v) > 0 && v <= 1; });
   steps->type_name("N");
   for (auto* option : {on, scale, upscaler, steps, strength}) option->group("Hires fix");
 }
@@ -147,6 +146,10 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
       app.add_option("--scheduler,--sampling-method", p.scheduler,
                      "Sampler, such as euler, dpm++_2m or \"DPM++ 2M Karras\"; `impasto schedulers` lists them (default: the model's own)");
   scheduler->type_name("NAME");
+  // A name may say how noise levels are spread, too: then that of a picture's settings (--from) is not wanted.
+  scheduler->each([&p](const std::string& name) {
+    if (const auto found = find_scheduler(name); found && !found->schedule.empty()) p.schedule.clear(), p.use_karras_sigmas.reset();
+  });
   auto* schedule = app.add_option(
       "--schedule", p.schedule, "How noise levels are spread: karras, exponential, beta, lu, uniform, \"sgm uniform\" (default: as the model says)");
   schedule->type_name("NAME");
@@ -154,8 +157,7 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
   auto* sigmas = app.add_flag_function("--karras,--use-karras-sigmas,!--no-karras", karras, "The same as --schedule karras, or uniform");
   auto* rescale = add_number(app, "--guidance-rescale", p.guidance_rescale, "Against over-exposure at a high guidance scale, 0 to 1 (default 0)");
   auto* start = add_number(app, "--guidance-start", p.guidance_start, "Guidance from this share of the steps on, 0 to 1 (default 0)");
-  auto* stop =
-      add_number(app, "--guidance-stop", p.guidance_stop, "Guidance up to this share of the steps; a step without takes half the time (default 1)");
+  auto* stop = add_number(app, "--guidance-stop", p.guidance_stop, "Guidance up to this share of the steps; a step without takes half the time");
   auto* cache = add_integer(app, "--deep-cache-interval", p.deep_cache_interval,
                             "Run the whole UNet only at every n-th step, its outer layers in between (DeepCache): faster, another picture");
   auto* merging = add_number(app, "--token-merging-ratio", p.token_merging_ratio,
@@ -175,13 +177,14 @@ void add_output(CLI::App& app, GenerateArguments& a) {
                      "A file (cat.png, .jpg or .webp), a folder, or a pattern with %03d, {index} or {seed}; several pictures get numbers. A file "
                      "that is named is overwritten (default: impasto-SEED.png here, never overwriting)");
   output->type_name("PATH");
-  auto* quality = add_integer(app, "--quality", a.encoding.quality, "Of JPEG and WebP, 1 to 100");
-  quality->check(CLI::Range(1, 100).description(""));
+  const auto take_quality = [&a](const std::string& text) { a.encoding.quality = to_integer("--quality", text, 1, 100); };
+  auto* quality = app.add_option_function<std::string>("--quality", take_quality, "Of JPEG and WebP, 1 to 100 (default 90)")->type_name("N");
   auto* lossless = app.add_flag("--lossless", a.encoding.lossless, "Write WebP that keeps every pixel");
   const auto take_preview = [&a](const std::string& text) { a.preview = parse_preview(text); };
-  auto* preview = app.add_option_function<std::string>("--preview", take_preview,
-                                                       "Write what each picture is like after every N-th step, cat-step-05.png: every=N by a quick "
-                                                       "approximation, every=N,vae by the model's decoder, every=N,tiny by --taesd");
+  auto* preview = app.add_option_function<std::string>(
+      "--preview", take_preview,
+      "Write what each picture is like after every N-th step but the last, cat-step-05.png (Heun's count twice): every=N by a quick "
+      "approximation, every=N,vae by the model's decoder, every=N,tiny by --taesd");
   preview->type_name("every=N");
   auto* taesd = app.add_option("--taesd", a.load.parts.preview_vae, "A TAESD for such previews (as --vae it decodes the pictures themselves)");
   taesd->type_name("PATH");
@@ -194,6 +197,7 @@ void add_output(CLI::App& app, GenerateArguments& a) {
 
 CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   CLI::App* command = app.add_subcommand("generate", "Draw pictures from a text, or from a text and a picture.");
+  arguments.command = command;
   add_prompt_options(*command, arguments.prompt, arguments.picture);
   add_picture(*command, arguments);
   add_hires(*command, arguments.picture);
@@ -210,21 +214,6 @@ CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments) {
   return command;
 }
 
-bool take_settings_from_picture(GenerateArguments& a) {
-  if (a.from.settings.empty()) return false;
-  const auto texts = read_image_text(a.from.settings);
-  const auto found = std::find_if(texts.begin(), texts.end(), [](const TextChunk& text) { return text.first == "parameters"; });
-  if (found == texts.end()) throw Error(ErrorKind::bad_file, a.from.settings + ": the picture carries no settings");
-  const Infotext text = parse_infotext(found->second);
-  for (const auto& warning : apply_infotext(text, a.picture)) warn(a.from.settings + ": " + warning);
-  if (const std::string at = text.value("Refiner switch at"); !at.empty()) {
-    float start = 0;
-    const auto [end, error] = std::from_chars(at.data(), at.data() + at.size(), start);
-    if (error == std::errc() && end == at.data() + at.size()) a.refiner.start = start;
-  }
-  if (!text.value("Denoising strength").empty() && !a.picture.hires) a.from.strength = a.picture.strength;
-  if (!a.prompt.text && a.prompt.file.empty() && a.prompt.embeds.empty()) a.prompt.text = text.prompt;
-  return true;
-}
+bool given(const GenerateArguments& arguments, const char* option) { return arguments.command->get_option(option)->count() > 0; }
 
 }  // namespace impasto::cli

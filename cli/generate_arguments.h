@@ -23,6 +23,7 @@ struct PreviewArguments {
 };
 
 struct GenerateArguments {
+  const CLI::App* command = nullptr;  ///< whose options they are
   ModelChoice model;
   LoadOptions load;
   InpaintOptions picture;  ///< all but the prompt and the pictures; how much of it counts depends on the task
@@ -44,8 +45,7 @@ struct GenerateArguments {
 /// Adds the subcommand; `arguments` must outlive the parsing.
 CLI::App* add_generate(CLI::App& app, GenerateArguments& arguments);
 
-/// Sets the options as the picture of --from says; false when none was named. Warns of what it does not understand. Throws as read_image does, and
-/// bad_file when the picture carries no settings.
-bool take_settings_from_picture(GenerateArguments& arguments);
+/// Whether the command line has the option; what the picture of --from says does not count.
+bool given(const GenerateArguments& arguments, const char* option);
 
 }  // namespace impasto::cli

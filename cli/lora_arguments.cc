@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "cli/report.h"
 #include "cli/scaled_file.h"
 #include "impasto/error.h"
 
@@ -13,6 +14,18 @@ namespace {
 std::string shortest(float value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+bool can_be_tag(const std::string& name) { return name.find_first_of(":>\n") == std::string::npos; }
+
+std::vector<Lora> tagged_loras(const LoraArguments& a, const std::vector<LoraTag>& tags) {
+  const char* standing = std::getenv("IMPASTO_LORA_DIR");
+  const std::string folder = !a.folder.empty() ? a.folder : standing != nullptr ? standing : "";
+  if (folder.empty())
+    throw Error(ErrorKind::invalid_argument, "prompt: it names the LoRA \"" + tags.front().name + "\"; say where the files are with --lora-dir DIR");
+  std::vector<Lora> loras;
+  for (const LoraTag& tag : tags) loras.push_back({find_lora(folder, tag.name), tag.scale, tag.text_encoder_scale});
+  return loras;
 }
 
 }  // namespace
@@ -26,23 +39,27 @@ void add_lora_options(CLI::App& app, LoraArguments& a) {
   for (auto* option : {files, folder}) option->group("Adapters");
 }
 
+void warn_of_names(const LoraArguments& a) {
+  for (const std::string& text : a.files) {
+    const std::string path = parse_scaled_file("--lora", text).path;
+    if (!can_be_tag(std::filesystem::path(path).stem().string()))
+      warn("--lora: a name with \":\" or \">\" cannot be written as a tag, so the picture's settings leave out \"" + path + '"');
+  }
+}
+
 ChosenLoras choose_loras(const LoraArguments& a, const std::string& prompt) {
   ChosenLoras chosen;
+  const TaggedPrompt tagged = take_lora_tags(prompt);
+  chosen.drawn_prompt = tagged.prompt;
+  if (!tagged.loras.empty()) chosen.loras = tagged_loras(a, tagged.loras);
+  // Behind the tags, in the record as in the drawing: DoRA's result hangs on the order.
   chosen.recorded_prompt = prompt;
   for (const std::string& text : a.files) {
     const ScaledFile file = parse_scaled_file("--lora", text);
     const Lora& lora = chosen.loras.emplace_back(Lora{file.path, file.scale.value_or(1.0f)});
-    chosen.recorded_prompt += " <lora:" + std::filesystem::path(lora.path).stem().string() + ':' + shortest(lora.scale) + '>';
+    const std::string name = std::filesystem::path(lora.path).stem().string();
+    if (can_be_tag(name)) chosen.recorded_prompt += " <lora:" + name + ':' + shortest(lora.scale) + '>';
   }
-  const TaggedPrompt tagged = take_lora_tags(prompt);
-  chosen.drawn_prompt = tagged.prompt;
-  if (tagged.loras.empty()) return chosen;
-  const char* standing = std::getenv("IMPASTO_LORA_DIR");
-  const std::string folder = !a.folder.empty() ? a.folder : standing != nullptr ? standing : "";
-  if (folder.empty())
-    throw Error(ErrorKind::invalid_argument,
-                "prompt: it names the LoRA \"" + tagged.loras.front().name + "\"; say where the files are with --lora-dir DIR");
-  for (const LoraTag& tag : tagged.loras) chosen.loras.push_back({find_lora(folder, tag.name), tag.scale, tag.text_encoder_scale});
   return chosen;
 }
 

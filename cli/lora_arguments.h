@@ -18,10 +18,13 @@ struct LoraArguments {
 /// Adds --lora and --lora-dir; `arguments` must outlive the parsing.
 void add_lora_options(CLI::App& app, LoraArguments& arguments);
 
+/// Warns of files whose names cannot be recorded.
+void warn_of_names(const LoraArguments& arguments);
+
 struct ChosenLoras {
   std::vector<Lora> loras;
   std::string drawn_prompt;     ///< without tags
-  std::string recorded_prompt;  ///< as typed, and a tag for each file that was named: who reads it with the same folder draws the same
+  std::string recorded_prompt;  ///< as typed, and a tag for each file that was named and can be: who reads it with the same folder draws the same
 };
 
 /// Throws invalid_argument for a tag where no folder was named, not_found for files that are not there.

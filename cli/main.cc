@@ -17,6 +17,7 @@
 #include "cli/help.h"
 #include "cli/info.h"
 #include "cli/metadata.h"
+#include "cli/recorded_settings.h"
 #include "cli/report.h"
 #include "cli/schedulers.h"
 #include "cli/verify.h"
@@ -58,7 +59,10 @@ int run(int argc, char** argv) {
   const CLI::App* const verify_command = add_verify(app, verify_arguments);
   const CLI::App* const login_command = add_login(app, login_arguments);
   const CLI::App* const logout_command = add_logout(app);
-  for (CLI::App* command : app.get_subcommands({})) command->get_help_ptr()->group("");  // who reads its page knows
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->get_help_ptr()->group("");  // who reads its page knows
+    require_values(*command, {"prompt", "--prompt", "--negative-prompt", "--prompt-2", "--negative-prompt-2", "--output"});
+  }
   try {
     parse(app, argc, argv);
     // What the command line says wins over what the picture says.

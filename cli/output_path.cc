@@ -144,7 +144,7 @@ void check_space(const std::string& folder, std::int64_t bytes) {
 
 std::string free_name(const std::string& folder, std::uint64_t seed) { return free_of(generated_base(folder, seed)); }
 
-OutputPath::OutputPath(const std::string& text, int num_images) : pattern_(text), several_(num_images > 1) {
+OutputPath::OutputPath(const std::string& text, int num_images) : pattern_(text) {
   if (text.empty() || text.back() == '/' || is_folder(text)) {
     generated_ = true;
     pattern_ = text.empty() ? "." : text;
@@ -154,12 +154,30 @@ OutputPath::OutputPath(const std::string& text, int num_images) : pattern_(text)
   }
 }
 
-std::string OutputPath::name(int index, std::uint64_t seed) const { return generated_ ? free_name(pattern_, seed) : filled(pattern_, index, seed); }
+std::string OutputPath::name(int index, std::uint64_t seed) const {
+  if (!generated_) return filled(pattern_, index, seed);
+  const auto previewed = bases_.find(index);
+  return previewed == bases_.end() ? free_name(pattern_, seed) : free_of(previewed->second);
+}
+
+/// Chosen at the first preview: the picture's name as far as can be told, and one that no other picture's previews have.
+const std::string& OutputPath::base_of(int index, std::uint64_t seed, const std::string& mark) const {
+  const auto [place, is_new] = bases_.try_emplace(index);
+  if (!is_new) return place->second;
+  const std::string first = generated_base(pattern_, seed);
+  std::string base = first;
+  const auto taken = [&] {
+    const bool by_another = std::any_of(bases_.begin(), bases_.end(), [&](const auto& one) { return one.first != index && one.second == base; });
+    return by_another || exists(base + ".png") || exists(base + mark + ".png");
+  };
+  for (int n = 2; taken(); ++n) base = first + "-" + std::to_string(n);
+  return place->second = base;
+}
 
 std::string OutputPath::preview_name(int index, std::uint64_t seed, int step) const {
   const std::string mark = "-step-" + padded(step, 2);
   if (!generated_) return marked(filled(pattern_, index, seed), mark);
-  return generated_base(pattern_, seed) + (several_ ? "-" + std::to_string(index + 1) : "") + mark + ".png";
+  return base_of(index, seed, mark) + mark + ".png";
 }
 
 std::string OutputPath::sheet_name(std::uint64_t seed) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ class OutputPath {
   /// The file for picture `index` (from 0).
   std::string name(int index, std::uint64_t seed) const;
 
-  /// A file beside it, for what the picture is like at a step: cat-1-step-05.png. Overwritten where it is there.
+  /// A file beside it, for what the picture is like at a step: cat-1-step-05.png. Overwritten where it is there, unless the picture's name is ours:
+  /// then it is one that is free, and name() follows it.
   std::string preview_name(int index, std::uint64_t seed, int step) const;
   /// For all pictures on one sheet: cat-grid.png; `seed` is the first's.
   std::string sheet_name(std::uint64_t seed) const;
@@ -36,9 +38,12 @@ class OutputPath {
   void check(const std::vector<std::uint64_t>& seeds, std::int64_t bytes) const;
 
  private:
+  const std::string& base_of(int index, std::uint64_t seed, const std::string& mark) const;
+
   std::string pattern_;
   bool generated_ = false;  ///< the name is ours, so it must not hit a file
-  bool several_ = false;
+  /// Without ".png", by pictures' indices: what their previews are called.
+  mutable std::map<int, std::string> bases_;
 };
 
 /// `folder`/impasto-SEED.png, or impasto-SEED-2.png, ... if that is taken.

@@ -52,7 +52,8 @@ void add_inpainting(CLI::App& app, PictureArguments& a, InpaintOptions& o) {
 
 void add_picture_options(CLI::App& app, PictureArguments& a, InpaintOptions& o) {
   auto* image =
-      app.add_option("-i,--image,--init-img", a.image, "Start from this picture (PNG, JPEG or WebP); its size is kept unless -W or -H say otherwise");
+      app.add_option("-i,--image,--init-img", a.image,
+                     "Start from this picture (PNG, JPEG or WebP); its size is kept, down to a multiple of 8, unless -W or -H say otherwise");
   image->type_name("FILE");
   auto* strength =
       add_number(app, "--strength,--denoising-strength", a.strength,

@@ -14,8 +14,9 @@ namespace impasto::cli {
 enum class Task { text_to_image, image_to_image, inpaint };
 
 struct PictureArguments {
-  std::string image, mask;  ///< files
-  std::string settings;     ///< a picture whose settings are taken over
+  std::string image, mask;                              ///< files
+  std::string settings;                                 ///< a picture whose settings are taken over
+  std::string recorded_model = {}, recorded_hash = {};  ///< what those say of the model; empty: nothing
   std::optional<double> strength;
   std::vector<const CLI::Option*> need_image, need_mask;  ///< options that mean nothing without
 };

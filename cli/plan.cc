@@ -15,13 +15,23 @@ std::string filled_in(const std::string& prompt, const std::string& folder, std:
   return folder.empty() ? prompt : expand_wildcards(prompt, folder, seed);
 }
 
+bool go_together(const PlannedPicture& a, const PlannedPicture& b) {
+  return same_loras(a.loras, b.loras) && a.prompt_2 == b.prompt_2 && a.negative_prompt_2 == b.negative_prompt_2;
+}
+
 }  // namespace
+
+std::string all_text(const std::vector<PlannedPicture>& pictures) {
+  std::string text;
+  for (const PlannedPicture& p : pictures) text += p.drawn_prompt + '\n' + p.negative_prompt + '\n' + p.prompt_2 + '\n' + p.negative_prompt_2 + '\n';
+  return text;
+}
 
 std::vector<PlannedPicture> plan_pictures(const PromptArguments& arguments, const LoraArguments& loras, const TextToImageOptions& options) {
   const std::vector<std::string> prompts = read_prompts(arguments);
   const auto each = static_cast<std::size_t>(std::max(options.num_images, 0));
   if (each < 1 || each > kMostPictures / prompts.size())
-    throw Error(ErrorKind::invalid_argument, "num_images is " + std::to_string(options.num_images) + ", allowed is 1 to " +
+    throw Error(ErrorKind::invalid_argument, "--num-images is " + std::to_string(options.num_images) + ", allowed is 1 to " +
                                                  std::to_string(kMostPictures / prompts.size()) +
                                                  (prompts.size() > 1 ? " for " + std::to_string(prompts.size()) + " prompts" : ""));
   std::vector<PlannedPicture> pictures;
@@ -29,8 +39,9 @@ std::vector<PlannedPicture> plan_pictures(const PromptArguments& arguments, cons
     for (std::size_t i = 0; i < each; ++i) {
       const std::uint64_t seed = *options.seed + (options.variation_strength > 0 ? 0 : pictures.size());
       ChosenLoras chosen = choose_loras(loras, filled_in(prompt, arguments.wildcards, seed));
-      pictures.push_back({std::move(chosen.recorded_prompt), std::move(chosen.drawn_prompt),
-                          filled_in(options.negative_prompt, arguments.wildcards, seed), std::move(chosen.loras)});
+      const auto drawn = [&](const std::string& text) { return filled_in(text, arguments.wildcards, seed); };
+      pictures.push_back({std::move(chosen.recorded_prompt), std::move(chosen.drawn_prompt), drawn(options.negative_prompt), drawn(options.prompt_2),
+                          drawn(options.negative_prompt_2), std::move(chosen.loras)});
     }
   }
   return pictures;
@@ -47,7 +58,7 @@ std::vector<Batch> plan_batches(const std::vector<PlannedPicture>& pictures, int
   const std::size_t most = batch_size > 0 ? static_cast<std::size_t>(batch_size) : pictures.size();
   std::vector<Batch> batches;
   for (std::size_t i = 0; i < pictures.size(); ++i) {
-    const bool fits = !batches.empty() && batches.back().count < most && same_loras(pictures[batches.back().first].loras, pictures[i].loras);
+    const bool fits = !batches.empty() && batches.back().count < most && go_together(pictures[batches.back().first], pictures[i]);
     if (!fits) batches.push_back({i, 0});
     ++batches.back().count;
   }
@@ -63,6 +74,7 @@ InpaintOptions options_of(const InpaintOptions& options, const std::vector<Plann
     keep_prompt_embeds_of(batch, out);
   } else {
     out.prompt.clear(), out.negative_prompt.clear();
+    out.prompt_2 = pictures[batch.first].prompt_2, out.negative_prompt_2 = pictures[batch.first].negative_prompt_2;
     for (std::size_t i = batch.first; i < batch.first + batch.count; ++i) {
       out.prompts.push_back(pictures[i].drawn_prompt);
       out.negative_prompts.push_back(pictures[i].negative_prompt);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <sstream>
+#include <string_view>
 #include <system_error>
 
 #include <unistd.h>
@@ -32,6 +33,7 @@ std::string read_text(const std::string& path) {
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
   if (std::ferror(file.get()) != 0) throw Error(ErrorKind::io, "--prompt-file: cannot read \"" + path + "\": " + reason());
   if (text.size() > kMost) throw Error(ErrorKind::invalid_argument, "--prompt-file: \"" + path + "\" is longer than 1 MiB");
+  if (constexpr std::string_view kByteOrder = "\xEF\xBB\xBF"; text.starts_with(kByteOrder)) text.erase(0, kByteOrder.size());
   if (!text.empty() && text.back() == '\n') text.pop_back();
   if (!text.empty() && text.back() == '\r') text.pop_back();
   return text;
@@ -65,12 +67,18 @@ PromptSyntax parse_syntax(const std::string& name) {
 
 void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o) {
   const auto take = [&a](const std::string& text) { a.text = text; };
-  auto* prompt = app.add_option_function<std::string>("prompt,-p,--prompt", take, "What to draw; - reads it from standard input");
+  auto* prompt = app.add_option_function<std::string>("-p,--prompt", take, "What to draw; - reads it from standard input");
   prompt->type_name("PROMPT");
   auto* file = app.add_option("--prompt-file", a.file, "Draw each line of a file")->type_name("FILE");
   auto* embeds =
       app.add_option("--prompt-embeds", a.embeds, "Embeddings instead of a prompt: a file with tensors prompt_embeds, negative_prompt_embeds, ...");
   embeds->type_name("FILE");
+  const auto take_first = [take, prompt, file](const std::string& text) {
+    for (const CLI::Option* other : {prompt, file})
+      if (other->count() > 0) throw CLI::ValidationError(other->get_name(), "the prompt is \"" + text + "\" already; give one of the two");
+    take(text);
+  };
+  auto* first = app.add_option_function<std::string>("prompt", take_first, "What to draw")->type_name("PROMPT");
   auto* negative = app.add_option("-n,--negative-prompt", o.negative_prompt, "What to keep away from")->type_name("TEXT");
   const auto take_syntax = [&o](const std::string& name) { o.prompt_syntax = parse_syntax(name); };
   auto* syntax = app.add_option_function<std::string>("--prompt-syntax", take_syntax,
@@ -87,8 +95,9 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
                                 "Use the textual inversions of this folder whose names occur in the prompts (default: $IMPASTO_EMBEDDINGS)");
   folder->type_name("DIR");
   prompt->excludes(file);
-  embeds->excludes(prompt)->excludes(file)->excludes(wildcards);
-  must_be_text(prompt), must_be_text(negative);
+  embeds->excludes(prompt)->excludes(first)->excludes(file)->excludes(wildcards);
+  must_be_text(prompt), must_be_text(first), must_be_text(negative);
+  first->group("");  // the help's first line has it
   for (auto* option : {prompt, file, embeds, negative, syntax, wildcards, embedding, folder}) option->group("Prompt");
 }
 

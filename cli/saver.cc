@@ -33,6 +33,7 @@ void write(const std::string& path, const Image& image, const std::string& text,
 std::string text_of(const Request& request, const PlannedPicture& picture, const TextToImageResult& result, const ModelInfo& model, int index) {
   InpaintOptions options = request.options;
   options.prompt = picture.prompt, options.negative_prompt = picture.negative_prompt;
+  options.prompt_2 = picture.prompt_2, options.negative_prompt_2 = picture.negative_prompt_2;
   switch (request.task) {
     case Task::text_to_image: return infotext(static_cast<const TextToImageOptions&>(options), result, model, index);
     case Task::image_to_image: return infotext(static_cast<const ImageToImageOptions&>(options), result, model, index);

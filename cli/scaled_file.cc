@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <system_error>
 
 #include "impasto/error.h"
 
@@ -20,6 +21,10 @@ ScaledFile parse_scaled_file(const char* option, const std::string& text) {
       file.scale = scale;
     }
   }
+  std::error_code error;
+  if (!file.scale && colon != text.npos && std::filesystem::exists(text.substr(0, colon), error) && !std::filesystem::exists(text, error))
+    throw Error(ErrorKind::invalid_argument, std::string(option) + " " + text + ": \"" + text.substr(colon + 1) +
+                                                 "\" is not a number that tells how much of it; write it as FILE:0.8");
   if (!std::filesystem::exists(file.path)) throw Error(ErrorKind::not_found, std::string(option) + ": there is no file \"" + file.path + '"');
   return file;
 }

@@ -55,7 +55,8 @@ void add_xl_options(CLI::App& app, RefinerArguments& refiner, TextToImageOptions
   model->type_name("MODEL");
   auto* start = add_number(app, "--refiner-start,--refiner-switch-at", refiner.start, "Where: after this share of the way, between 0 and 1");
   start->needs(model);
-  auto* score = add_number(app, "--aesthetic-score", o.aesthetic_score, "How well people are to like the picture, of refiners: 1 to 10");
+  auto* score =
+      add_number(app, "--aesthetic-score", o.aesthetic_score, "How well people are to like the picture, of refiners: 0 to 100, learned from 1 to 10");
   auto* negative_score = add_number(app, "--negative-aesthetic-score", o.negative_aesthetic_score, "And what to keep away from");
   for (auto* option : {second, negative, model, start, score, negative_score}) option->group("Stable Diffusion XL");
   for (auto* option : add_conditions(app, "", "", o.micro_conditions)) option->group("Stable Diffusion XL");

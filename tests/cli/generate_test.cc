@@ -135,6 +135,23 @@ TEST_F(Generate, SaysWhatIsWrongWithAControlNet) {
   EXPECT_TRUE(folder_.names().empty());
 }
 
+TEST_F(Generate, AdaptersOfTagsAndOfFilesAreDrawnAgainInTheirOrder) {
+  const std::string folder = IMPASTO_TEST_DATA "/adapters";
+  ASSERT_EQ(
+      run({"a cat <lora:lokr:1>", "-s", "5", "-q", "-o", "first.png", "--lora-dir", folder, "--lora", folder + "/lora_dora.safetensors:0.7"}).code,
+      0);
+  ASSERT_EQ(run({"--from", "first.png", "--lora-dir", folder, "-q", "-o", "again.png"}).code, 0);
+  EXPECT_EQ(contents(folder_ / "first.png"), contents(folder_ / "again.png"));
+}
+
+TEST_F(Generate, AnAdapterWhoseNameIsNoTagIsDrawnWithAndNotRecorded) {
+  std::filesystem::copy(IMPASTO_TEST_DATA "/adapters/lokr.safetensors", folder_ / "a:b.safetensors");
+  const Ran ran = run({"a cat", "-s", "5", "-q", "-o", "cat.png", "--lora", "a:b.safetensors"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_TRUE(has(ran.err, "a:b.safetensors")) << ran.err;
+  EXPECT_TRUE(::impasto::test::decode(contents(folder_ / "cat.png")).text.at(0).value.starts_with("a cat\n"));
+}
+
 TEST_F(Generate, TakesAPictureAsPromptWithAnIpAdapter) {
   const std::string folder = IMPASTO_TEST_DATA "/ip_adapters", picture = IMPASTO_TEST_DATA "/pictures/rgb.png";
   const std::vector<std::string> shown = {"a cat", "-s", "5", "-q", "--ip-adapter-image", picture};
@@ -155,7 +172,8 @@ TEST_F(Generate, TakesAPictureAsPromptWithAnIpAdapter) {
                                      "--ip-adapter-image", picture}));
   const Ran again = run({"--from", "half.png", "-o", "again.png", "--ip-adapter", folder + "/plain.safetensors", "--ip-adapter-image", picture});
   ASSERT_EQ(again.code, 0) << again.err;
-  EXPECT_TRUE(has(again.err, "named again"));
+  EXPECT_FALSE(has(again.err, "named again")) << again.err;
+  EXPECT_TRUE(has(run({"--from", "half.png", "-o", "without.png"}).err, "named again"));
   EXPECT_EQ(half, ::impasto::test::decode(contents(folder_ / "again.png")).image.pixels);
 }
 
@@ -190,6 +208,7 @@ TEST_F(Generate, SaysWhatIsWrongWithAnAdapter) {
   EXPECT_TRUE(has(message({"a cat <lora:ink>", "--lora-dir", folder}), "lora_kohya"));
   EXPECT_TRUE(has(message({"a cat <lora:ink:x>", "--lora-dir", folder}), "<lora:NAME:SCALE>"));
   EXPECT_TRUE(has(message({"a cat", "--lora", "none.safetensors"}), "none.safetensors"));
+  EXPECT_TRUE(has(message({"a cat", "--lora", folder + "/lokr.safetensors:nan"}), "\"nan\" is not a number"));
   EXPECT_TRUE(has(message({"a cat", "--lora", folder + "/lora_other.safetensors"}), "made for another model"));
   EXPECT_TRUE(folder_.names().empty());
 }
@@ -269,9 +288,9 @@ TEST_F(Generate, BadSettingsAreRefusedByNameAndLeaveNothing) {
                                                                                {{"-W", "-8"}, "width"},
                                                                                {{"-H", "4"}, "height"},
                                                                                {{"-W", "2147483640"}, "width"},
-                                                                               {{"-b", "0"}, "num_images"},
-                                                                               {{"-b", "-1"}, "num_images"},
-                                                                               {{"-b", "2147483647"}, "num_images"},
+                                                                               {{"-b", "0"}, "--num-images"},
+                                                                               {{"-b", "-1"}, "--num-images"},
+                                                                               {{"-b", "2147483647"}, "--num-images"},
                                                                                {{"--guidance-rescale", "2"}, "guidance_rescale"},
                                                                                {{"--eta", "-0.5"}, "eta"},
                                                                                {{"--clip-skip", "-1"}, "clip_skip"},

@@ -68,6 +68,21 @@ TEST(OutputPath, AFolderGetsNamesThatAreFree) {
   EXPECT_EQ(OutputPath(folder.path(), 1).name(0, 7), folder / "impasto-7-3.png");
 }
 
+TEST(OutputPath, PreviewsAreCalledAsTheirPictureAndOverwriteNoOther) {
+  const TemporaryFolder folder;
+  const OutputPath first(folder.path(), 2);
+  EXPECT_EQ(first.preview_name(0, 7, 5), folder / "impasto-7-step-05.png");
+  EXPECT_EQ(first.preview_name(1, 8, 5), folder / "impasto-8-step-05.png");
+  for (const char* name : {"impasto-7-step-05.png", "impasto-8-step-05.png", "impasto-7.png"}) touch(folder / name);
+  EXPECT_EQ(first.preview_name(0, 7, 10), folder / "impasto-7-step-10.png") << "once called, a picture keeps its name";
+  const OutputPath second(folder.path(), 2);
+  EXPECT_EQ(second.preview_name(0, 7, 5), folder / "impasto-7-2-step-05.png");
+  EXPECT_EQ(second.preview_name(1, 7, 5), folder / "impasto-7-3-step-05.png") << "of one seed";
+  EXPECT_EQ(second.name(0, 7), folder / "impasto-7-2.png");
+  EXPECT_EQ(second.name(1, 7), folder / "impasto-7-3.png");
+  EXPECT_EQ(OutputPath(folder.path(), 1).preview_name(0, 8, 5), folder / "impasto-8-2-step-05.png") << "of a run that was broken off";
+}
+
 TEST(OutputPath, NothingMeansTheCurrentFolder) { EXPECT_EQ(OutputPath("", 1).name(0, 7), "impasto-7.png"); }
 
 TEST(OutputPath, OtherFormatsAreRefused) {

@@ -155,6 +155,14 @@ TEST_F(GenerateFromPrompt, WildcardsAreDrawnByThePicturesSeed) {
   EXPECT_EQ(text().rfind("a __animal__\n", 0), 0u) << "without --wildcards it is text";
 }
 
+TEST_F(GenerateFromPrompt, AByteOrderMarkIsNoPartOfAPrompt) {
+  folder_.write("prompts.txt",
+                "\xEF\xBB\xBF"
+                "a cat\n");
+  ASSERT_EQ(run({"--prompt-file", "prompts.txt"}).code, 0);
+  EXPECT_TRUE(text().starts_with("a cat\n")) << text();
+}
+
 TEST_F(GenerateFromPrompt, EmbeddingsAreWordsByNameOrByWord) {
   const std::string embeddings = IMPASTO_TEST_DATA "/embeddings", file = embeddings + "/inkwash.safetensors";
   const auto without = pixels({"-p", "a cat in InkWash"});
@@ -187,7 +195,7 @@ TEST_F(GenerateFromPrompt, RefusesFilesWithoutPromptsAndListsThatAreNotThere) {
   folder_.write("latin.txt", "a\nb\ncaf\xe9");
   expect_refused({"--prompt-file", "latin.txt"}, {"line 3 of \"latin.txt\"", "UTF-8"});
   expect_refused({"-p", "a __latin__", "--wildcards", "."}, {"latin.txt: line 3", "UTF-8"});
-  expect_refused({"--prompt-file", "many.txt", "-b", "2000"}, {"num_images", "1 to 1666 for 6 prompts"});
+  expect_refused({"--prompt-file", "many.txt", "-b", "2000"}, {"--num-images", "1 to 1666 for 6 prompts"});
   expect_refused({"-p", "a", "--batch-size", "-1"}, {"--batch-size"});
   expect_refused({"-p", "a", "-b", "2", "--batch-size", "1", "--shared-generator"}, {"--shared-generator"});
 }

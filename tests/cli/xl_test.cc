@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -55,6 +56,23 @@ TEST_F(GenerateXl, SecondPromptsSizesAndScoresAreDrawnAgainFromThePicture) {
   EXPECT_EQ(cat().image.pixels, other);
 }
 
+TEST_F(GenerateXl, WildcardsAreDrawnInSecondPromptsToo) {
+  folder_.write("lists/animal.txt", "cat\ndog\nhorse\nhen\n");
+  ASSERT_EQ(run({"--prompt-2", "a __animal__", "--negative-prompt-2", "no __animal__", "--wildcards", "lists", "-b", "4", "-o", "w.png"}).code, 0);
+  std::set<std::string> prompts;
+  for (const std::string k : {"1", "2", "3", "4"}) {
+    std::filesystem::rename(folder_ / ("w-" + k + ".png"), folder_ / "cat.png");
+    const auto picture = cat();
+    const std::string text = picture.text.at(0).value, word = text.substr(text.find("Prompt 2: "), 15);
+    EXPECT_EQ(text.find('_'), std::string::npos) << text;
+    prompts.insert(word);
+    const Ran again = test::run({"generate", "--model", kBase, "--from", "cat.png", "-q", "-o", "cat.png"}, {.folder = folder_.path()});
+    ASSERT_EQ(again.code, 0) << again.err;
+    EXPECT_EQ(cat().image.pixels, picture.image.pixels) << k;
+  }
+  EXPECT_GT(prompts.size(), 1u);
+}
+
 TEST_F(GenerateXl, RefinerGoesOnAndIsRecorded) {
   const auto plain = drawn();
   const auto refined = drawn({"--refiner", kRefiner});
@@ -68,7 +86,9 @@ TEST_F(GenerateXl, RefinerGoesOnAndIsRecorded) {
   const Ran again =
       test::run({"generate", "--model", kBase, "--refiner", kRefiner, "--from", "cat.png", "-o", "cat.png"}, {.folder = folder_.path()});
   ASSERT_EQ(again.code, 0) << again.err;
-  EXPECT_NE(again.err.find("tiny-sdxl-refiner"), std::string::npos) << "that the refiner has to be named again";
+  EXPECT_EQ(again.err.find("named again"), std::string::npos) << again.err;
+  EXPECT_NE(test::run({"generate", "--model", kBase, "--from", "cat.png", "-q", "-o", "no.png"}, {.folder = folder_.path()}).err.find("named again"),
+            std::string::npos);
   EXPECT_EQ(cat().image.pixels, last);
   const json report = json::parse(run({"--refiner", kRefiner, "--json"}).out);
   EXPECT_EQ(report.at("settings").at("refiner").at("start"), 0.8);
@@ -119,6 +139,8 @@ TEST_F(GenerateXl, SettingsThatNobodyNamesAreTheModels) {
 
 TEST_F(GenerateXl, RefusesWhatDoesNotGoTogether) {
   expect_refused({"--refiner", kRefiner, "--refiner-start", "1"}, "between 0 and 1");
+  expect_refused({"--refiner", kRefiner, "--steps", "1"}, "--refiner-start");
+  expect_refused({"--refiner", IMPASTO_TEST_DATA "/checkpoints/tiny-sd15"}, "does not go on");
   expect_refused({"--refiner-start", "0.5"}, "--refiner");
   expect_refused({"--refiner", kRefiner, "--hires-scale", "2", "--hires-denoising-strength", "0.1"}, "larger strength");
   expect_refused({"--refiner", "no-such-model"}, "no-such-model");
