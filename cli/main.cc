@@ -61,7 +61,7 @@ int run(int argc, char** argv) {
   const CLI::App* const logout_command = add_logout(app);
   for (CLI::App* command : app.get_subcommands({})) {
     command->get_help_ptr()->group("");  // who reads its page knows
-    require_values(*command, {"prompt", "--prompt", "--negative-prompt", "--prompt-2", "--negative-prompt-2", "--output"});
+    require_values(*command, {"prompt", "--prompt", "--negative-prompt", "--prompt-2", "--negative-prompt-2"});
   }
   try {
     parse(app, argc, argv);

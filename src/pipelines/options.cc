@@ -136,6 +136,17 @@ void require_memory(const TextToImageOptions& o, const Checkpoint& c, const Plac
   require_memory(o, on.vae, needed.vae, needed.pictures);
 }
 
+/// The second pass has more steps than are run, which the caller has not chosen: where there are too many of them it is told what makes them.
+std::unique_ptr<Scheduler> second_scheduler(const HiresPass& pass, const Hires& hires, const Checkpoint& c) {
+  try {
+    TextToImageResult ignored;
+    return scheduler_for(pass.options, c, ignored);
+  } catch (const Error& error) {
+    const int steps = pass.options.num_inference_steps;
+    fail(error.kind(), "hires: ", steps - pass.skipped_steps, " steps at strength ", hires.strength, " are the last of ", steps, ": ", error.what());
+  }
+}
+
 /// What would else be found out after the first pass.
 void require_second_pass(const TextToImageOptions& o, const Checkpoint& c, const Placement& on) {
   const HiresPass pass = hires_pass(o, c);
@@ -143,8 +154,7 @@ void require_second_pass(const TextToImageOptions& o, const Checkpoint& c, const
   require_side("height of the second pass", second.height, c.vae.scale());
   require_side("width of the second pass", second.width, c.vae.scale());
   require_memory(second, c, on);
-  TextToImageResult ignored;
-  const auto scheduler = scheduler_for(second, c, ignored);
+  const auto scheduler = second_scheduler(pass, *o.hires, c);
   require_walk(pass.skipped_steps * scheduler->order(), end_step(*scheduler, second, c), second);
 }
 

@@ -62,7 +62,7 @@ TEST_F(FindLora, SaysWhatThereIs) {
 TEST_F(FindLora, RefusesAChoiceBetweenTwo) {
   folder_.write("a/ink.safetensors", "");
   folder_.write("b/ink.safetensors", "");
-  EXPECT_ERROR(find_lora(folder_.path(), "ink"), invalid_argument, "several", "a/ink", "b/ink");
+  EXPECT_ERROR(find_lora(folder_.path(), "ink"), invalid_argument, "several", "a/ink", "b/ink", "rename the other");
 }
 
 TEST_F(FindLora, NamesNeverLeadOutOfTheFolder) {

@@ -144,6 +144,7 @@ TEST_F(GenerateXl, RefusesWhatDoesNotGoTogether) {
   expect_refused({"--refiner-start", "0.5"}, "--refiner");
   expect_refused({"--refiner", kRefiner, "--hires-scale", "2", "--hires-denoising-strength", "0.1"}, "larger strength");
   expect_refused({"--refiner", "no-such-model"}, "no-such-model");
+  expect_refused({"--aesthetic-score", "nan"}, "aesthetic_score is nan");
   expect_refused({"--original-size", "64"}, "1024x768");
   expect_refused({"--original-size", "0x64"}, "original_size.width");
   expect_refused({"--crops-coords-top-left", "-1,3"}, "0,64");

@@ -110,7 +110,7 @@ TEST_F(HiresFix, RefusesWhatCannotBeBeforeItDraws) {
   options_.width = 16384;
   EXPECT_ERROR(draw({}), invalid_argument, "width of the second pass", "32768");
   options_.width = 64;
-  EXPECT_ERROR(draw({.num_inference_steps = 600, .strength = 0.5}), invalid_argument, "1200");
+  EXPECT_ERROR(draw({.num_inference_steps = 600, .strength = 0.5}), invalid_argument, "600 steps at strength 0.5", "1200");
   ImageToImageOptions picture{options_};
   picture.image = {64, 64, std::vector<std::uint8_t>(3 * 64 * 64)};
   EXPECT_ERROR(pipeline_.image_to_image(picture), invalid_argument, "hires", "text to picture");
