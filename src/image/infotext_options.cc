@@ -1,14 +1,21 @@
 // Options from A1111's text.
-#include <charconv>
 #include <cmath>
 
 #include "core/fail.h"
 #include "core/guard.h"
 #include "image/infotext_fields.h"
+#include "image/infotext_values.h"
 #include "image/infotext_warnings.h"
 
 namespace impasto {
 namespace {
+
+/// What A1111 takes by itself.
+std::string automatic_schedule(const std::string& sampler) {
+  for (const char* karras : {"dpm++_2m", "dpm++_sde", "dpm2", "dpm2_a"})
+    if (sampler == karras) return "karras";
+  return sampler == "dpm++_2m_sde" ? "exponential" : "uniform";
+}
 
 /// Sets options by the fields; what cannot be understood becomes a warning.
 class Applier {
@@ -18,32 +25,33 @@ class Applier {
   std::vector<std::string> apply() {
     o_.prompt = text_.prompt;
     o_.negative_prompt = text_.negative_prompt;
-    read("Steps", [&](const std::string& value) { return number(value, o_.num_inference_steps); });
+    read("Steps", [&](const std::string& value) { return read_number(value, o_.num_inference_steps); });
     o_.timesteps.clear(), o_.sigmas.clear();
-    read("Timesteps", [&](const std::string& value) { return numbers(value, o_.timesteps); });
-    read("Sigmas", [&](const std::string& value) { return numbers(value, o_.sigmas); });
-    read("CFG scale", [&](const std::string& value) { return number(value, o_.guidance_scale); });
-    read("Image CFG scale", [&](const std::string& value) { return number(value, o_.image_guidance_scale); });
-    read("Seed", [&](const std::string& value) { return number(value, o_.seed); });
-    read("Variation seed", [&](const std::string& value) { return number(value, o_.variation_seed); });
-    read("Variation seed strength", [&](const std::string& value) { return number(value, o_.variation_strength); });
+    read("Timesteps", [&](const std::string& value) { return read_numbers(value, o_.timesteps); });
+    read("Sigmas", [&](const std::string& value) { return read_numbers(value, o_.sigmas); });
+    read("CFG scale", [&](const std::string& value) { return read_number(value, o_.guidance_scale); });
+    read("Image CFG scale", [&](const std::string& value) { return read_number(value, o_.image_guidance_scale); });
+    read("Seed", [&](const std::string& value) { return read_number(value, o_.seed); });
+    read("Variation seed", [&](const std::string& value) { return read_number(value, o_.variation_seed); });
+    read("Variation seed strength", [&](const std::string& value) { return read_number(value, o_.variation_strength); });
     rng();
     read("Size", [&](const std::string& value) { return size(value); });
     read("Sampler", [&](const std::string& value) { return sampler(value); });
     read("Schedule type", [&](const std::string& value) { return schedule(value); });
     read("Clip skip", [&](const std::string& value) { return clip_skip(value); });
     prompt_syntax();
-    read("Eta DDIM", [&](const std::string& value) { return number(value, o_.eta); });
-    read("CFG Rescale", [&](const std::string& value) { return number(value, o_.guidance_rescale); });
-    read("Guidance start", [&](const std::string& value) { return number(value, o_.guidance_start); });
-    read("Guidance stop", [&](const std::string& value) { return number(value, o_.guidance_stop); });
-    read("Deep cache interval", [&](const std::string& value) { return number(value, o_.deep_cache_interval); });
-    read("Token merging ratio", [&](const std::string& value) { return number(value, o_.token_merging_ratio); });
+    read("Eta DDIM", [&](const std::string& value) { return read_number(value, o_.eta); });
+    read("CFG Rescale", [&](const std::string& value) { return read_number(value, o_.guidance_rescale); });
+    read("Guidance start", [&](const std::string& value) { return read_number(value, o_.guidance_start); });
+    read("Guidance stop", [&](const std::string& value) { return read_number(value, o_.guidance_stop); });
+    read("Deep cache interval", [&](const std::string& value) { return read_number(value, o_.deep_cache_interval); });
+    read("Token merging ratio", [&](const std::string& value) { return read_number(value, o_.token_merging_ratio); });
     if (text_.value("VAE tiling") == "true") o_.vae_tiling = true;
     hires();
-    read("Denoising strength", [&](const std::string& value) { return o_.hires ? number(value, o_.hires->strength) : number(value, o_.strength); });
-    read("Mask blur", [&](const std::string& value) { return number(value, o_.mask_blur); });
-    read("Masked area padding", [&](const std::string& value) { return number(value, o_.inpaint_padding); });
+    read("Denoising strength",
+         [&](const std::string& value) { return o_.hires ? read_number(value, o_.hires->strength) : read_number(value, o_.strength); });
+    read("Mask blur", [&](const std::string& value) { return read_number(value, o_.mask_blur); });
+    read("Masked area padding", [&](const std::string& value) { return read_number(value, o_.inpaint_padding); });
     if (text_.value("Mask mode") == "Inpaint not masked") o_.invert_mask = true;
     if (text_.value("Inpaint area") == "Only masked") o_.inpaint_area = InpaintArea::masked;
     if (text_.value("Keep unmasked") == "false") o_.keep_unmasked = false;
@@ -70,42 +78,13 @@ class Applier {
     if (!value.empty() && !set(value)) warnings_.push_back(concat("\"", key, ": ", value, "\" is not understood and was left out"));
   }
 
-  template <typename T>
-  static bool number(const std::string& value, T& target) {
-    T parsed{};
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-    if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(static_cast<double>(parsed))) return false;
-    target = parsed;
-    return true;
-  }
-
-  template <typename T>
-  static bool number(const std::string& value, std::optional<T>& target) {
-    T parsed{};
-    if (!number(value, parsed)) return false;
-    target = parsed;
-    return true;
-  }
-
-  /// "999, 850, 40"
-  static bool numbers(const std::string& value, std::vector<double>& target) {
-    std::vector<double> parsed;
-    for (std::size_t begin = 0; begin < value.size();) {
-      const std::size_t end = std::min(value.find(", ", begin), value.size());
-      if (!number(value.substr(begin, end - begin), parsed.emplace_back())) return false;
-      begin = end + 2;
-    }
-    target = std::move(parsed);
-    return true;
-  }
-
   void hires() {
     o_.hires.reset();
     if (text_.value("Hires upscale").empty() && text_.value("Hires resize").empty()) return;
     Hires& h = o_.hires.emplace();
-    read("Hires upscale", [&](const std::string& value) { return number(value, h.scale); });
+    read("Hires upscale", [&](const std::string& value) { return read_number(value, h.scale); });
     read("Hires resize", [&](const std::string& value) { return hires_size(value, h.scale); });
-    read("Hires steps", [&](const std::string& value) { return number(value, h.num_inference_steps); });
+    read("Hires steps", [&](const std::string& value) { return read_number(value, h.num_inference_steps); });
     const std::string upscaler = text_.value("Hires upscaler");
     h.upscaler = upscaler.empty() || upscaler.starts_with("Latent") ? HiresUpscaler::latent : HiresUpscaler::lanczos;
     if (!upscaler.empty() && upscaler != "Latent" && upscaler != "Lanczos")
@@ -116,7 +95,7 @@ class Applier {
   bool hires_size(const std::string& value, double& scale) {
     const auto x = value.find('x');
     int width = 0, height = 0;
-    if (x == std::string::npos || !number(value.substr(0, x), width) || !number(value.substr(x + 1), height)) return false;
+    if (x == std::string::npos || !read_number(value.substr(0, x), width) || !read_number(value.substr(x + 1), height)) return false;
     if (o_.width < 1 || o_.height < 1 || (width < 1 && height < 1)) return false;
     if (width > 0 && height > 0 && std::abs(width * static_cast<double>(o_.height) / o_.width - height) >= 8)
       warnings_.push_back(
@@ -130,23 +109,23 @@ class Applier {
     o_.negative_prompt_2 = text_.value("Negative prompt 2");
     o_.micro_conditions = conditions("Original size", "Crop top", "Crop left", "Target size");
     o_.negative_micro_conditions = conditions("Negative original size", "Negative crop top", "Negative crop left", "Negative target size");
-    read("Aesthetic score", [&](const std::string& value) { return number(value, o_.aesthetic_score); });
-    read("Negative aesthetic score", [&](const std::string& value) { return number(value, o_.negative_aesthetic_score); });
+    read("Aesthetic score", [&](const std::string& value) { return read_number(value, o_.aesthetic_score); });
+    read("Negative aesthetic score", [&](const std::string& value) { return read_number(value, o_.negative_aesthetic_score); });
   }
 
   MicroConditions conditions(const char* original, const char* top, const char* left, const char* target) {
     MicroConditions m;
     const auto take_size = [](const std::string& value, std::optional<PictureSize>& into) {
       PictureSize size;
-      if (!two_sides(value, size.width, size.height)) return false;
+      if (!read_sides(value, size.width, size.height)) return false;
       into = size;
       return true;
     };
     read(original, [&](const std::string& value) { return take_size(value, m.original_size); });
     read(target, [&](const std::string& value) { return take_size(value, m.target_size); });
     PicturePoint corner;
-    read(top, [&](const std::string& value) { return number(value, corner.top); });
-    read(left, [&](const std::string& value) { return number(value, corner.left); });
+    read(top, [&](const std::string& value) { return read_number(value, corner.top); });
+    read(left, [&](const std::string& value) { return read_number(value, corner.left); });
     if (!text_.value(top).empty() || !text_.value(left).empty()) m.crops_coords_top_left = corner;
     return m;
   }
@@ -164,8 +143,8 @@ class Applier {
         continue;
       }
       Control read;
-      const bool understood = number(inner.value("Weight"), read.scale) && number(inner.value("Guidance Start"), read.start) &&
-                              number(inner.value("Guidance End"), read.stop);
+      const bool understood = read_number(inner.value("Weight"), read.scale) && read_number(inner.value("Guidance Start"), read.start) &&
+                              read_number(inner.value("Guidance End"), read.stop);
       Control& control = o_.controls.emplace_back(understood ? read : Control());
       control.guess_mode = inner.value("Control Mode") == "ControlNet is more important";
       const std::string again = beside_.controlnets ? "" : ", which has to be named again, with its picture";
@@ -176,7 +155,7 @@ class Applier {
   }
 
   void ip_adapter(const Infotext& unit) {
-    const bool understood = number(unit.value("Weight"), o_.ip_adapter_images.emplace_back().scale);
+    const bool understood = read_number(unit.value("Weight"), o_.ip_adapter_images.emplace_back().scale);
     const bool whole = unit.value("Guidance Start") == "0" && unit.value("Guidance End") == "1";
     if (beside_.ip_adapters && understood && whole) return;
     warnings_.push_back(concat(
@@ -184,21 +163,12 @@ class Applier {
         understood ? "" : "; its weight is not understood", whole ? "" : "; it was at work in a part of the steps only, which is not supported"));
   }
 
-  bool size(const std::string& value) { return two_sides(value, o_.width, o_.height); }
-
-  /// "1024x768"
-  static bool two_sides(const std::string& value, int& width, int& height) {
-    const auto x = value.find('x');
-    int w = 0, h = 0;
-    if (x == std::string::npos || !number(value.substr(0, x), w) || !number(value.substr(x + 1), h)) return false;
-    width = w, height = h;
-    return true;
-  }
+  bool size(const std::string& value) { return read_sides(value, o_.width, o_.height); }
 
   /// A1111 counts from 1.
   bool clip_skip(const std::string& value) {
     int layers = 0;
-    if (!number(value, layers) || layers < 1) return false;
+    if (!read_number(value, layers) || layers < 1) return false;
     o_.clip_skip = layers - 1;
     return true;
   }
@@ -243,13 +213,6 @@ class Applier {
     o_.use_karras_sigmas.reset();
     o_.schedule = found->empty() ? automatic_schedule(o_.scheduler) : *found;
     return true;
-  }
-
-  /// What A1111 takes by itself.
-  static std::string automatic_schedule(const std::string& sampler) {
-    for (const char* karras : {"dpm++_2m", "dpm++_sde", "dpm2", "dpm2_a"})
-      if (sampler == karras) return "karras";
-    return sampler == "dpm++_2m_sde" ? "exponential" : "uniform";
   }
 
   const Infotext& text_;
