@@ -164,7 +164,7 @@ void add_sampling(CLI::App& app, GenerateArguments& a) {
                              "Let this share of the tokens, 0 to 0.75, join others that look alike in self-attention: faster, another picture");
   auto* tiling = app.add_flag("--vae-tiling", p.vae_tiling,
                               "Decode a large picture in squares that fade into each other: less memory, a slightly other picture");
-  auto* eta = add_number(app, "--eta", p.eta, "Noise that DDIM adds on the way, 0 to 1 (default 0)");
+  auto* eta = add_number(app, "--eta", p.eta, "Noise that DDIM and TCD add on the way, 0 to 1 (default 0)");
   auto* skip = add_integer(app, "--clip-skip", p.clip_skip, "Layers of the text encoder to leave out; 1 is A1111's \"Clip skip: 2\" (default 0)");
   for (auto* option : {steps, guidance, scheduler, schedule, sigmas, rescale, start, stop, cache, merging, tiling, eta, skip})
     option->group("Sampling");

@@ -35,8 +35,8 @@ void warn_of_model(const GenerateArguments& a, const Request& request, const Mod
   if (!scored) warn_of(a, {"--aesthetic-score", "--negative-aesthetic-score"}, "for refiners alone");
   const std::string& sampler = request.options.scheduler.empty() ? model.scheduler : request.options.scheduler;
   const auto scheduler = find_scheduler(sampler);
-  if (request.options.eta != 0 && scheduler && scheduler->scheduler != "ddim")
-    warn_of(a, {"--eta"}, "for ddim alone, and the scheduler is " + sampler);
+  if (request.options.eta != 0 && scheduler && scheduler->scheduler != "ddim" && scheduler->scheduler != "tcd")
+    warn_of(a, {"--eta"}, "for ddim and tcd alone, and the scheduler is " + sampler);
 }
 
 void warn_of_format(const GenerateArguments& a, const OutputPath& output) {

@@ -226,7 +226,7 @@ struct TextToImageOptions {
   /// For SDXL's refiner, which has learned how well people liked a picture (LAION's aesthetic predictor, 1 to 10), and for the negative prompt's
   /// side.
   float aesthetic_score = 6.f, negative_aesthetic_score = 2.5f;
-  float eta = 0.f;  ///< 0..1, DDIM's noise (Song et al., 2020); other schedulers ignore it
+  float eta = 0.f;  ///< 0..1, DDIM's noise (Song et al., 2020), TCD's gamma; others ignore it
   int height = 0;   ///< pixels, a multiple of 8; 0 takes the model's own size
   int width = 0;
   /// Image k of all is drawn from seed + k, so that it equals the image drawn alone from that seed; unset takes a random seed.

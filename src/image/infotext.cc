@@ -166,7 +166,7 @@ std::string settings_line(const TextToImageOptions& options, const TextToImageRe
   if (options.clip_skip > 0) fields.add("Clip skip", std::to_string(options.clip_skip + 1));
   if (options.prompt_syntax != PromptSyntax::plain) fields.add("Prompt syntax", to_string(options.prompt_syntax));
   fields.add("RNG", options.rng == Rng::cuda ? "NV" : "CPU");
-  if (sampler.name == "DDIM" && options.eta != 0) fields.add("Eta DDIM", number(options.eta));
+  if ((sampler.name == "DDIM" || sampler.name == "TCD") && options.eta != 0) fields.add("Eta DDIM", number(options.eta));
   if (options.guidance_rescale != 0) fields.add("CFG Rescale", number(options.guidance_rescale));
   if (options.guidance_start != 0) fields.add("Guidance start", number(options.guidance_start));
   if (options.guidance_stop != 1) fields.add("Guidance stop", number(options.guidance_stop));

@@ -36,10 +36,10 @@ class IdleOptions : public ::testing::Test {
 
 TEST_F(IdleOptions, OfOtherModelsAndSchedulersAreTold) {
   expect_warned({"--image", kPicture, "--strength", "0.9", "--image-guidance-scale", "2"}, "--image-guidance-scale: without effect");
-  expect_warned({"--scheduler", "euler", "--eta", "0.9"}, "--eta: without effect; for ddim alone, and the scheduler is euler");
+  expect_warned({"--scheduler", "euler", "--eta", "0.9"}, "--eta: without effect; for ddim and tcd alone, and the scheduler is euler");
   expect_warned({"--original-size", "64x64", "--crops-coords-top-left", "0,0"}, "--original-size, --crops-coords-top-left: without effect");
   expect_warned({"-m", IMPASTO_TEST_DATA "/checkpoints/tiny-sdxl", "--aesthetic-score", "5"}, "--aesthetic-score: without effect");
-  EXPECT_EQ(run({"--scheduler", "ddim", "--eta", "0.9"}).err, "");
+  for (const std::string scheduler : {"ddim", "tcd"}) EXPECT_EQ(run({"--scheduler", scheduler, "--eta", "0.9"}).err, "");
 }
 
 TEST_F(IdleOptions, OfOtherPictureFormatsAreTold) {

@@ -68,6 +68,13 @@ TEST_F(RecordedSettings, AnotherModelIsTold) {
   EXPECT_EQ(again({}, {}), "");
 }
 
+TEST_F(RecordedSettings, NoiseOnTheWayIsBroughtBack) {
+  for (const std::string scheduler : {"ddim", "tcd"}) {
+    EXPECT_EQ(again({"--scheduler", scheduler, "--eta", "0.5"}, {}), "");
+    EXPECT_EQ(read("again.png").image.pixels, read("first.png").image.pixels) << scheduler;
+  }
+}
+
 TEST_F(RecordedSettings, AVariationCanBeTakenBack) {
   EXPECT_EQ(again({"--variation-strength", "0.3", "--variation-seed", "9"}, {"--variation-strength", "0"}), "");
   EXPECT_EQ(read("again.png").text.at(0).value.find("Variation"), std::string::npos);
