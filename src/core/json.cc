@@ -38,10 +38,7 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    std::string_view reason = error.what();
-    if (const auto end = reason.find("] "); end != reason.npos) reason.remove_prefix(end + 2);
-    if (const auto end = reason.find(": "); end != reason.npos) reason.remove_prefix(end + 2);
-    fail(ErrorKind::bad_file, where_, ": not valid JSON at byte ", position, ": ", printable(reason));
+    fail(ErrorKind::bad_file, where_, ": not valid JSON at byte ", position, ": ", json_reason(error));
   }
 
  private:
@@ -137,6 +134,15 @@ std::string without_python_constants(std::string_view text) {
 }
 
 }  // namespace
+
+std::string json_reason(const nlohmann::detail::exception& error) {
+  std::string_view reason = error.what();
+  if (const auto end = reason.find("] "); end != reason.npos) reason.remove_prefix(end + 2);
+  if (const auto end = reason.find(": "); end != reason.npos) reason.remove_prefix(end + 2);
+  // The text around that place may be of a file that is not meant to be shown.
+  if (const auto quoted = reason.find("; last read:"); quoted != reason.npos) reason = reason.substr(0, quoted);
+  return printable(reason);
+}
 
 void dismantle(Json& value) noexcept {
   if (auto* object = value.get_ptr<Json::object_t*>(); object != nullptr) {

@@ -26,6 +26,9 @@ Json parse_json(std::string_view text, const std::string& where, const JsonLimit
 /// Reads a file and parses it, Python's constants allowed. Throws not_found, io or bad_file.
 Json read_json(const std::string& path, const JsonLimits& limits = {});
 
+/// What the parser says is wrong, without its own names and places; printable.
+std::string json_reason(const nlohmann::detail::exception& error);
+
 /// Empties a value without asking for memory. nlohmann's destructor asks for some wherever a container holds anything, and ends the process
 /// when there is none: so what is held while memory may run out is taken apart first.
 void dismantle(Json& value) noexcept;

@@ -189,6 +189,13 @@ class FileWeights final : public WeightReader {
 
 }  // namespace
 
+bool is_kept_metadata(const std::string& where, std::string_view key, std::uint64_t bytes) {
+  constexpr std::uint64_t kLongest = 64 << 10;
+  if (bytes > kLongest && key.starts_with("impasto."))
+    fail(ErrorKind::bad_file, where, ": metadata ", printable(key), " has ", bytes, " bytes, expected at most ", kLongest);
+  return bytes <= kLongest;
+}
+
 std::shared_ptr<const WeightReader> file_weights(std::unique_ptr<const File> file, FileContent content) {
   for (const FileTensor& t : content.tensors)
     if (!is_utf8(t.name)) fail(ErrorKind::bad_file, file->path(), ": the tensor name ", in_quotes(t.name), " is not UTF-8");

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/file.h"
@@ -31,6 +32,10 @@ struct FileContent {
   std::vector<FileTensor> tensors;
   std::map<std::string, std::string> metadata;
 };
+
+/// Whether a text of metadata, of so many bytes, is kept: longer ones than 64 KiB (training notes) are passed over. Throws bad_file for one of ours
+/// ("impasto."), without which a picture would be another. `where` names the file in messages.
+bool is_kept_metadata(const std::string& where, std::string_view key, std::uint64_t bytes);
 
 /// Names have to be UTF-8, else bad_file; metadata that are not are left out. The file is mapped when a tensor is first asked for. Tensors that do
 /// not lie as they are wanted (not aligned, with strides) are copied.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <set>
 
 #include "core/quote.h"
 #include "weights/block_format.h"
@@ -13,8 +14,8 @@
 namespace impasto {
 namespace {
 
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000, kMostTensors = 1'000'000, kLongestKey = 65'535, kMostDims = 4;
-constexpr std::uint64_t kMostMetadataBytes = 64 << 10;  // of one text that is kept
+constexpr std::uint64_t kMostHeaderBytes = 100'000'000, kMostTensors = 100'000, kMostPairs = 100'000, kLongestKey = 65'535, kMostDims = 4;
+constexpr std::uint64_t kMostTextBytes = 8 << 20;  // of names, keys and texts that are kept, together
 constexpr int kMostArrayDepth = 4;
 
 /// A value's type.
@@ -55,17 +56,21 @@ class Header {
     return value;
   }
 
-  /// A text of at most `longest` bytes; a longer one is passed over and given as empty when that is allowed.
-  std::string take_text(std::uint64_t longest, bool may_be_longer = false) {
+  std::string take_name() {
     const auto length = take<std::uint64_t>();
     require(length);
-    if (length > longest) {
-      if (!may_be_longer)
-        fail(ErrorKind::bad_file, source_.where(), ": a name at byte ", position(), " has ", length, " bytes, expected at most ", longest);
-      skip(length);
-      return {};
-    }
-    std::string text = source_.read(position(), static_cast<std::size_t>(length));
+    if (length > kLongestKey)
+      fail(ErrorKind::bad_file, source_.where(), ": a name at byte ", position(), " has ", length, " bytes, expected at most ", kLongestKey);
+    return take_text(length);
+  }
+
+  std::string take_text(std::uint64_t length) {
+    require(length);
+    if ((text_bytes_ += length) > kMostTextBytes)
+      fail(ErrorKind::bad_file, source_.where(), ": the names and texts of its header take more than ", kMostTextBytes, " bytes");
+    if (buffer_.size() - at_ < length) refill();
+    std::string text = length <= buffer_.size() - at_ ? buffer_.substr(at_, static_cast<std::size_t>(length))
+                                                      : source_.read(position(), static_cast<std::size_t>(length));
     skip(length);
     return text;
   }
@@ -99,6 +104,7 @@ class Header {
   std::uint64_t begin_ = 0;  // of the buffer, in the file
   std::string buffer_;
   std::size_t at_ = 0;
+  std::uint64_t text_bytes_ = 0;
 };
 
 struct TensorRecord {
@@ -135,22 +141,27 @@ class GgufReader {
     count_ = header_.take<std::uint64_t>();
     pairs_ = header_.take<std::uint64_t>();
     // The least that one takes: a name's length, the number of dimensions, one of them, type, offset; a key's length, type, a byte.
-    if (count_ > kMostTensors || count_ > header_.left() / 32 || pairs_ > header_.left() / 13)
+    if (count_ > kMostTensors || pairs_ > kMostPairs)
+      bad("claims ", count_, " tensors and ", pairs_, " pairs of key and value, expected at most ", kMostTensors, " of each");
+    if (count_ > header_.left() / 32 || pairs_ > header_.left() / 13)
       bad("claims ", count_, " tensors and ", pairs_, " pairs of key and value, more than fit into its ", source_.size(), " bytes");
   }
 
   void read_pair() {
-    const std::string key = header_.take_text(kLongestKey);
+    const std::string key = header_.take_name();
+    if (!keys_.insert(key).second) bad("the key ", in_quotes(key), " stands twice");
     const auto type = header_.take<std::uint32_t>();
-    if (type == kText) {
-      const std::string text = header_.take_text(kMostMetadataBytes, /*may_be_longer=*/true);
-      if (!content_.metadata.emplace(key, text).second) bad("the key ", in_quotes(key), " stands twice");
-    } else if (type == kArray) {
-      read_array(key, 1);
-    } else if (key == "general.alignment") {
-      if (type != kUint32) bad("general.alignment has type ", type, ", expected 4");
+    if (key == "general.alignment") {
+      if (type != kUint32) bad("general.alignment has type ", type, ", expected ", +kUint32);
       alignment_ = header_.take<std::uint32_t>();
       if (alignment_ == 0 || (alignment_ & (alignment_ - 1)) != 0) bad("general.alignment is ", alignment_, ", expected a power of two");
+    } else if (type == kText) {
+      const auto length = header_.take<std::uint64_t>();
+      is_kept_metadata(where_, key, length) ? static_cast<void>(content_.metadata.emplace(key, header_.take_text(length))) : header_.skip(length);
+    } else if (type == kArray) {
+      read_array(key, 1);
+    } else if (type == kBool) {
+      if (const int value = header_.take<std::uint8_t>(); value > 1) bad("the bool ", in_quotes(key), " is ", value, ", expected 0 or 1");
     } else {
       header_.skip(value_bytes(type, key));
     }
@@ -186,7 +197,7 @@ class GgufReader {
   TensorRecord read_tensor() {
     TensorRecord r;
     FileTensor& t = r.tensor;
-    t.name = header_.take_text(kLongestKey);
+    t.name = header_.take_name();
     const auto rank = header_.take<std::uint32_t>();
     if (rank == 0 || rank > kMostDims) bad("tensor ", in_quotes(t.name), " has ", rank, " dimensions, expected 1 to ", kMostDims);
     std::vector<std::int64_t> dims;  // the innermost first
@@ -268,6 +279,7 @@ class GgufReader {
   FileContent content_;
   std::uint64_t count_ = 0, pairs_ = 0;
   std::uint32_t alignment_ = 32;
+  std::set<std::string> keys_;
   std::map<std::string, std::vector<std::int64_t>, std::less<>> shapes_;
   std::vector<TensorRecord> records_;
 };

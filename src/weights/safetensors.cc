@@ -12,7 +12,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors stores li
 
 constexpr std::uint64_t kLengthBytes = 8;
 
-std::string read_header(const File& file) {
+std::uint64_t header_length(const File& file) {
   if (file.size() < kLengthBytes)
     fail(ErrorKind::bad_file, file.path(), ": has ", file.size(), " bytes, too few for a safetensors file: truncated? Get the file again");
   std::uint64_t length = 0;
@@ -22,19 +22,16 @@ std::string read_header(const File& file) {
          ": not a safetensors file?");
   if (length > file.size() - kLengthBytes)
     fail(ErrorKind::bad_file, file.path(), ": has ", file.size(), " bytes, but the header alone takes ", length, ": truncated? Get the file again");
-  std::string header(static_cast<std::size_t>(length), '\0');
-  file.read(header.data(), header.size(), kLengthBytes);
-  return header;
+  return length;
 }
 
 }  // namespace
 
 std::shared_ptr<const WeightReader> open_safetensors(const std::string& path) {
   auto file = std::make_unique<const File>(path);
-  const std::string header = read_header(*file);
-  const std::uint64_t data = kLengthBytes + header.size();
+  const std::uint64_t data = kLengthBytes + header_length(*file);
   FileContent content{"safetensors", "F32, F16, BF16, F64, I64, I32 or U8", {}, {}};
-  for (StoredTensor& t : parse_safetensors_header(header, file->size() - data, path, &content.metadata))
+  for (StoredTensor& t : parse_safetensors_header(FileBytes(*file), kLengthBytes, data, file->size() - data, &content.metadata))
     content.tensors.push_back({std::move(t.name), t.type->name, t.type->dtype, t.rank, t.shape, data + t.begin, data + t.end});
   return file_weights(std::move(file), std::move(content));
 }

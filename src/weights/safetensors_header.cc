@@ -7,7 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/fail.h"
+#include "core/json.h"
 #include "core/quote.h"
+#include "weights/file_weights.h"
+#include "weights/json_bytes.h"
 
 namespace impasto {
 namespace {
@@ -38,8 +41,10 @@ constexpr StoredType kStoredTypes[] = {{"F32", 32, DType::float32},
                                        {"F4", 4, {}}};
 
 constexpr int kMaxUnknownDepth = 32;
+constexpr std::size_t kMaxUnknownValues = 100'000;
 
-// Reads the header as it is parsed, without a tree in between: 1 million tensors cost 1 million records and nothing else.
+// Reads the header as it is parsed, without a tree in between: a tensor costs a record and nothing else, and what there can be of anything is
+// bounded before it is kept.
 class HeaderParser : public nlohmann::json_sax<json> {
  public:
   HeaderParser(const std::string& where, std::map<std::string, std::string>* metadata) : where_(where), kept_metadata_(metadata) {}
@@ -97,6 +102,9 @@ class HeaderParser : public nlohmann::json_sax<json> {
     if (state_ == State::names) return name == "__metadata__" ? begin_metadata() : begin_tensor(name);
     if (state_ == State::fields) return begin_field(name);
     if (state_ == State::metadata_keys) {
+      if (metadata_.size() == kMaxMetadataEntries)
+        fail(ErrorKind::bad_file, where_, ": __metadata__ has more than ", kMaxMetadataEntries, " entries");
+      count_text(name);
       if (!metadata_.insert(key_ = name).second) fail(ErrorKind::bad_file, where_, ": the key ", in_quotes(name), " stands twice in __metadata__");
       return go(State::metadata_value);
     }
@@ -104,7 +112,7 @@ class HeaderParser : public nlohmann::json_sax<json> {
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    fail(ErrorKind::bad_file, where_, ": header is not valid JSON at byte ", position, ": ", printable(error.what()));
+    fail(ErrorKind::bad_file, where_, ": header is not valid JSON at byte ", position, ": ", json_reason(error));
   }
 
  private:
@@ -155,13 +163,25 @@ class HeaderParser : public nlohmann::json_sax<json> {
 
   bool scalar(const char* found) {
     if (state_ != State::unknown) unexpected(found);
+    count_unknown();
     return unknown_depth_ > 0 ? true : go(State::fields);
   }
 
   bool deeper(const char* found) {
     if (state_ != State::unknown) unexpected(found);
+    count_unknown();
     if (++unknown_depth_ > kMaxUnknownDepth) fail_tensor("JSON nested deeper than ", kMaxUnknownDepth, " levels");
     return true;
+  }
+
+  void count_unknown() {
+    if (++unknown_values_ > kMaxUnknownValues) fail_tensor("more than ", kMaxUnknownValues, " values stand in fields that are no tensor's");
+  }
+
+  // Names, keys and texts that are kept.
+  void count_text(std::string_view text) {
+    if ((text_bytes_ += text.size()) > kMaxTextBytes)
+      fail(ErrorKind::bad_file, where_, ": the names and texts of the header take more than ", kMaxTextBytes, " bytes");
   }
 
   bool shallower() { return --unknown_depth_ > 0 ? true : go(State::fields); }
@@ -172,13 +192,17 @@ class HeaderParser : public nlohmann::json_sax<json> {
   }
 
   bool keep_metadata(string_t& text) {
-    if (kept_metadata_ != nullptr && text.size() <= kMaxMetadataBytes) kept_metadata_->emplace(key_, std::move(text));
+    if (kept_metadata_ != nullptr && is_kept_metadata(where_, key_, text.size())) {
+      count_text(text);
+      kept_metadata_->emplace(key_, text);
+    }
     return go(State::metadata_keys);
   }
 
   bool begin_tensor(string_t& name) {
     if (tensors_.size() == kMaxTensors) fail(ErrorKind::bad_file, where_, ": header lists more than ", kMaxTensors, " tensors");
-    tensors_.emplace_back().name = std::move(name);
+    count_text(name);
+    tensors_.emplace_back().name = name;  // a copy: the parser's own string has room for its longest
     seen_ = 0;
     return go(State::record);
   }
@@ -202,12 +226,14 @@ class HeaderParser : public nlohmann::json_sax<json> {
     StoredTensor& t = tensor();
     if (value > static_cast<std::uint64_t>(INT64_MAX) || __builtin_mul_overflow(elements_, value, &elements_))
       fail_tensor("its shape does not fit in 64 bits");
+    if (t.rank == kMaxStoredRank) fail_tensor("has more than ", kMaxStoredRank, " dimensions");
     if (++t.rank <= Shape::kMaxRank) dims_[t.rank - 1] = static_cast<std::int64_t>(value);
     return true;
   }
 
   bool add_offset(std::uint64_t value) {
-    if (offsets_ < 2) (offsets_ == 0 ? tensor().begin : tensor().end) = value;
+    if (offsets_ == 2) fail_tensor("data_offsets holds more than 2 numbers");
+    (offsets_ == 0 ? tensor().begin : tensor().end) = value;
     ++offsets_;
     return true;
   }
@@ -239,6 +265,7 @@ class HeaderParser : public nlohmann::json_sax<json> {
   std::int64_t dims_[Shape::kMaxRank] = {};
   std::size_t offsets_ = 0;
   int unknown_depth_ = 0;
+  std::size_t unknown_values_ = 0, text_bytes_ = 0;
   bool has_metadata_ = false;
   std::unordered_set<std::string> metadata_;
   std::string key_;  // of the metadata being read
@@ -266,20 +293,24 @@ void check_cover(const std::vector<StoredTensor>& tensors, std::uint64_t data_by
 
 }  // namespace
 
-std::vector<StoredTensor> parse_safetensors_header(std::string_view json_text, std::uint64_t data_bytes, const std::string& where,
+std::vector<StoredTensor> parse_safetensors_header(const ByteSource& source, std::uint64_t begin, std::uint64_t end, std::uint64_t data_bytes,
                                                    std::map<std::string, std::string>* metadata) {
-  // The JSON parser would skip a byte order mark and take a NUL for the end of its input.
-  if (json_text.starts_with('\xEF')) fail(ErrorKind::bad_file, where, ": header is not valid JSON at byte 1");
-  if (const auto nul = json_text.find('\0'); nul != json_text.npos)
-    fail(ErrorKind::bad_file, where, ": header is not valid JSON: NUL at byte ", nul + 1);
+  const std::string& where = source.where();
+  JsonBytes text(source, begin, end);
+  // The JSON parser would skip a byte order mark.
+  if (text.begin() != text.end() && *text.begin() == '\xEF') fail(ErrorKind::bad_file, where, ": header is not valid JSON at byte 1");
   HeaderParser parser(where, metadata);
-  json::sax_parse(json_text.begin(), json_text.end(), &parser);
+  json::sax_parse(text.begin(), text.end(), &parser);
   std::vector<StoredTensor> tensors = parser.take();
   check_cover(tensors, data_bytes, where);
   std::sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) { return a.name < b.name; });
   const auto twice = std::adjacent_find(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name == b.name; });
   if (twice != tensors.end()) fail(ErrorKind::bad_file, where, ": the tensor ", in_quotes(twice->name), " stands twice in the header");
   return tensors;
+}
+
+std::vector<StoredTensor> parse_safetensors_header(std::string_view json_text, std::uint64_t data_bytes, const std::string& where) {
+  return parse_safetensors_header(MemoryBytes(json_text, where), 0, json_text.size(), data_bytes, nullptr);
 }
 
 }  // namespace impasto

@@ -154,6 +154,12 @@ std::string deep_array() {
   return bytes;
 }
 
+std::vector<std::string> many_long_names() {
+  std::vector<std::string> tensors;
+  for (std::uint64_t i = 0; i < 300; ++i) tensors.push_back(tensor_record(std::to_string(i) + std::string(60'000, 'n'), {1}, 0, 32 * i));
+  return tensors;
+}
+
 const Hostile kHostile[] = {
     {"Honest", gguf({}, {kHonest}), ErrorKind::internal, nullptr},
     {"NoTensors", gguf({}, {}), ErrorKind::internal, nullptr},
@@ -175,6 +181,20 @@ const Hostile kHostile[] = {
     {"TextOf2To63", gguf({pair("k", 8, little(kHuge))}, {}), ErrorKind::bad_file, "needs 9223372036854775808"},
     {"UnknownValue", gguf({pair("k", 13, "")}, {}), ErrorKind::bad_file, "type 13, which does not exist"},
     {"KeyTwice", gguf({pair("k", 8, text("a")), pair("k", 8, text("b"))}, {}), ErrorKind::bad_file, "\"k\" stands twice"},
+    {"KeyTwiceOfOtherTypes", gguf({pair("k", 4, little(1u)), pair("k", 9, array(4, 0, ""))}, {}), ErrorKind::bad_file, "\"k\" stands twice"},
+    {"AlignmentTwice", gguf({pair("general.alignment", 4, little(32u)), pair("general.alignment", 4, little(64u))}, {kHonest}), ErrorKind::bad_file,
+     "\"general.alignment\" stands twice"},
+    {"BoolOfTwo", gguf({pair("k", 7, "\2")}, {}), ErrorKind::bad_file, "bool \"k\" is 2, expected 0 or 1"},
+    {"Bool", gguf({pair("k", 7, "\1")}, {kHonest}), ErrorKind::internal, nullptr},
+    {"LongText", gguf({pair("k", 8, text(std::string(70'000, 'x')))}, {kHonest}), ErrorKind::internal, nullptr},
+    {"LongTextOfOurs", gguf({pair("impasto.vae", 8, text(std::string(70'000, 'x')))}, {kHonest}), ErrorKind::bad_file,
+     "metadata impasto.vae has 70000 bytes, expected at most 65536"},
+    {"TooManyTensors", "GGUF" + little(3u) + little<std::uint64_t>(100'001) + little<std::uint64_t>(0) + std::string(4'000'000, '\0'),
+     ErrorKind::bad_file, "claims 100001 tensors and 0 pairs of key and value, expected at most 100000 of each"},
+    {"TooManyPairs", "GGUF" + little(3u) + little<std::uint64_t>(0) + little<std::uint64_t>(100'001) + std::string(4'000'000, '\0'),
+     ErrorKind::bad_file, "100001 pairs of key and value, expected at most 100000"},
+    {"TooManyNames", gguf(std::vector<std::string>(), many_long_names()), ErrorKind::bad_file,
+     "names and texts of its header take more than 8388608"},
     {"ArrayOf2To63", gguf({pair("k", 9, array(0, kHuge, ""))}, {}), ErrorKind::bad_file, "needs 9223372036854775808"},
     {"ArrayThatOverflows", gguf({pair("k", 9, array(10, kHuge, ""))}, {}), ErrorKind::bad_file, "claims 9223372036854775808 entries"},
     {"ArrayOfManyTexts", gguf({pair("k", 9, array(8, kHuge, ""))}, {}), ErrorKind::bad_file, "more than the file can hold"},
@@ -184,7 +204,7 @@ const Hostile kHostile[] = {
     {"AlignmentZero", gguf({pair("general.alignment", 4, little(0u))}, {kHonest}), ErrorKind::bad_file, "alignment is 0"},
     {"AlignmentOdd", gguf({pair("general.alignment", 4, little(24u))}, {kHonest}), ErrorKind::bad_file, "alignment is 24"},
     {"AlignmentHuge", gguf({pair("general.alignment", 4, little(0x80000000u))}, {kHonest}), ErrorKind::bad_file, "ends before its tensors begin"},
-    {"AlignmentText", gguf({pair("general.alignment", 8, text("32"))}, {kHonest}), ErrorKind::internal, nullptr},
+    {"AlignmentText", gguf({pair("general.alignment", 8, text("32"))}, {kHonest}), ErrorKind::bad_file, "general.alignment has type 8, expected 4"},
     {"AlignmentWide", gguf({pair("general.alignment", 10, little<std::uint64_t>(32))}, {kHonest}), ErrorKind::bad_file, "alignment has type 10"},
     {"NoDimensions", gguf({}, {tensor_record("a", {}, 0, 0)}), ErrorKind::bad_file, "has 0 dimensions"},
     {"FiveDimensions", gguf({}, {tensor_record("a", {1, 1, 1, 1, 1}, 0, 0)}), ErrorKind::bad_file, "has 5 dimensions"},

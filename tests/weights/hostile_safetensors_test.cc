@@ -1,4 +1,6 @@
 // Headers that lie: each must be refused, with a message that says where and what was expected.
+#include <functional>
+
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "weights/make_safetensors.h"
@@ -38,7 +40,7 @@ const Hostile kHostile[] = {
     {"Array", "[]", 0, "expected a JSON object, found an array"},
     {"Number", "7", 0, "expected a JSON object, found a number"},
     {"Text", "\"a\"", 0, "expected a JSON object, found a string"},
-    {"Unclosed", R"({"a":{"dtype":"U8")", 0, "not valid JSON"},
+    {"Unclosed", R"({"a":{"dtype":"U8")", 0, "not valid JSON at byte 19: syntax error"},
     {"TrailingText", "{} {}", 0, "not valid JSON"},
     {"TrailingNul", "{}\0"s, 0, "NUL at byte 3"},
     {"HiddenBehindNul", "{}\0{\"a\":1}"s, 0, "NUL at byte 3"},
@@ -79,7 +81,7 @@ const Hostile kHostile[] = {
     {"ShapeWrapsToFour", one("\"U8\"", "[9223372036854775807,2,2]", "[0,4]"), 4, "does not fit in 64 bits"},
     {"SizeInBitsWraps", one("\"F32\"", "[2305843009213693952]", "[0,0]"), 0, "does not fit in 64 bits"},
     {"OneOffset", one("\"U8\"", "[1]", "[0]"), 1, "data_offsets holds 1 numbers, expected 2"},
-    {"ThreeOffsets", one("\"U8\"", "[1]", "[0,1,1]"), 1, "data_offsets holds 3 numbers, expected 2"},
+    {"ThreeOffsets", one("\"U8\"", "[1]", "[0,1,1]"), 1, "data_offsets holds more than 2 numbers"},
     {"OffsetsReversed", one("\"U8\"", "[1]", "[1,0]"), 1, "data_offsets [1, 0]"},
     {"OffsetsWrap", one("\"U8\"", "[1]", "[18446744073709551615,0]"), 1, "data_offsets [18446744073709551615, 0]"},
     {"SizeTooSmall", one("\"F32\"", "[2]", "[0,4]"), 4, "2 elements of F32, which take 8 bytes"},
@@ -142,10 +144,56 @@ TEST(HostileSafetensors, HeaderLengthThatLies) {
     EXPECT_ERROR(open(length), bad_file, std::to_string(length), "at most 100000000");
 }
 
-TEST(HostileSafetensors, RefusesMoreThanAMillionTensors) {
-  std::string header = "{";
-  for (int i = 0; i <= 1'000'000; ++i) header += (i != 0 ? "," : "") + record(std::to_string(i), "U8", "[0]", 0, 0);
-  EXPECT_ERROR(parse_safetensors_header(header + "}", 0, "w"), bad_file, "more than 1000000 tensors");
+/// `count` times what `entry` makes of its number, with commas between.
+std::string many(int count, const std::function<std::string(int)>& entry) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += (i != 0 ? "," : "") + entry(i);
+  return all;
+}
+
+// What is bounded here would otherwise cost many times the file's bytes, or minutes.
+TEST(HostileSafetensors, WhatThereCanBeOfAnythingIsBounded) {
+  const auto parse = [](const std::string& header) { parse_safetensors_header(header, 0, "w"); };
+  const auto tensors = [](int count, std::size_t name) {
+    return "{" + many(count, [&](int i) { return record(std::string(name, 'n') + std::to_string(i), "U8", "[0]", 0, 0); }) + "}";
+  };
+  const auto metadata = [](int count) {
+    return "{\"__metadata__\":{" + many(count, [](int i) { return '"' + std::to_string(i) + "\":\"\""; }) + "}}";
+  };
+  const auto shape = [](int rank) { return "{" + record("a", "U8", "[" + many(rank, [](int) { return "0"; }) + "]", 0, 0) + "}"; };
+  const auto unknown = [](int count) {
+    return R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"x":[)" + many(count, [](int) { return "0"; }) + "]}}";
+  };
+  EXPECT_NO_THROW(parse(tensors(100'000, 1)));
+  EXPECT_ERROR(parse(tensors(100'001, 1)), bad_file, "more than 100000 tensors");
+  EXPECT_ERROR(parse(tensors(18, 1'000'000)), bad_file, "names and texts of the header take more than 8388608 bytes");
+  EXPECT_NO_THROW(parse(metadata(100'000)));
+  EXPECT_ERROR(parse(metadata(100'001)), bad_file, "__metadata__ has more than 100000 entries");
+  EXPECT_NO_THROW(parse(shape(64)));
+  EXPECT_ERROR(parse(shape(65)), bad_file, "tensor \"a\": has more than 64 dimensions");
+  EXPECT_NO_THROW(parse(unknown(90'000)));
+  EXPECT_ERROR(parse(unknown(100'001)), bad_file, "more than 100000 values");
+}
+
+TEST(HostileSafetensors, NoPartOfTheHeaderIsHeldThatIsLongerThanRealOnes) {
+  const auto parse = [](const std::string& header) { parse_safetensors_header(header, 0, "w"); };
+  const auto text = [](std::size_t bytes) { return R"({"__metadata__":{"k":")" + std::string(bytes, 'x') + "\"}}"; };
+  EXPECT_NO_THROW(parse(text(8 << 20)));
+  EXPECT_NO_THROW(parse(R"({"__metadata__":{"k":"\\","l":"\"}:","m":""}})"));
+  EXPECT_ERROR(parse(text((8 << 20) + 1)), bad_file, "is longer than 8388608 bytes");
+  EXPECT_NO_THROW(parse("{}" + std::string(1'000'000, ' ')));
+  EXPECT_ERROR(parse("{}" + std::string(2 << 20, ' ')), bad_file, "is longer than 1048576 bytes");
+  EXPECT_ERROR(parse("{\"a\":" + std::string(2 << 20, '9')), bad_file, "is longer than 1048576 bytes");
+}
+
+TEST(HostileSafetensors, LongMetadataArePassedOverUnlessTheyAreOurs) {
+  const test::TemporaryFolder folder;
+  const auto open = [&](const std::string& key) {
+    const std::string header = "{\"__metadata__\":{\"" + key + "\":\"" + std::string(70'000, 'x') + "\"}}";
+    return open_safetensors(folder.write("w.safetensors", make_safetensors(header, "")));
+  };
+  EXPECT_TRUE(open("ss_tag_frequency")->metadata().empty());
+  EXPECT_ERROR(open("impasto.unet"), bad_file, "metadata impasto.unet has 70000 bytes, expected at most 65536");
 }
 
 TEST(HostileSafetensors, MessagesHoldNoControlCharacters) {
