@@ -3,6 +3,7 @@
 #include "core/fail.h"
 #include "core/quote.h"
 #include "models/clip_layer.h"
+#include "models/config_numbers.h"
 
 namespace impasto {
 
@@ -12,7 +13,7 @@ ClipLayerConfig ClipLayerConfig::parse(const JsonObject& c, const ClipLayerConfi
   out.hidden_size = c.integer("hidden_size", defaults.hidden_size, 1, kMost);
   out.intermediate_size = c.integer("intermediate_size", defaults.intermediate_size, 1, kMost);
   out.heads = static_cast<int>(c.integer("num_attention_heads", defaults.heads, 1, kMost));
-  out.layer_norm_eps = static_cast<float>(c.number("layer_norm_eps", defaults.layer_norm_eps));
+  out.layer_norm_eps = norm_eps_of(c, "layer_norm_eps", defaults.layer_norm_eps);
   const std::string act = c.text("hidden_act", "quick_gelu");
   if (act != "quick_gelu" && act != "gelu")
     fail(ErrorKind::unsupported, c.where(), ": \"hidden_act\" is ", printable(act), "; supported are quick_gelu and gelu");

@@ -42,7 +42,7 @@ class Shapes {
   [[noreturn]] void fail_unpublished(const char* network, std::int64_t found, const char* what) const {
     fail(ErrorKind::unsupported, where(), ": the ", network, " has ", found, " ", what,
          ", which no published model of Stable Diffusion 1.x, 2.x or XL has, so its shapes alone do not tell how to run it; name a folder with the "
-         "model's configs, in the diffusers layout (config: --config DIR)");
+         "model's configs, in the diffusers layout (config: --config DIR), or, for a part of a model, put its config.json beside it");
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include "core/fail.h"
 #include "core/quote.h"
+#include "models/config_numbers.h"
 #include "models/unet.h"
 
 namespace impasto {
@@ -87,7 +88,7 @@ UNetConfig UNetConfig::parse(const JsonObject& c) {
   out.context_channels = c.integer("cross_attention_dim", 1280, 1, kMostChannels);
   out.sample_size = c.integer("sample_size", 64, 1, 4096);
   out.groups = static_cast<int>(c.integer("norm_num_groups", 32, 1, kMostChannels));
-  out.norm_eps = static_cast<float>(c.number("norm_eps", 1e-5));
+  out.norm_eps = norm_eps_of(c, "norm_eps", 1e-5);
   out.flip_sin_to_cos = c.boolean("flip_sin_to_cos", true);
   out.freq_shift = c.number("freq_shift", 0);
   if (c.has("addition_embed_type")) {

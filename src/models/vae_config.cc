@@ -2,6 +2,7 @@
 
 #include "core/fail.h"
 #include "core/quote.h"
+#include "models/config_numbers.h"
 #include "models/vae.h"
 
 namespace impasto {
@@ -12,8 +13,7 @@ VaeConfig parse_tiny(const JsonObject& c) {
   out.tiny = TinyVaeConfig::parse(c);
   out.latent_channels = out.tiny->latent_channels;
   out.channels.assign(out.tiny->decoder_blocks.size(), out.tiny->channels);
-  out.scaling_factor = c.number("scaling_factor", 1);
-  if (!(out.scaling_factor > 0)) fail(ErrorKind::bad_file, c.where(), ": \"scaling_factor\" must be above 0");
+  out.scaling_factor = scaling_factor_of(c, 1);
   return out;
 }
 
@@ -42,8 +42,7 @@ VaeConfig VaeConfig::parse(const JsonObject& c) {
   out.resnets = static_cast<int>(c.integer("layers_per_block", 1, 1, 64));
   out.groups = static_cast<int>(c.integer("norm_num_groups", 32, 1, kMostChannels));
   out.sample_size = c.integer("sample_size", 512, 1, 1 << 16);
-  out.scaling_factor = c.number("scaling_factor", 0.18215);
-  if (!(out.scaling_factor > 0)) fail(ErrorKind::bad_file, c.where(), ": \"scaling_factor\" must be above 0");
+  out.scaling_factor = scaling_factor_of(c, 0.18215);
   out.quant_conv = c.boolean("use_quant_conv", true);
   out.post_quant_conv = c.boolean("use_post_quant_conv", true);
   out.force_upcast = c.boolean("force_upcast", true);

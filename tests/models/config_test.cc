@@ -45,6 +45,20 @@ TEST(UNetConfig, NamesTheFieldThatIsOff) {
   EXPECT_ERROR(UNetConfig::parse(object(R"({"in_channels": "four"})")), bad_file, "in_channels");
 }
 
+TEST(Configs, NumbersThatWouldDrawNothingAreRefused) {
+  for (const char* eps : {"0", "-1", "2147483648", "1e308", "1.5"}) {
+    const std::string where = std::string("expected a number from 1e-12 to 1, found ");
+    EXPECT_ERROR(UNetConfig::parse(object(std::string(R"({"norm_eps": )") + eps + "}")), bad_file, "field norm_eps", where);
+    EXPECT_ERROR(ClipTextConfig::parse(object(std::string(R"({"layer_norm_eps": )") + eps + "}")), bad_file, "field layer_norm_eps", where);
+  }
+  for (const char* factor : {"0", "-1", "2147483648", "1e308"}) {
+    const std::string numbers = std::string(R"("scaling_factor": )") + factor + "}";
+    EXPECT_ERROR(VaeConfig::parse(object("{" + numbers)), bad_file, "field scaling_factor: expected a number from 0.001 to 1000");
+    EXPECT_ERROR(VaeConfig::parse(object(R"({"_class_name": "AutoencoderTiny", )" + numbers)), bad_file, "field scaling_factor");
+  }
+  EXPECT_EQ(UNetConfig::parse(object(R"({"norm_eps": 1e-6})")).norm_eps, 1e-6f);
+}
+
 TEST(UNetConfig, RefusesOtherArchitecturesByName) {
   EXPECT_ERROR(UNetConfig::parse(object(R"({"addition_embed_type": "image"})")), unsupported, "addition_embed_type", "image");
   EXPECT_ERROR(UNetConfig::parse(object(R"({"down_block_types": ["AttnDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]})")), unsupported,
