@@ -14,12 +14,15 @@ CLI::App* add_convert(CLI::App& app, ConvertArguments& a) {
   CLI::App* command = app.add_subcommand("convert", "Write a model in another layout, format or element type.");
   command->add_option("model,-m,--model", a.model, "Model to read: a folder, a single file, or ORG/NAME of a model on the Hub")->type_name("MODEL");
   command
-      ->add_option("-o,--output", a.output,
-                   "Where to: NAME.safetensors and NAME.gguf are single files, another name a folder in the diffusers layout")
+      ->add_option(
+          "-o,--output", a.output,
+          "Where to: NAME.safetensors and NAME.gguf are single files, another name a folder in the diffusers layout; a VAE or a text encoder "
+          "alone becomes NAME.safetensors")
       ->type_name("PATH");
   command
       ->add_option("--dtype", a.options.dtype,
-                   "Element type to write: float32, float16, bfloat16; for GGUF also q8_0, q4_0 (default: each tensor's own)")
+                   "Element type to write: float32, float16, bfloat16; for GGUF also q8_0, q4_0 (default: each tensor's own; float16 where a "
+                   "GGUF file packs it)")
       ->type_name("NAME");
   add_parts(*command, a.options.parts);
   command->add_flag("-q,--quiet", a.quiet, "No progress and no summary; only warnings and errors");

@@ -21,11 +21,12 @@ ScaledFile parse_scaled_file(const char* option, const std::string& text) {
       file.scale = scale;
     }
   }
-  std::error_code error;
-  if (!file.scale && colon != text.npos && std::filesystem::exists(text.substr(0, colon), error) && !std::filesystem::exists(text, error))
+  std::error_code unseen;  // what cannot be looked at is told when it is opened
+  if (!file.scale && colon != text.npos && std::filesystem::exists(text.substr(0, colon), unseen) && !std::filesystem::exists(text, unseen))
     throw Error(ErrorKind::invalid_argument, std::string(option) + " " + text + ": \"" + text.substr(colon + 1) +
                                                  "\" is not a number that tells how much of it; write it as FILE:0.8");
-  if (!std::filesystem::exists(file.path)) throw Error(ErrorKind::not_found, std::string(option) + ": there is no file \"" + file.path + '"');
+  if (std::filesystem::status(file.path, unseen).type() == std::filesystem::file_type::not_found)
+    throw Error(ErrorKind::not_found, std::string(option) + ": there is no file \"" + file.path + '"');
   return file;
 }
 

@@ -250,12 +250,12 @@ void sync_folder(const Job& job, const std::string& folder) {
 }
 
 /// Small files try their luck.
-void require_room(const Job& job, const std::string& folder) {
+void require_room(const std::string& path, std::uint64_t bytes, const std::string& folder) {
   constexpr std::uint64_t kSmall = 1 << 20;
   struct statvfs disk {};
-  if (job.bytes < kSmall || ::statvfs(folder.c_str(), &disk) != 0) return;
+  if (bytes < kSmall || ::statvfs(folder.c_str(), &disk) != 0) return;
   const std::uint64_t room = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
-  if (room < job.bytes) fail(ErrorKind::io, job.path, ": needs ", job.bytes, " bytes, but the disk has ", room, " left", hint(ENOSPC));
+  if (room < bytes) fail(ErrorKind::io, path, ": needs ", bytes, " bytes, but the disk has ", room, " left", hint(ENOSPC));
 }
 
 void replace(const Job& job, const std::optional<struct stat>& old, std::optional<unsigned> mode) {
@@ -265,7 +265,7 @@ void replace(const Job& job, const std::optional<struct stat>& old, std::optiona
   const fs::path parent = fs::path(target).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
 
-  require_room(job, folder);
+  require_room(job.path, job.bytes, folder);
   Made made{{}, open_unnamed(folder)};
   const bool unnamed = made.fd >= 0;
   if (!unnamed) {
@@ -301,9 +301,11 @@ void write_file_atomically(const std::string& path, std::uint64_t bytes, const s
   replace(job, old, mode);
 }
 
-AtomicFolder::AtomicFolder(const std::string& path) : path_(fs::absolute(path).lexically_normal().string()) {  // "." has a parent, too
+AtomicFolder::AtomicFolder(const std::string& path, std::uint64_t bytes)
+    : path_(fs::absolute(path).lexically_normal().string()) {  // "." has a parent, too
   if (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   if (!is_free(path_)) fail(ErrorKind::invalid_argument, path, ": is there already; name another folder, or remove it first");
+  require_room(path, bytes, fs::path(path_).parent_path().string());
   Made made = make_temporary(path_, [](const std::string& name) {
     if (::mkdir(name.c_str(), 0777) != 0) return -1;
     const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -27,8 +27,9 @@ void write_file_atomically(const std::string& path, std::uint64_t bytes, const s
 /// is removed with the object; what a killed process left of it, by the next object for the same path.
 class AtomicFolder {
  public:
-  /// Throws io, and invalid_argument when there is something at `path` already that is no empty folder.
-  explicit AtomicFolder(const std::string& path);
+  /// `bytes`: what will be written into it. Throws io, also when the disk has less room than that, and invalid_argument when there is something at
+  /// `path` already that is no empty folder.
+  explicit AtomicFolder(const std::string& path, std::uint64_t bytes = 0);
   ~AtomicFolder();
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;

@@ -1,5 +1,6 @@
 #include "core/guard.h"
 
+#include <filesystem>
 #include <new>
 #include <system_error>
 
@@ -16,6 +17,8 @@ const Error kOutOfMemory(ErrorKind::out_of_memory, "an allocation failed: there 
     throw;
   } catch (const Error&) {
     throw;
+  } catch (const std::filesystem::filesystem_error& e) {
+    fail(ErrorKind::io, e.path1().string(), ": ", e.code().message());
   } catch (const std::system_error& e) {
     fail(ErrorKind::io, e.what());
   }

@@ -80,8 +80,9 @@ std::int64_t Checkpoint::num_picture_ids() const {
 }
 
 FoundModel find_model(const std::string& path, const ModelParts& parts) {
-  if (!fs::exists(path)) fail(ErrorKind::not_found, path, ": no such folder or file");
-  FoundModel model = fs::is_directory(path) ? find_in_folder(path, parts) : find_in_file(path, parts);
+  std::error_code unseen;  // what cannot be looked at is told when it is opened
+  if (fs::status(path, unseen).type() == fs::file_type::not_found) fail(ErrorKind::not_found, path, ": no such folder or file");
+  FoundModel model = fs::is_directory(path, unseen) ? find_in_folder(path, parts) : find_in_file(path, parts);
   replace_parts(model, parts);
   for (FoundText& text : model.texts)
     if (text.tokenizer_folder.empty()) text.tokenizer_folder = cached_tokenizer().value_or("");

@@ -110,8 +110,10 @@ Networks with_control_nets(const Networks& net, const std::vector<std::string>& 
     if (!has_entry(path))
       fail(ErrorKind::not_found, path, ": no such ControlNet; it is a folder in the diffusers layout, with config.json and ",
            "weights, or a single file");
-    const auto [config, weights] = fs::is_directory(path) ? FoundControlNet{config_of_folder(path), open_weights(path, "diffusion_pytorch_model")}
-                                                          : find_in_file(path, net.checkpoint);
+    std::error_code unseen;
+    const auto [config, weights] = fs::is_directory(path, unseen)
+                                       ? FoundControlNet{config_of_folder(path), open_weights(path, "diffusion_pytorch_model")}
+                                       : find_in_file(path, net.checkpoint);
     const ControlNetConfig parsed = ControlNetConfig::parse(config);
     require_fit(parsed, net.checkpoint.unet, path);
     changed.control_nets.push_back(attached<ControlNet>(net, net.backend, parsed, weights));

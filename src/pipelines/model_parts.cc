@@ -39,7 +39,8 @@ FoundNetwork tiny_vae_in(const std::shared_ptr<const WeightReader>& file, NameMa
 }
 
 FoundNetwork open_part(const std::string& path, const char* component, const char* class_name, NameMap FileNetworks::*network) {
-  if (fs::is_directory(path)) return open_folder_part(path, component);
+  std::error_code unseen;  // what cannot be looked at is told when it is opened
+  if (fs::is_directory(path, unseen)) return open_folder_part(path, component);
   const std::shared_ptr<const WeightReader> file = open_weights_file(path);
   NameMap tiny = network == &FileNetworks::vae ? find_tiny_vae(*file) : NameMap();
   if (!tiny.empty()) return tiny_vae_in(file, std::move(tiny));

@@ -104,9 +104,14 @@ ObjectText config_to_write(const FoundNetwork& network, const char* class_name) 
   return config;
 }
 
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::create_directory(folder, error) && error) fail(ErrorKind::io, folder.string(), ": cannot make a folder: ", error.message());
+}
+
 void write_component(const fs::path& folder, const FoundNetwork& network, const NetworkTensors& tensors, const ModelEntry& entry,
                      const WriteProgress& progress) {
-  fs::create_directory(folder);
+  make_folder(folder);
   write_json(folder / "config.json", config_to_write(network, entry.class_name.c_str()));
   std::vector<TensorToWrite> all;
   for (auto [name, tensor] : tensors) {
@@ -122,7 +127,7 @@ void write_tokenizer(const fs::path& folder, const ModelToWrite& m, const FoundT
   if (text.tokenizer_folder.empty())
     fail(ErrorKind::not_found, m.checkpoint.info.path,
          ": a folder in the diffusers layout has a tokenizer, and none was found; name its folder (tokenizer: --tokenizer DIR)");
-  fs::create_directory(folder);
+  make_folder(folder);
   for (const char* name : {"vocab.json", "merges.txt"}) write_text(folder / name, read_file((from / name).string(), kMostTokenizerBytes));
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) {
     const std::string path = (from / name).string();
@@ -223,9 +228,9 @@ std::map<std::string, std::string> single_file_metadata(const ModelToWrite& m) {
   return all;
 }
 
-void write_model_folder(const std::string& path, const ModelToWrite& m, const WriteProgress& progress) {
-  AtomicFolder folder(path);
-  const fs::path root = folder.path();
+namespace {
+
+void write_model_into(const fs::path& root, const ModelToWrite& m, const WriteProgress& progress) {
   Sum sum(progress);
   for (std::size_t i = 0; i < m.texts.size(); ++i) {
     const FoundText& text = m.model.texts[i];
@@ -234,9 +239,23 @@ void write_model_folder(const std::string& path, const ModelToWrite& m, const Wr
   }
   write_component(root / "unet", m.model.unet, m.unet, model_entry("unet", "UNet2DConditionModel"), sum.next_file());
   write_component(root / "vae", m.model.vae, m.vae, model_entry("vae", "AutoencoderKL"), sum.next_file());
-  fs::create_directory(root / "scheduler");
+  make_folder(root / "scheduler");
   write_json(root / "scheduler" / "scheduler_config.json", ObjectText(m.checkpoint.scheduler));
   write_json(root / "model_index.json", index_of(m));
+}
+
+}  // namespace
+
+void write_model_folder(const std::string& path, const ModelToWrite& m, const WriteProgress& progress) {
+  AtomicFolder folder(path, m.bytes());
+  try {
+    write_model_into(folder.path(), m, progress);
+  } catch (const Error& error) {  // a reader of messages knows the folder by the name that it was to have
+    std::string text = error.what();
+    const auto place = text.find(folder.path());
+    if (place == text.npos) throw;
+    fail(error.kind(), text.replace(place, folder.path().size(), path));
+  }
   folder.commit();
 }
 

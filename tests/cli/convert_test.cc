@@ -56,7 +56,37 @@ TEST(ConvertCommand, NamesWhatIsMissingOrInTheWay) {
   EXPECT_TRUE(has(refused({"convert", kModel, "-o", folder / "full"}), "is there already"));
   EXPECT_TRUE(has(refused({"convert", kModel, "-o", folder / "a.ckpt"}), "not written"));
   EXPECT_TRUE(has(refused({"convert", folder / "none", "-o", folder / "a"}), "no such folder or file"));
+  for (const char* name : {"a.sft", "a.Safetensor", ".gguf", ".safetensors"})
+    EXPECT_TRUE(has(refused({"convert", kModel, "-o", folder / name}), "its ending is a file's")) << name;
   EXPECT_EQ(folder.names(), std::vector<std::string>{"full"});
+}
+
+TEST(ConvertCommand, EndingsCountInCapitalsToo) {
+  const TemporaryFolder folder;
+  for (const auto& [name, format] : {std::pair{"a.SAFETENSORS", "safetensors"}, {"b.GGUF", "GGUF"}}) {
+    const Ran ran = run({"convert", kModel, "-o", folder / name, "--json"});
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    EXPECT_EQ(json::parse(ran.out).at("format"), format);
+    EXPECT_TRUE(std::filesystem::is_regular_file(folder / name));
+  }
+  ASSERT_EQ(run({"convert", kModel, "-o", folder / "sd-v1.5", "-q"}).code, 0);
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "sd-v1.5"));
+}
+
+TEST(ConvertCommand, PathsThatCannotBeLookedAtAreNamed) {
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink("loop", folder / "loop");
+  const std::string loop = folder / "loop", endless = folder / std::string(300, 'n');
+  for (const std::string& path : {loop, endless})
+    for (const char* option : {"--model", "--vae", "--text-encoder", "--taesd", "--lora"}) {
+      std::vector<std::string> arguments{"generate", "a", "--steps", "1", "-q", "-o", folder / "a.png"};
+      if (option != std::string("--model")) arguments.insert(arguments.end(), {"--model", kModel});
+      arguments.insert(arguments.end(), {option, path});
+      const Ran ran = run(arguments);
+      EXPECT_NE(ran.code, 0) << option;
+      EXPECT_TRUE(has(ran.err, path == loop ? "symbolic links" : "File name too long")) << option << ": " << ran.err;
+      EXPECT_FALSE(has(ran.err, "filesystem error")) << ran.err;
+    }
 }
 
 }  // namespace

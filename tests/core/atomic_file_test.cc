@@ -61,6 +61,12 @@ TEST(AtomicFolder, IsThereWholeOrNotAtAll) {
   EXPECT_ERROR(AtomicFolder(here / "a"), invalid_argument, "is there already");
 }
 
+TEST(AtomicFolder, ADiskWithTooLittleRoomIsToldBeforeAnythingIsMade) {
+  const test::TemporaryFolder here;
+  EXPECT_ERROR(AtomicFolder(here / "a", std::uint64_t{1} << 60), io, here / "a", "needs 1152921504606846976 bytes, but the disk has ");
+  EXPECT_EQ(here.names(), Names{});
+}
+
 TEST(AtomicFolder, MayBeTheEmptyFolderOneIsIn) {
   const test::TemporaryFolder here;
   fs::create_directory(here / "a");

@@ -173,6 +173,25 @@ TEST(ConvertModel, PadsAsOpenClipDoesWhateverTheTokenizerSays) {
   EXPECT_EQ(drawn(folder / "b"), drawn(test_checkpoint("tiny-sd21")));
 }
 
+TEST(ConvertModel, APartAloneKeepsItsNames) {
+  const TemporaryFolder folder;
+  const std::string source = test_checkpoint("tiny-sd15");
+  for (const auto& [component, stem] : {std::pair{"vae", "diffusion_pytorch_model"}, {"text_encoder", "model"}}) {
+    const std::string file = source + "/" + component + "/" + stem + ".safetensors", out = folder / (std::string(component) + ".safetensors");
+    EXPECT_EQ(convert(file, out, {.dtype = "bfloat16"}).format, "safetensors");
+    const auto theirs = open_weights_file(file), ours = open_weights_file(out);
+    std::vector<std::string> expected = theirs->names();
+    std::erase_if(expected, [](const std::string& name) { return name.ends_with("position_ids"); });
+    EXPECT_EQ(ours->names(), expected);
+    for (const std::string& name : ours->names()) {
+      EXPECT_EQ(ours->describe(name)->dtype, DType::bfloat16) << name;
+      EXPECT_EQ(ours->describe(name)->shape, theirs->describe(name)->shape) << name;
+    }
+    EXPECT_ERROR(convert(file, folder / "a.gguf"), unsupported, "a part of a model is written as a .safetensors file alone");
+    EXPECT_ERROR(convert(file, folder / "a"), unsupported, "a part of a model");
+  }
+}
+
 TEST(ConvertModel, RefusesWhatItCannotWrite) {
   const TemporaryFolder folder;
   const std::string source = test_checkpoint("tiny-sd15");
