@@ -12,9 +12,10 @@ void add_parts(CLI::App& app, ModelParts& p) {
   tokenizer->type_name("DIR");
   auto* config = app.add_option("--config", p.config, "Folder in the diffusers layout whose configs describe a single file's networks");
   config->type_name("DIR");
-  auto* prediction =
-      app.add_option("--prediction-type", p.prediction_type,
-                     "What the UNet predicts: epsilon or v_prediction, for single files that do not say it (default: as the model says)");
+  auto* prediction = app.add_option(
+      "--prediction-type", p.prediction_type,
+      "What the UNet predicts: epsilon, v_prediction or sample, where a file does not say it or a folder says it wrong (default: as the model "
+      "says)");
   prediction->type_name("NAME");
   for (auto* option : {vae, text, second, tokenizer, config, prediction}) option->group("Model");
 }
@@ -45,7 +46,9 @@ void add_machine(CLI::App& app, ModelChoice& model, LoadOptions& load) {
                      "network, as in unet=bfloat16 (default auto: the first of these)");
   dtype->type_name("NAME");
   auto* threads = add_integer(app, "-t,--threads", load.num_threads, "Threads; never changes the picture (default: one per core)");
-  auto* mapped = app.add_flag("--mmap", load.map_weights, "Use the weights where the files are mapped, not a copy in memory: processes share them");
+  auto* mapped = app.add_flag("--mmap", load.map_weights,
+                              "Use the weights where the files are mapped, not a copy in memory: processes share them; "
+                              "a file that another program cuts short meanwhile ends this one");
   auto* low = app.add_flag("--low-memory", load.low_memory, "Hold one network at a time, read when it is needed");
   for (auto* option : {device, dtype, threads, mapped, low}) option->group("Machine");
 }

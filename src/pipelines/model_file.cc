@@ -124,6 +124,7 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 void require_networks(const WeightReader& file, const FileNetworks& networks, const ModelParts& parts) {
+  if (networks.empty() && file.names().empty()) fail(ErrorKind::unsupported, file.where(), ": holds no tensors");
   if (networks.empty())
     fail(ErrorKind::unsupported, file.where(), ": holds ", file.names().size(),
          " tensors, but none of a Stable Diffusion model's networks (its first are ", listed(file.names()), ")");

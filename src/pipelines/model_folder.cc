@@ -78,10 +78,20 @@ std::vector<FoundText> find_texts(const std::string& path, const JsonObject& ind
   return texts;
 }
 
+/// `place` names the class, for messages.
+const ModelEntry& entry_of(const std::string& component, const std::string& class_name, const std::string& place) {
+  try {
+    return model_entry(component, class_name);
+  } catch (const Error& error) {
+    fail(error.kind(), place, ": ", error.what());
+  }
+}
+
 }  // namespace
 
 FoundNetwork open_component(const std::string& folder, const std::string& component, const std::string& class_name) {
   FoundNetwork network{class_name, read_object(fs::path(folder) / "config.json"), nullptr};
+  const std::string place = class_name.empty() ? network.config->where() : (fs::path(folder).parent_path() / "model_index.json").string();
   if (network.class_name.empty()) {
     const auto architectures = network.config->texts("architectures", {});
     const std::string usual = component == "text_encoder"       ? "CLIPTextModel"
@@ -91,7 +101,7 @@ FoundNetwork open_component(const std::string& folder, const std::string& compon
     network.class_name = network.config->text("_class_name", architectures.empty() ? usual : architectures.front());
   }
   if (component.starts_with("text_encoder")) network.config = network.config->with("architectures", Json::array({network.class_name}));
-  network.weights = open_weights(folder, model_entry(component, network.class_name).weights_stem);
+  network.weights = open_weights(folder, entry_of(component, network.class_name, place).weights_stem);
   return network;
 }
 

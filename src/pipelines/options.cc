@@ -8,6 +8,7 @@
 #include "core/fail.h"
 #include "core/guard.h"
 #include "core/memory.h"
+#include "core/quote.h"
 #include "core/utf8.h"
 #include "nn/token_merging.h"
 #include "pipelines/controllers.h"
@@ -242,6 +243,8 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
 
 std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, const Checkpoint& c, TextToImageResult& result) {
   const std::string& name = options.scheduler.empty() ? c.info.scheduler : options.scheduler;
+  if (options.scheduler.empty() && !find_scheduler(name))
+    fail(ErrorKind::unsupported, c.scheduler.where(), ": scheduler ", in_quotes(name), " is not known; name another (scheduler: --scheduler NAME)");
   result.scheduler = scheduler_class_name(name);
   const NamedScheduler named = *find_scheduler(name);
   std::string wanted = named.schedule;

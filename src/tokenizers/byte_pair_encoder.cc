@@ -128,8 +128,7 @@ void BytePairEncoder::read_vocabulary(std::string_view text, const std::string& 
   std::vector<bool> taken(size);
   for (const auto& [name, value] : vocabulary.value().items()) {
     const bool in_range = value.is_number_unsigned() && value.get<std::uint64_t>() < size;
-    if (!in_range)
-      fail(ErrorKind::bad_file, path, ": token ", in_quotes(name), " has id ", printable(value.dump()), ", expected 0 to ", size, " - 1");
+    if (!in_range) fail(ErrorKind::bad_file, path, ": token ", in_quotes(name), " has id ", printable(value.dump()), ", expected 0 to ", size - 1);
     const auto id = value.get<std::size_t>();
     if (taken[id]) fail(ErrorKind::bad_file, path, ": tokens ", in_quotes(names_[id]), " and ", in_quotes(name), " both have id ", id);
     taken[id] = true;

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/fail.h"
+#include "core/file.h"
 #include "core/quote.h"
 #include "tokenizers/byte_pair_encoder.h"
 #include "tokenizers/tokenizer_config.h"
@@ -154,6 +155,9 @@ struct ClipTokenizer::Impl {
 
 ClipTokenizer ClipTokenizer::load(const std::string& folder, const std::string& pad) {
   const std::filesystem::path path(folder);
+  for (const char* name : {"vocab.json", "merges.txt"})
+    if (!has_entry((path / name).string()))
+      fail(ErrorKind::not_found, (path / name).string(), ": no such file; name a folder that has it (tokenizer: --tokenizer DIR)");
   BytePairEncoder encoder = BytePairEncoder::load((path / "vocab.json").string(), (path / "merges.txt").string());
   ClipTokenizer tokenizer;
   tokenizer.impl_ = std::make_shared<Impl>(std::move(encoder), read_tokenizer_config(folder, pad), folder);

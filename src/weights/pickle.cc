@@ -44,7 +44,8 @@ bool is_hashable(PickleKind kind) { return kind != PickleKind::list && kind != P
 
 class Machine {
  public:
-  Machine(std::string_view bytes, const PickleMeaning& meaning, const std::string& where) : reader_(bytes, where), meaning_(meaning), where_(where) {}
+  Machine(std::string_view bytes, const PickleMeaning& meaning, const std::string& where)
+      : reader_(bytes, where + ": its pickle"), meaning_(meaning), where_(where) {}
 
   Pickle run() {
     while (step()) {

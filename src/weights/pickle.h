@@ -73,7 +73,7 @@ inline constexpr std::size_t kMostPickleValues = 500'000;   ///< also of the sta
 inline constexpr std::size_t kMostPickleItems = 4'000'000;  ///< of all containers together
 
 /// Reads one pickle of protocols 2 to 5 from the front of `bytes`, which must outlive the result. Only what writers of checkpoints use is known;
-/// every other opcode, misuse of a known one, and more values than the limits above are refused, so that memory stays below 100 MB whatever the
+/// every other opcode, misuse of a known one, and more values than the limits above are refused, so that memory stays below about 110 MB whatever the
 /// bytes are. Nothing recurses. Throws bad_file naming the opcode's place, and as `meaning`.
 Pickle read_pickle(std::string_view bytes, const PickleMeaning& meaning, const std::string& where);
 

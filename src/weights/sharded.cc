@@ -85,7 +85,9 @@ class ShardedReader : public WeightReader {
     if (file.find_first_of(std::string_view("/\\\0", 3)) != file.npos || (!file.ends_with(".safetensors") && !file.ends_with(".bin")))
       fail(ErrorKind::bad_file, where_, ": weight_map: ", in_quotes(file),
            " is not the plain name of a .safetensors or .bin file in the same folder");
-    auto reader = open_weights_file((fs::path(folder) / file).string());
+    const std::string path = (fs::path(folder) / file).string();
+    if (!has_entry(path)) fail(ErrorKind::not_found, where_, ": lists the file ", in_quotes(file), ", which is not there; get it again");
+    auto reader = open_weights_file(path);
     auto names = reader->names();
     return shards_[file] = {std::move(reader), std::move(names)};
   }

@@ -40,7 +40,14 @@ constexpr KnownGlobal kGlobals[] = {
     {"numpy.core.multiarray", "scalar", Role::inert},
     {"numpy._core.multiarray", "scalar", Role::inert},
     {"numpy", "dtype", Role::inert},
+    {"numpy.core.multiarray", "_reconstruct", Role::inert},
+    {"numpy._core.multiarray", "_reconstruct", Role::inert},
+    {"numpy", "ndarray", Role::inert},
     {"_codecs", "encode", Role::inert},
+    {"builtins", "set", Role::inert},
+    {"__builtin__", "set", Role::inert},
+    {"collections", "Counter", Role::inert},
+    {"torch", "device", Role::inert},
     {"torch", "Size", Role::inert},
     {"pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint", Role::inert},
 };
@@ -179,6 +186,28 @@ void add_tensors(const Pickle& pickle, const PickleValue& dict, const std::strin
   }
 }
 
+bool holds_tensors(const Pickle& pickle, const PickleValue& dict) {
+  for (std::size_t i = 1; i < dict.items.size(); i += 2)
+    if (pickle.values[dict.items[i]].kind == PickleKind::tensor) return true;
+  return false;
+}
+
+/// The dict that a trainer put around the tensors may stand in others: those are looked through, but not for ever, since a dict may hold itself.
+const PickleValue& unwrapped(const Pickle& pickle, const PickleValue& outer) {
+  constexpr int kMostWrappers = 4;
+  const PickleValue* dict = &outer;
+  for (int depth = 0; depth < kMostWrappers && !holds_tensors(pickle, *dict); ++depth) {
+    const PickleValue* inner = nullptr;
+    for (const char* key : {"module", "model", "state_dict"}) {
+      const PickleValue* found = find_item(pickle, *dict, key);
+      if (found != nullptr && found->kind == PickleKind::dict) inner = found;
+    }
+    if (inner == nullptr) break;
+    dict = inner;
+  }
+  return *dict;
+}
+
 }  // namespace
 
 TorchContent read_torch_content(const Pickle& pickle, const std::string& where) {
@@ -191,7 +220,7 @@ TorchContent read_torch_content(const Pickle& pickle, const std::string& where) 
     if (found != nullptr && found->kind != PickleKind::dict) fail(ErrorKind::bad_file, where, ": its \"", key, "\" is no dict");
     if (found != nullptr) inner = found;
   }
-  const PickleValue& dict = inner != nullptr ? *inner : root;
+  const PickleValue& dict = unwrapped(pickle, inner != nullptr ? *inner : root);
   TorchContent content;
   add_metadata(pickle, root, content);
   std::set<std::string> names;

@@ -21,8 +21,8 @@ struct TorchType {
 const TorchType& storage_type(const PickleValue& storage);
 
 /// Knows the storages' types, torch._utils._rebuild_tensor_v2 (and its forerunner), _rebuild_parameter and collections.OrderedDict, and takes for
-/// inert what the published checkpoints hold beside tensors (NumPy scalars, Lightning's ModelCheckpoint). Every other name is refused: it could run
-/// code if Python read the file.
+/// inert what the published checkpoints hold beside tensors (NumPy's scalars and arrays, sets, Lightning's ModelCheckpoint). Every other name is
+/// refused: it could run code if Python read the file.
 class TorchMeaning final : public PickleMeaning {
  public:
   explicit TorchMeaning(std::string where) : where_(std::move(where)) {}
@@ -47,7 +47,8 @@ struct TorchContent {
   std::map<std::string, std::string> metadata;  ///< numbers and short texts that stand beside the tensors: "global_step"
 };
 
-/// The tensors of a state dict: the root's, or those of its "state_dict", or of its "string_to_param" (A1111's embeddings); beside a root's own
+/// The tensors of a state dict: the root's, or those of its "state_dict", or of its "string_to_param" (A1111's embeddings), or, where there are none,
+/// of a "state_dict", "model" or "module" inside; beside a root's own
 /// those of its "image_proj" and "ip_adapter" (IP-Adapters), whose names begin so. Throws bad_file when there is no such dict, a name stands twice in
 /// it, or two tensors give one storage different sizes.
 TorchContent read_torch_content(const Pickle& pickle, const std::string& where);

@@ -25,7 +25,7 @@ TEST(Load, DescribesTheModel) {
 
 TEST(Load, NamesWhatIsMissing) {
   EXPECT_ERROR(Pipeline::load("/no/such/model"), not_found, "/no/such/model");
-  EXPECT_ERROR(Pipeline::load(test_checkpoint("tiny-sd15") + "/model_index.json"), bad_file, "not how a model's file begins");
+  EXPECT_ERROR(Pipeline::load(test_checkpoint("tiny-sd15") + "/model_index.json"), bad_file, "is JSON, not weights");
   EXPECT_ERROR(Pipeline::load(test_checkpoint("tiny-sd15") + "/unet"), not_found, "model_index.json");
   for (const char* file : {"model_index.json", "unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json",
                            "tokenizer/vocab.json", "tokenizer/merges.txt", kUnetWeights, "text_encoder/model.safetensors"}) {

@@ -67,6 +67,9 @@ const Hostile kPickles[] = {
     {"CallOfAStorageType", one(call(global("torch", "FloatStorage"), integer(4))), ErrorKind::bad_file, "calls a storage's type"},
     {"CallWithoutATuple", one(global("collections", "OrderedDict") + "]R"), ErrorKind::bad_file, "with something that is no tuple"},
     {"OrderedDictOfArguments", one(call(global("collections", "OrderedDict"), "]")), ErrorKind::bad_file, "OrderedDict of arguments"},
+    {"SetOfItsName", one(call(global("builtins", "set.__init__"), "]")), ErrorKind::unsupported, "names builtins.set.__init__"},
+    {"ArrayAsATensor", one(call(global("torch._utils", "_rebuild_parameter"), call(global("numpy.core.multiarray", "_reconstruct"), ""))),
+     ErrorKind::bad_file, "no tensor"},
     // --- misused opcodes
     {"OldProtocol", "}.", ErrorKind::bad_file, "old protocol"},
     {"UnknownProtocol", "\x80\x06}.", ErrorKind::bad_file, "protocol 6"},
@@ -74,7 +77,7 @@ const Hostile kPickles[] = {
     {"EmptyStack", whole(""), ErrorKind::bad_file, "stops with 0 values"},
     {"TwoValues", whole("}}"), ErrorKind::bad_file, "stops with 2 values"},
     {"OpenMark", whole("(}"), ErrorKind::bad_file, "stops with 1 values"},
-    {"NoStop", "\x80\x02}", ErrorKind::bad_file, "ends at byte 3"},
+    {"NoStop", "\x80\x02}", ErrorKind::bad_file, "its pickle: ends at byte 3"},
     {"TextBeyondTheEnd", whole("X" + little(0xFFFFFFFFu)), ErrorKind::bad_file, "4294967295 bytes should follow"},
     {"NegativeText", whole("T" + little(-1)), ErrorKind::bad_file, "text of length -1"},
     {"NameWithoutEnd", whole("ctorch"), ErrorKind::bad_file, "name that does not end"},
@@ -96,6 +99,7 @@ const Hostile kPickles[] = {
     {"RootIsAList", whole("]"), ErrorKind::bad_file, "no dict of tensors"},
     {"StringToParamIsAList", whole(dict(text("string_to_param") + "]")), ErrorKind::bad_file, "\"string_to_param\" is no dict"},
     {"StateDictIsAList", whole(dict(text("state_dict") + "]")), ErrorKind::bad_file, "\"state_dict\" is no dict"},
+    {"WrapperThatHoldsItself", whole("}q" + kZero + "(" + text("model") + "h" + kZero + "u"), ErrorKind::internal, nullptr},
     {"TrailingBytes", whole("}") + "x", ErrorKind::bad_file, "ends before data.pkl does"},
     // --- tensors
     {"StorageIsText", one(tensor(text("0"), 0, {4}, {1})), ErrorKind::bad_file, "no storage"},

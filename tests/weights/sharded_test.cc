@@ -62,8 +62,13 @@ TEST_F(Sharded, SaysWhatItLookedFor) {
   EXPECT_ERROR(open(), not_found, folder_.path(), "model.safetensors,", "model.safetensors.index.json", "model.fp16.safetensors",
                "model.safetensors.index.fp16.json", "pytorch_model.bin");
   folder_.write("pytorch_model.bin", "pickle");
-  EXPECT_ERROR(open(), bad_file, folder_.path(), "pytorch_model.bin", "begins with \"pickle\"");
+  EXPECT_ERROR(open(), bad_file, folder_.path(), "pytorch_model.bin", "has 6 bytes, too few");
   EXPECT_ERROR(open_weights(folder_.path("none"), "model"), not_found, "none", "no such folder");
+}
+
+TEST_F(Sharded, NamesTheIndexThatWantsAMissingShard) {
+  folder_.write("model.safetensors.index.json", R"({"weight_map": {"a": "model-00001-of-00002.safetensors"}})");
+  EXPECT_ERROR(open(), not_found, "model.safetensors.index.json", "lists the file \"model-00001-of-00002.safetensors\", which is not there");
 }
 
 TEST_F(Sharded, NamesTensorAndShardWhenTheShardLacksIt) {

@@ -6,6 +6,7 @@
 
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "weights/make_torch.h"
 #include "weights/reader.h"
 
 namespace impasto {
@@ -71,7 +72,53 @@ TEST(TorchFiles, FormatIsToldByContentWhateverTheNameIs) {
     std::filesystem::copy_file(IMPASTO_TEST_DATA "/gguf/types.gguf", folder / name, std::filesystem::copy_options::overwrite_existing);
     EXPECT_EQ(open_weights_file(folder / name)->format(), "GGUF") << name;
     folder.write(name, "<html>not found</html>");
-    EXPECT_ERROR(open_weights_file(folder / name), bad_file, "not how a model's file begins");
+    EXPECT_ERROR(open_weights_file(folder / name), bad_file, "is a page of the web");
+  }
+}
+
+TEST(TorchFiles, TensorsInsideOfWrappersAreFound) {
+  using namespace test::pickle;
+  const test::TemporaryFolder folder;
+  const std::string tensors = dict(text("a") + tensor(storage("0", 4), 0, {4}, {1}));
+  const auto names = [&](const std::string& object) {
+    return open_weights_file(folder.write("w", test::make_torch_zip(whole(object), {{"0", std::string(16, 'x')}})))->names();
+  };
+  const std::vector<std::string> one{"a"};
+  EXPECT_EQ(names(tensors), one);
+  for (const char* wrapper : {"state_dict", "model", "module"}) {
+    EXPECT_EQ(names(dict(text(wrapper) + tensors)), one) << wrapper;
+    EXPECT_EQ(names(dict(text("state_dict") + dict(text(wrapper) + tensors))), one) << wrapper;
+  }
+  EXPECT_EQ(names(dict(text("a") + tensor(storage("0", 4), 0, {4}, {1}) + text("model") + dict(""))), one);  // what has tensors is no wrapper
+}
+
+TEST(TorchFiles, SetsAndArraysBesideTheTensorsArePassedOver) {
+  using namespace test::pickle;
+  const test::TemporaryFolder folder;
+  const std::string array = call(global("numpy.core.multiarray", "_reconstruct"), global("numpy", "ndarray") + tuple(integer(0)) + text("b")) +
+                            tuple(integer(1) + tuple(integer(2)) + call(global("numpy", "dtype"), text("f4")) + "\x89" + text("bytes")) + "b";
+  const std::string object =
+      dict(text("a") + tensor(storage("0", 4), 0, {4}, {1}) + text("set") + call(global("__builtin__", "set"), list(text("x"))) + text("other set") +
+           call(global("builtins", "set"), "]") + text("array") + array + text("device") + call(global("torch", "device"), text("cpu")));
+  const auto file = open_weights_file(folder.write("w", test::make_torch_zip(whole(object), {{"0", std::string(16, 'x')}})));
+  EXPECT_EQ(file->names(), std::vector<std::string>{"a"});
+}
+
+TEST(WeightsFiles, WhatIsNoneIsCalledByItsKindAndNotQuoted) {
+  const test::TemporaryFolder folder;
+  const auto open = [&](const std::string& bytes) { return open_weights_file(folder.write("w", bytes)); };
+  EXPECT_ERROR(open("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), bad_file, "is a pointer of Git LFS", "git lfs pull");
+  EXPECT_ERROR(open("<!DOCTYPE html><html>"), bad_file, "is a page of the web");
+  EXPECT_ERROR(open("{\"error\": \"none\"}"), bad_file, "is JSON");
+  EXPECT_ERROR(open("\x89PNG\r\n\x1a\n----"), bad_file, "is a picture (PNG)");
+  EXPECT_ERROR(open("abc"), bad_file, "has 3 bytes, too few for a model's file");
+  EXPECT_ERROR(open(std::string(64, '\1')), bad_file, "begins as no model's file does; supported are safetensors");
+  try {
+    open("root:secret:19000:0:99999:7:::\n");
+    ADD_FAILURE() << "was taken for a model";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("is a text"), std::string::npos) << error.what();
+    EXPECT_EQ(std::string(error.what()).find("root"), std::string::npos) << error.what();
   }
 }
 
