@@ -73,6 +73,14 @@ TEST(ConvertCommand, EndingsCountInCapitalsToo) {
   EXPECT_TRUE(std::filesystem::is_directory(folder / "sd-v1.5"));
 }
 
+TEST(ModelOption, AnEmptyNameIsNotTheBuiltInModel) {
+  for (const char* command : {"info", "generate"}) {
+    const Ran ran = run({command, "--model", "", "--json"});
+    EXPECT_EQ(ran.code, 2) << command;
+    EXPECT_TRUE(has(ran.err, "is empty: name a model, or leave the option out")) << ran.err;
+  }
+}
+
 TEST(ConvertCommand, PathsThatCannotBeLookedAtAreNamed) {
   const TemporaryFolder folder;
   std::filesystem::create_symlink("loop", folder / "loop");

@@ -35,6 +35,22 @@ TEST(Load, NamesWhatIsMissing) {
   }
 }
 
+TEST(Load, NamesTheFileThatSaysWhatIsNotKnown) {
+  const CheckpointCopy copy("tiny-sd15");
+  copy.edit("model_index.json", {{"vae", {"diffusers", "UNet2DConditionModel"}}});
+  EXPECT_ERROR(Pipeline::load(copy.path()), unsupported, copy.path("model_index.json"), "component \"vae\" has class UNet2DConditionModel");
+  const CheckpointCopy other("tiny-sd15");
+  other.edit("scheduler/scheduler_config.json", {{"_class_name", "NoneOfOurs"}});
+  EXPECT_ERROR(Pipeline::load(other.path()).text_to_image({}), unsupported, other.path("scheduler/scheduler_config.json"), "scheduler \"NoneOfOurs\"",
+               "--scheduler NAME");
+  const CheckpointCopy without("tiny-sd15");
+  without.remove("tokenizer/merges.txt");
+  EXPECT_ERROR(Pipeline::load(without.path()), not_found, "tokenizer/merges.txt: no such file", "--tokenizer DIR");
+  without.overwrite("tokenizer/merges.txt", "");
+  without.overwrite("tokenizer/vocab.json", R"({"a": 7})");
+  EXPECT_ERROR(Pipeline::load(without.path()), bad_file, "vocab.json", "has id 7, expected 0 to 0");
+}
+
 TEST(Load, RefusesDamagedFilesByName) {
   for (const char* file : {"model_index.json", "unet/config.json", "scheduler/scheduler_config.json", "tokenizer/vocab.json", kUnetWeights}) {
     for (const std::uintmax_t bytes : {0, 5, 60}) {

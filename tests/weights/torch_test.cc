@@ -109,7 +109,7 @@ TEST(WeightsFiles, WhatIsNoneIsCalledByItsKindAndNotQuoted) {
   const auto open = [&](const std::string& bytes) { return open_weights_file(folder.write("w", bytes)); };
   EXPECT_ERROR(open("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), bad_file, "is a pointer of Git LFS", "git lfs pull");
   EXPECT_ERROR(open("<!DOCTYPE html><html>"), bad_file, "is a page of the web");
-  EXPECT_ERROR(open("{\"error\": \"none\"}"), bad_file, "is JSON");
+  EXPECT_ERROR(open("{\"error\": \"none\"}"), bad_file, "is JSON, not weights");
   EXPECT_ERROR(open("\x89PNG\r\n\x1a\n----"), bad_file, "is a picture (PNG)");
   EXPECT_ERROR(open("abc"), bad_file, "has 3 bytes, too few for a model's file");
   EXPECT_ERROR(open(std::string(64, '\1')), bad_file, "begins as no model's file does; supported are safetensors");
