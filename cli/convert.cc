@@ -1,5 +1,7 @@
 #include "cli/convert.h"
 
+#include <filesystem>
+
 #include "cli/download.h"
 #include "cli/interrupt.h"
 #include "cli/machine_arguments.h"
@@ -7,6 +9,7 @@
 #include "cli/report.h"
 #include "cli/text.h"
 #include "impasto/error.h"
+#include "impasto/pipeline.h"
 
 namespace impasto::cli {
 
@@ -35,12 +38,24 @@ CLI::App* add_convert(CLI::App& app, ConvertArguments& a) {
   return command;
 }
 
+namespace {
+
+/// Whether what is written is a folder, which has a tokenizer in it. A name with another ending is refused later or is a folder's, too.
+bool becomes_folder(const std::string& output) {
+  const std::filesystem::path path(output);
+  return !path.has_extension() && !path.filename().string().starts_with('.');
+}
+
+}  // namespace
+
 int convert(const ConvertArguments& arguments) {
   if (arguments.model.empty())
     throw Error(ErrorKind::invalid_argument, "model: say what to convert, as in: impasto convert model.ckpt -o model.safetensors");
   if (arguments.output.empty()) throw Error(ErrorKind::invalid_argument, "--output: say where to write the converted model");
   catch_interrupts();
   const std::string model = ready_model({.name = arguments.model}, arguments.quiet);
+  if (becomes_folder(arguments.output) && arguments.options.parts.tokenizer.empty())
+    ready_tokenizer(inspect(model, arguments.options.parts), arguments.quiet);
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());
   ConvertOptions options = arguments.options;
   options.should_stop = interrupted;

@@ -30,10 +30,11 @@ struct ConvertResult {
 };
 
 /// Writes the model at `path` (anything that Pipeline::load takes) to `output`, whole or not at all: a single file in the original layout where its
-/// name ends in ".safetensors" or ".gguf", with the configs in its metadata; a folder in the diffusers layout otherwise, which must not exist or be
-/// empty. A file that was there is replaced; it may be the model itself. What is written draws the same latents, bit for bit, unless dtype says
-/// otherwise. Throws as Pipeline::load, and io (naming the bytes needed when the disk has too little room), unsupported for a dtype that is not known
-/// or too small for a value, invalid_argument for an output that is there.
+/// name ends in ".safetensors" or ".gguf" (or in capitals), with the configs in its metadata; a folder in the diffusers layout otherwise, which must
+/// not exist or be empty. A file with a VAE or a text encoder alone becomes a ".safetensors" file with the same tensors' names. A file that was there
+/// is replaced; it may be the model itself. What is written draws the same latents, bit for bit, unless dtype says otherwise. Throws as
+/// Pipeline::load, and io (naming the bytes needed when the disk has too little room), unsupported for a dtype that is not known or too small for a
+/// value, invalid_argument for an output that is there or whose ending is that of another kind of file (".sft").
 IMPASTO_API ConvertResult convert(const std::string& path, const std::string& output, const ConvertOptions& options = {});
 
 }  // namespace impasto

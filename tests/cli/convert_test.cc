@@ -73,6 +73,17 @@ TEST(ConvertCommand, EndingsCountInCapitalsToo) {
   EXPECT_TRUE(std::filesystem::is_directory(folder / "sd-v1.5"));
 }
 
+TEST(ConvertCommand, ATokenizerThatAFolderNeedsIsLookedForAtTheHub) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.safetensors";
+  ASSERT_EQ(run({"convert", kModel, "-o", file, "-q"}).code, 0);
+  const Ran ran = run({"convert", file, "-o", folder / "b"}, {.environment = {"HF_HUB_OFFLINE=1", "HF_HOME=" + (folder / "hub")}});
+  EXPECT_NE(ran.code, 0);
+  EXPECT_TRUE(has(ran.err, "the usual one could not be fetched")) << ran.err;
+  EXPECT_TRUE(has(ran.err, "--tokenizer DIR")) << ran.err;
+  EXPECT_EQ(run({"convert", file, "-o", folder / "b", "-q", "--tokenizer", kModel + "/tokenizer"}).code, 0);
+}
+
 TEST(ModelOption, AnEmptyNameIsNotTheBuiltInModel) {
   for (const char* command : {"info", "generate"}) {
     const Ran ran = run({command, "--model", "", "--json"});

@@ -91,7 +91,8 @@ TEST(DerivedConfig, UnetOfTheSecondFamilyHas64ColumnsAHead) {
 }
 
 TEST(DerivedConfig, RefusesChannelsThatNoPublishedModelHas) {
-  EXPECT_ERROR(derived_unet_config(unet(768, false, 4, {48, 96})), unsupported, "UNet has 48 channels", "--config");
+  EXPECT_ERROR(derived_unet_config(unet(768, false, 4, {48, 96})), unsupported, "UNet has 48 channels", "--config DIR",
+               "for a part of a model, put its config.json beside it");
   EXPECT_ERROR(derived_unet_config(unet(1024, true, 4, {96, 192})), unsupported, "UNet has 96 channels", "--config");
   EXPECT_ERROR(derived_unet_config(ShapesOnly()), bad_file, "conv_in.weight", "missing");
 }
