@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
+
+#include <sys/resource.h>
 
 #include <gtest/gtest.h>
 
@@ -205,6 +208,25 @@ TEST(ConvertModel, RefusesWhatItCannotWrite) {
   EXPECT_ERROR(convert(folder / "a.safetensors", folder / "b"), not_found, "tokenizer", "--tokenizer DIR");
   EXPECT_ERROR(convert(source, folder / "b", {.should_stop = [] { return true; }}), cancelled, "cancelled");
   EXPECT_EQ(folder.names(), (std::vector<std::string>{"a.safetensors", "full"}));  // nothing of the failures
+}
+
+TEST(ConvertModel, AWriteThatFailsNamesTheFolderToBe) {
+  const TemporaryFolder folder;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit little{4096, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &little), 0);
+  std::string message;
+  try {
+    convert(test_checkpoint("tiny-sd15"), folder / "out");
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_TRUE(message.starts_with(folder / "out/")) << message;
+  EXPECT_TRUE(folder.names().empty());
 }
 
 TEST(ConvertModel, AnEmptyFolderMayBeThere) {

@@ -241,6 +241,7 @@ TEST_F(SingleFileModel, OtherKindsOfFilesAreCalledByTheirName) {
   EXPECT_ERROR(inspect(named("layer.")), unsupported, "none of a Stable Diffusion model's networks", "layer.");
   EXPECT_ERROR(inspect(folder_.write("text.safetensors", "hello, this is no model")), bad_file, "is a text; supported are");
   EXPECT_ERROR(inspect(folder_.write("empty.safetensors", "")), bad_file, "is empty");
+  EXPECT_ERROR(inspect(folder_.write("none.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10))), unsupported, "holds no tensors");
   EXPECT_ERROR(inspect(folder_.path()), not_found, "did you mean", "model.safetensors");
 }
 
