@@ -156,7 +156,7 @@ void BytePairEncoder::read_merges(std::string_view text, const std::string& path
 void BytePairEncoder::read_merge(std::string_view line, std::int32_t rank, const std::string& path, std::size_t number) {
   const auto space = line.find(' ');
   if (space == line.npos || line.find(' ', space + 1) != line.npos)
-    fail(ErrorKind::bad_file, path, ": line ", number, ": expected two tokens with a space between them, found ", in_quotes(line));
+    fail(ErrorKind::bad_file, path, ": line ", number, ": expected two tokens with a space between them");  // not quoted: it may be of any file
   const auto known = [&](const std::string& name) {
     const std::int32_t found = id(name);
     if (found < 0) fail(ErrorKind::bad_file, path, ": line ", number, ": token ", in_quotes(name), " is not in the vocabulary");
