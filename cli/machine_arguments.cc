@@ -28,9 +28,6 @@ void add_model(CLI::App& app, const char* names, ModelChoice& model) {
   auto* variant = app.add_option("--variant", model.variant, "Weights to download where MODEL is on the Hub and not here yet: fp16 (half the bytes)");
   auto* verify = app.add_flag("--verify", model.verify, "Compare the files of a model of the Hub with their published hashes before they are used");
   name->type_name("MODEL");
-  // What a shell makes of a variable that is not set.
-  name->check(
-      CLI::Validator([](std::string& given) { return std::string(given.empty() ? "is empty: name a model, or leave the option out" : ""); }, ""));
   variant->type_name("NAME");
   for (auto* option : {name, variant, verify}) option->group("Model");
 }
