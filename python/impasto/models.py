@@ -186,6 +186,7 @@ class UNet2DConditionModel(Model):
         """
         refuse_extras(
             class_labels=class_labels,
+            timestep_cond=timestep_cond if self.config.time_cond_proj_dim is None else None,
             attention_mask=attention_mask,
             down_intrablock_additional_residuals=down_intrablock_additional_residuals,
             encoder_attention_mask=encoder_attention_mask,
