@@ -50,6 +50,7 @@ Options options_of(const GoldenCase& golden) {
   const Json& scheduler = golden.settings().at("scheduler");
   o.scheduler = scheduler.at("_class_name");
   if (scheduler.contains("use_karras_sigmas")) o.use_karras_sigmas = scheduler.at("use_karras_sigmas").get<bool>();
+  if (scheduler.value("timestep_spacing", "") == "trailing") o.schedule = "trailing";
   return o;
 }
 

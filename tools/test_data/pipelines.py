@@ -34,6 +34,9 @@ CASES = {
     "eta_0.5": ("tiny-sd15", "DDIMScheduler", {}, dict(eta=0.5)),
     "long_prompt": ("tiny-sd15", "DDIMScheduler", {}, dict(prompt="a bridge over a river, " * 30)),
     "one_step": ("tiny-sd15", "EulerDiscreteScheduler", {}, dict(num_inference_steps=1)),
+    # as SD-Turbo is drawn with (Sauer et al., 2023)
+    "turbo_one_step": ("tiny-sd15", "EulerDiscreteScheduler", dict(timestep_spacing="trailing"), dict(num_inference_steps=1, guidance_scale=0.0, negative_prompt=None)),
+    "turbo_two_steps_ancestral": ("tiny-sd15", "EulerAncestralDiscreteScheduler", dict(timestep_spacing="trailing"), dict(num_inference_steps=2, guidance_scale=0.0, negative_prompt=None)),
     "v_prediction_ddim": ("tiny-sd21", "DDIMScheduler", {}, {}),
     "v_prediction_euler": ("tiny-sd21", "EulerDiscreteScheduler", {}, {}),
     "v_prediction_dpmpp_2m_karras": ("tiny-sd21", "DPMSolverMultistepScheduler", KARRAS, {}),
