@@ -130,7 +130,7 @@ DecodedImage decode_jpeg(const ImageFile& file) {
   if (!attempt(r, [&] { read_header(r, file.bytes); })) refuse(file, r);
   require_reasonable_size(file, r.jpeg.image_width, r.jpeg.image_height);
   require_enough_bytes(file, fewest_bytes(r), r.jpeg.image_width, r.jpeg.image_height);
-  DecodedImage out{{static_cast<int>(r.jpeg.image_width), static_cast<int>(r.jpeg.image_height), {}}, find_exif(r)};
+  DecodedImage out{{static_cast<int>(r.jpeg.image_width), static_cast<int>(r.jpeg.image_height), {}}, find_exif(r), {}};
   std::vector<std::uint8_t> row(4 * std::size_t{r.jpeg.image_width});
   out.image.pixels.reserve(3 * std::size_t{r.jpeg.image_width} * r.jpeg.image_height);
   if (!attempt(r, [&] { read_rows(r, out.image, row.data()); })) refuse(file, r);

@@ -39,7 +39,7 @@ DecodedImage decode_webp(const ImageFile& file) {
   if (features.has_animation != 0) fail(ErrorKind::unsupported, file.name, ": the WebP is animated; save one of its pictures first");
   require_reasonable_size(file, static_cast<std::uint64_t>(features.width), static_cast<std::uint64_t>(features.height));
 
-  DecodedImage out{{features.width, features.height, {}}, {}};
+  DecodedImage out{{features.width, features.height, {}}, {}, {}};
   out.image.pixels.resize(3 * static_cast<std::size_t>(features.width) * static_cast<std::size_t>(features.height));
   WebPDecoderConfig config{};
   if (WebPInitDecoderConfig(&config) == 0) fail(ErrorKind::internal, "libwebp is another version than the one that was built with");
