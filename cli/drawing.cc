@@ -6,6 +6,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/report.h"
+#include "cli/xl_arguments.h"
 #include "impasto/impasto.h"
 
 namespace impasto::cli {
@@ -118,10 +119,7 @@ TextToImageResult Artist::refine(const InpaintOptions& options, TextToImageResul
   }
   InpaintOptions more = options;
   more.hires = {}, more.controls.clear(), more.ip_adapter_images.clear();
-  const std::vector<ComponentInfo>& networks = refiner_->info().components;
-  const auto is_text_encoder = [](const ComponentInfo& c) { return c.name.starts_with("text_encoder"); };
-  if (std::count_if(networks.begin(), networks.end(), is_text_encoder) == 1)  // reads the prompt, as in diffusers
-    more.prompt_2.clear(), more.negative_prompt_2.clear();
+  if (is_refiner(refiner_->info())) more.prompt_2.clear(), more.negative_prompt_2.clear();  // it reads the prompt, as in diffusers
   more.num_inference_steps = drawn.num_inference_steps;
   if (request_.task != Task::inpaint)
     more.image = {}, more.width = more.height = 0;  // the latents'

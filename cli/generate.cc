@@ -17,6 +17,7 @@
 #include "cli/run_report.h"
 #include "cli/saver.h"
 #include "cli/text.h"
+#include "cli/xl_arguments.h"
 #include "impasto/impasto.h"
 
 namespace impasto::cli {

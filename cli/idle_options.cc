@@ -4,15 +4,12 @@
 #include <initializer_list>
 
 #include "cli/report.h"
+#include "cli/xl_arguments.h"
 #include "impasto/error.h"
 #include "impasto/lora.h"
 
 namespace impasto::cli {
 namespace {
-
-bool has_network(const ModelInfo& model, const char* name) {
-  return std::any_of(model.components.begin(), model.components.end(), [&](const ComponentInfo& c) { return c.name == name; });
-}
 
 void warn_of(const GenerateArguments& a, std::initializer_list<const char*> options, const std::string& why) {
   std::string idle;
@@ -31,7 +28,7 @@ void warn_of_model(const GenerateArguments& a, const Request& request, const Mod
             {"--original-size", "--target-size", "--crops-coords-top-left", "--negative-original-size", "--negative-target-size",
              "--negative-crops-coords-top-left"},
             "for Stable Diffusion XL alone");
-  const bool scored = !request.refiner.empty() || (is_xl(model) && !has_network(model, "text_encoder"));
+  const bool scored = !request.refiner.empty() || is_refiner(model);
   if (!scored) warn_of(a, {"--aesthetic-score", "--negative-aesthetic-score"}, "for refiners alone");
   const std::string& sampler = request.options.scheduler.empty() ? model.scheduler : request.options.scheduler;
   const auto scheduler = find_scheduler(sampler);
@@ -72,8 +69,6 @@ void warn_of_tags(const Request& request) {
 }
 
 }  // namespace
-
-bool is_xl(const ModelInfo& model) { return has_network(model, "text_encoder_2"); }
 
 void require_partners(const GenerateArguments& a) {
   if (given(a, "--safety-checker") && !given(a, "--safety"))

@@ -13,7 +13,4 @@ void require_partners(const GenerateArguments& arguments);
 /// Warns of options that this model, scheduler or picture format does not look at: the picture is what was asked for but for those.
 void warn_of_idle_options(const GenerateArguments& arguments, const Request& request, const ModelInfo& model, const OutputPath& output);
 
-/// Stable Diffusion XL's kind, its refiners among them: their latents are not those of the other models.
-bool is_xl(const ModelInfo& model);
-
 }  // namespace impasto::cli

@@ -1,5 +1,6 @@
 #include "cli/xl_arguments.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -40,7 +41,15 @@ std::vector<CLI::Option*> add_conditions(CLI::App& app, const std::string& prefi
               [&m](const auto& option, const auto& text) { m.target_size = parse_size(option, text); })};
 }
 
+bool has_network(const ModelInfo& model, const char* name) {
+  return std::any_of(model.components.begin(), model.components.end(), [&](const ComponentInfo& c) { return c.name == name; });
+}
+
 }  // namespace
+
+bool is_xl(const ModelInfo& model) { return has_network(model, "text_encoder_2"); }
+
+bool is_refiner(const ModelInfo& model) { return is_xl(model) && !has_network(model, "text_encoder"); }
 
 PictureSize parse_size(const std::string& option, const std::string& text) {
   const auto [width, height] = two_numbers(option, text, 'x', "1024x768 (width, height)");

@@ -17,6 +17,11 @@ struct RefinerArguments {
 /// Adds the options; those that are fields of the library's go into `options`. Both must outlive the parsing.
 void add_xl_options(CLI::App& app, RefinerArguments& refiner, TextToImageOptions& options);
 
+/// Stable Diffusion XL's kind, its refiners among them: their latents are not those of the other models.
+bool is_xl(const ModelInfo& model);
+/// Which has the second text encoder alone.
+bool is_refiner(const ModelInfo& model);
+
 /// "1024x768", width first. Throws CLI::ValidationError.
 PictureSize parse_size(const std::string& option, const std::string& text);
 

@@ -1,7 +1,6 @@
 // Files of textual inversion, whoever wrote them.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <filesystem>
 #include <string_view>
 
@@ -34,7 +33,7 @@ Embedding::Tensor read_tensor(const WeightReader& reader, const std::string& nam
   Embedding::Tensor tensor{name, info.shape.rank() == 1 ? 1 : info.shape[0], info.shape.back(), {}};
   if (tensor.vectors > kMostVectors) refuse(path, shown + ", but a prompt has room for " + std::to_string(kMostVectors) + " vectors");
   tensor.values = widened(reader, name);
-  if (!std::all_of(tensor.values.begin(), tensor.values.end(), [](float v) { return std::isfinite(v); }))
+  if (!all_finite(tensor.values))
     fail(ErrorKind::bad_file, path, ": tensor ", in_quotes(name), " holds values that are no finite numbers");
   return tensor;
 }

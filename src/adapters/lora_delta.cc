@@ -13,10 +13,6 @@ namespace {
 
 constexpr const char* kMisfit = "made for another model: wrong shapes";
 
-bool all_finite(std::span<const float> values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-}
-
 /// A tensor's values, all of them numbers.
 std::vector<float> finite_values(const LoraFile& file, const std::string& tensor) {
   std::vector<float> values = widened(file.reader(), tensor);

@@ -93,9 +93,8 @@ class Applier {
 
   /// "1024x1536", or 0 for a side that follows from the other; how much larger that is.
   bool hires_size(const std::string& value, double& scale) {
-    const auto x = value.find('x');
     int width = 0, height = 0;
-    if (x == std::string::npos || !read_number(value.substr(0, x), width) || !read_number(value.substr(x + 1), height)) return false;
+    if (!read_sides(value, width, height)) return false;
     if (o_.width < 1 || o_.height < 1 || (width < 1 && height < 1)) return false;
     if (width > 0 && height > 0 && std::abs(width * static_cast<double>(o_.height) / o_.width - height) >= 8)
       warnings_.push_back(

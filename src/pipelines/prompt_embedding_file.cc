@@ -1,7 +1,6 @@
 // Files of what text encoders made of prompts.
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "core/fail.h"
 #include "core/guard.h"
@@ -25,8 +24,7 @@ std::optional<HostTensor> read_tensor(const WeightReader& file, const char* name
          ", expected floating point numbers of shape ", rank == 3 ? "[prompts, tokens, channels]" : "[prompts, channels]");
   HostTensor tensor{{}, widened(file, name)};
   for (int i = 0; i < rank; ++i) tensor.shape.push_back(info->shape[i]);
-  if (!std::all_of(tensor.values.begin(), tensor.values.end(), [](float v) { return std::isfinite(v); }))
-    fail(ErrorKind::bad_file, what, " holds NaN or infinity");
+  if (!all_finite(tensor.values)) fail(ErrorKind::bad_file, what, " holds NaN or infinity");
   return tensor;
 }
 

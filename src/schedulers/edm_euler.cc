@@ -59,17 +59,19 @@ class EdmEuler final : public Scheduler {
 
   Tensor scale_model_input(const Tensor& sample, int step) const override { return ops::combine({{1 / std::sqrt(variance(step)), sample}}); }
 
-  Tensor predicted_clean(PredictionType, const Tensor& output, int step, const Tensor& sample) const override {
+  Tensor predicted_clean(PredictionType, const Tensor& output, int step, const Tensor& sample) const override { return clean(output, step, sample); }
+
+  Tensor step(const Tensor& output, int step, const Tensor& sample, const NoiseSource&, const StepOptions&) override {
+    return euler_step(sample, clean(output, step, sample), sigma(step), sigma(step + 1));
+  }
+
+ private:
+  Tensor clean(const Tensor& output, int step, const Tensor& sample) const {
     if (config_.predicted == PredictionType::sample) return output;
     const double data = config_.sigma_data, c_out = sigma(step) * data / std::sqrt(variance(step));
     return ops::combine({{data * data / variance(step), sample}, {config_.predicted == PredictionType::v_prediction ? -c_out : c_out, output}});
   }
 
-  Tensor step(const Tensor& output, int step, const Tensor& sample, const NoiseSource&, const StepOptions&) override {
-    return euler_step(sample, predicted_clean({}, output, step, sample), sigma(step), sigma(step + 1));
-  }
-
- private:
   /// The level at a share of the way.
   double level_at(double share) const {
     const double exponent = config_.exponential ? 0 : 1 / config_.rho;

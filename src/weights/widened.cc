@@ -1,6 +1,7 @@
 #include "weights/widened.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/fail.h"
@@ -36,6 +37,10 @@ std::vector<float> widened(const WeightReader& reader, std::string_view name) {
     default: widen_all<float>(bytes, values, [](float x) { return x; });
   }
   return values;
+}
+
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
 }  // namespace impasto

@@ -131,6 +131,22 @@ TEST(UNet, TwoPromptsOnOneSampleEqualTheSampleGivenTwiceBitForBit) {
   }
 }
 
+TEST(UNet, IsToldTheGuidanceScaleInTheShallowPassToo) {
+  Backend& backend = backend_for("cpu");
+  const std::string folder = IMPASTO_TEST_DATA "/told_unet";
+  const UNet unet(UNetConfig::parse({read_json(folder + "/config.json"), folder}), open_weights(folder, "diffusion_pytorch_model"), backend);
+  const std::vector<float> values(77 * 32, 0.5f), weak(32, 0.1f), strong(32, 0.9f);
+  const Tensor states = Tensor::from_host(backend, {1, 77, 32}, values.data()), x = Tensor::from_host(backend, {1, 8, 8, 4}, values.data());
+  const auto told = [&](const std::vector<float>& guidance) { return unet.condition({states, {}, {}, guidance}); };
+  Tensor deep;
+  const std::vector<float> whole = unet.forward(x, 500, told(weak), {.deep = &deep}).to_host();
+  EXPECT_EQ(unet.forward_shallow(x, 500, told(weak), deep).to_host(), whole);
+  EXPECT_NE(unet.forward_shallow(x, 500, told(strong), deep).to_host(), whole);
+  EXPECT_NE(unet.forward(x, 500, told(strong)).to_host(), whole);
+  EXPECT_NE(unet.forward(x, 500, told({})).to_host(), whole);
+  EXPECT_ERROR(told({1, 2}), invalid_argument, "2 numbers", "32");
+}
+
 TEST(UNet, ShallowPassEqualsTheWholeOneThatItsDepthsAreFrom) {
   Backend& backend = backend_for("cpu");
   int cases = 0;

@@ -26,6 +26,7 @@ class Call:
         self.texts: Any = None  # texts.Texts, once the prompts are encoded
         self.time_ids: Any = None  # numbers about the pictures, [1, k], for the prompt's side and the negative prompt's, where the model takes them
         self.pictures: Any = None  # what IP-Adapters show, [2n or n, pictures, ...] for each
+        self.told: Any = None  # the guidance scale, [n, k], to a UNet that is told it
         self.walk: Any = None  # what the UNet keeps from step to step
         self.control: Any = None  # control.Control, of the call's ControlNets
         self.clean: Any = None  # gives the clean latents that the last step spoke of, while a callback runs

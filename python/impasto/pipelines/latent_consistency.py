@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from ..models import UNet2DConditionModel
 from .control import Led
 from .text_to_image import StableDiffusionPipeline
 
@@ -14,20 +15,9 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
     _forced: dict[str, Any] = {}
     _callback_tensor_inputs = ["latents", "prompt_embeds"]
 
-    def __init__(
-        self,
-        vae: Any,
-        text_encoder: Any,
-        tokenizer: Any,
-        unet: Any,
-        scheduler: Any,
-        safety_checker: Any = None,
-        feature_extractor: Any = None,
-        image_encoder: Any = None,
-        requires_safety_checker: bool = True,
-    ):
-        super().__init__(vae, text_encoder, tokenizer, unet, scheduler, safety_checker, feature_extractor, image_encoder, requires_safety_checker)
-        if self.unet.config.time_cond_proj_dim is None:
+    def _check_unet(self, unet: UNet2DConditionModel) -> None:
+        super()._check_unet(unet)
+        if unet.config.time_cond_proj_dim is None:
             raise ValueError(f"{type(self).__name__} is for UNets that are told the guidance scale (time_cond_proj_dim), and this one is not: use StableDiffusionPipeline, with LCMScheduler for adapters that were distilled")
 
     def __call__(  # type: ignore[override]

@@ -40,8 +40,8 @@ class StableDiffusionBase(DiffusionPipeline):
         image_encoder: Any = None,
         requires_safety_checker: bool = True,
     ):
-        if isinstance(unet, UNet2DConditionModel) and unet.config.addition_embed_type is not None:
-            raise ValueError(f"the UNet is one of Stable Diffusion XL, which {type(self).__name__} cannot draw with: use {type(self).__name__.replace('Diffusion', 'DiffusionXL')}, or a class of AutoPipelineFor...")
+        if isinstance(unet, UNet2DConditionModel):
+            self._check_unet(unet)
         self.requires_safety_checker = requires_safety_checker
         super().__init__(
             vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler,
@@ -49,6 +49,11 @@ class StableDiffusionBase(DiffusionPipeline):
         )  # fmt: skip
 
     # Checks, with diffusers' exceptions
+
+    def _check_unet(self, unet: UNet2DConditionModel) -> None:
+        """Raises ValueError for a UNet of another kind than this class draws with."""
+        if unet.config.addition_embed_type is not None:
+            raise ValueError(f"the UNet is one of Stable Diffusion XL, which {type(self).__name__} cannot draw with: use {type(self).__name__.replace('Diffusion', 'DiffusionXL')}, or a class of AutoPipelineFor...")
 
     def _check_prompts(self, prompt: Any, negative_prompt: Any, prompt_embeds: Any, negative_prompt_embeds: Any) -> None:
         if prompt is not None and prompt_embeds is not None:
@@ -234,6 +239,8 @@ class StableDiffusionBase(DiffusionPipeline):
         """
         scheduler, times = call.scheduler, call.scheduler._times()
         names = {"latents": latents, **self._text_names(call, embeds), **(more_input or {})}
+        if (width := self.unet.config.time_cond_proj_dim) is not None:
+            call.told = guidance_embedding([call._guidance_scale - 1] * len(latents), width)
         end = len(times) if end is None else end
         call._num_timesteps = end - first
         if call.control is not None:
@@ -277,9 +284,7 @@ class StableDiffusionBase(DiffusionPipeline):
         if call.pictures is not None:
             halved = self._guides(call._guidance_scale) and not guided
             added = {**(added or {}), "image_embeds": [p[len(p) // 2 :] if halved else p for p in call.pictures]}
-        width = self.unet.config.time_cond_proj_dim
-        told = None if width is None else guidance_embedding([call._guidance_scale - 1] * len(x), width)
-        output = self.unet.forward(x, time, context, timestep_cond=told, cross_attention_kwargs=attention, added_cond_kwargs=added, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
+        output = self.unet.forward(x, time, context, timestep_cond=call.told, cross_attention_kwargs=attention, added_cond_kwargs=added, **residuals, walk=call.walk, stop=call.stop, return_dict=False)[0]
         if guided:
             output = guide(output, call._guidance_scale, call._guidance_rescale)
         before = latents
