@@ -33,8 +33,7 @@ Embedding::Tensor read_tensor(const WeightReader& reader, const std::string& nam
   Embedding::Tensor tensor{name, info.shape.rank() == 1 ? 1 : info.shape[0], info.shape.back(), {}};
   if (tensor.vectors > kMostVectors) refuse(path, shown + ", but a prompt has room for " + std::to_string(kMostVectors) + " vectors");
   tensor.values = widened(reader, name);
-  if (!all_finite(tensor.values))
-    fail(ErrorKind::bad_file, path, ": tensor ", in_quotes(name), " holds values that are no finite numbers");
+  if (!all_finite(tensor.values)) fail(ErrorKind::bad_file, path, ": tensor ", in_quotes(name), " holds values that are no finite numbers");
   return tensor;
 }
 
