@@ -73,8 +73,8 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
   auto* embeds =
       app.add_option("--prompt-embeds", a.embeds, "Embeddings instead of a prompt: a file with tensors prompt_embeds, negative_prompt_embeds, ...");
   embeds->type_name("FILE");
-  const auto take_first = [take, prompt, file](const std::string& text) {
-    for (const CLI::Option* other : {prompt, file})
+  const auto take_first = [take, prompt, file, embeds](const std::string& text) {
+    for (const CLI::Option* other : {prompt, file, embeds})
       if (other->count() > 0) throw CLI::ValidationError(other->get_name(), "the prompt is \"" + text + "\" already; give one of the two");
     take(text);
   };
@@ -95,7 +95,7 @@ void add_prompt_options(CLI::App& app, PromptArguments& a, TextToImageOptions& o
                                 "Use the textual inversions of this folder whose names occur in the prompts (default: $IMPASTO_EMBEDDINGS)");
   folder->type_name("DIR");
   prompt->excludes(file);
-  embeds->excludes(prompt)->excludes(first)->excludes(file)->excludes(wildcards);
+  embeds->excludes(prompt)->excludes(file)->excludes(wildcards);
   must_be_text(prompt), must_be_text(first), must_be_text(negative);
   first->group("");  // the help's first line has it
   for (auto* option : {prompt, file, embeds, negative, syntax, wildcards, embedding, folder}) option->group("Prompt");

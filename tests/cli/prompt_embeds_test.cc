@@ -78,6 +78,7 @@ TEST_F(PromptEmbeds, AreRefusedBesideAPromptOrForOtherNumbersOfPictures) {
   write("both.safetensors", "prompt_embeds", {"a boat", "a house"});
   write("strange.safetensors", "latents", {"a boat"});
   expect_refused({"--prompt-embeds", "both.safetensors", "-p", "a boat"}, "--prompt-embeds");
+  expect_refused({"a boat", "--prompt-embeds", "both.safetensors"}, "the prompt is \"a boat\" already");
   expect_refused({"--prompt-embeds", "both.safetensors", "--wildcards", "."}, "--prompt-embeds");
   expect_refused({"--prompt-embeds", "both.safetensors", "-b", "3"}, "2 prompts for 3 pictures; to draw one of each: --num-images 2");
   expect_refused({"--prompt-embeds", "both.safetensors", "-b", "2", "--refiner", kModel}, "--refiner");
