@@ -1,7 +1,6 @@
 // Adapter files of float32 numbers, for tests.
 #pragma once
 
-#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,8 +21,7 @@ inline std::string write_tensors(const TemporaryFolder& folder, const std::strin
   std::string header, data;
   for (const auto& [name, tensor] : tensors) {
     const std::size_t begin = data.size(), bytes = tensor.values.size() * sizeof(float);
-    data.resize(begin + bytes);
-    std::memcpy(data.data() + begin, tensor.values.data(), bytes);
+    data.append(reinterpret_cast<const char*>(tensor.values.data()), bytes);
     header += header.empty() ? '{' : ',';
     header += record(name, "F32", tensor.shape.to_string(), begin, begin + bytes);
   }

@@ -1,5 +1,4 @@
 // `impasto generate --prompt-embeds`.
-#include <cstring>
 
 #include <gtest/gtest.h>
 
@@ -43,8 +42,7 @@ class PromptEmbeds : public ::testing::Test {
     for (const std::string& text : texts) {
       const HostTensor states = parts.texts[0].encoder.forward(parts.texts[0].tokenizer.encode_padded(text).ids, 1);
       const std::size_t begin = data.size(), bytes = states.values.size() * sizeof(float);
-      data.resize(begin + bytes);
-      std::memcpy(data.data() + begin, states.values.data(), bytes);
+      data.append(reinterpret_cast<const char*>(states.values.data()), bytes);
       shape = "[" + std::to_string(texts.size()) + "," + std::to_string(states.shape[1]) + "," + std::to_string(states.shape[2]) + "]";
     }
     folder_.write(file, make_safetensors("{" + record(tensor, "F32", shape, 0, data.size()) + "}", data));
