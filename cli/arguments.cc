@@ -90,6 +90,11 @@ CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, c
   return app.add_option_function<std::string>(names, take, with_default(description, target))->type_name("N");
 }
 
+CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int>& target, const std::string& description) {
+  const auto take = [&target, flag = flag_of(names)](const std::string& text) { target = number<int>(flag, text, "a whole number"); };
+  return app.add_option_function<std::string>(names, take, description)->type_name("N");
+}
+
 CLI::Option* add_side(CLI::App& app, const std::string& names, int& target, const std::string& description) {
   const auto take = [&target, flag = flag_of(names)](const std::string& text) {
     target = number<int>(flag, text, "a whole number");

@@ -12,6 +12,7 @@ namespace impasto::cli {
 
 /// An option holding a whole number: decimal digits only (CLI11 alone would read 010 as eight). A default other than 0 is told in the help.
 CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, const std::string& description);
+CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int>& target, const std::string& description);
 /// A side in pixels. Refuses 0, which the library reads as "the model's own".
 CLI::Option* add_side(CLI::App& app, const std::string& names, int& target, const std::string& description);
 /// An option holding a decimal number.

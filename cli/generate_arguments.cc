@@ -139,9 +139,11 @@ void add_own_path(CLI::App& app, TextToImageOptions& p, CLI::Option* steps) {
 
 void add_sampling(CLI::App& app, GenerateArguments& a) {
   TextToImageOptions& p = a.picture;
-  auto* steps = add_integer(app, "--steps,--num-inference-steps", p.num_inference_steps, "More steps take longer and show more detail");
-  auto* guidance = add_number(app, "--guidance-scale,--cfg-scale", p.guidance_scale,
-                              "How closely to follow the prompt; 1 or less turns guidance off (default 7.5; Stable Diffusion XL without a mask 5)");
+  auto* steps = add_integer(app, "--steps,--num-inference-steps", p.num_inference_steps,
+                            "More steps take longer and show more detail (default 50; LCM-distilled models 4)");
+  auto* guidance = add_number(
+      app, "--guidance-scale,--cfg-scale", p.guidance_scale,
+      "How closely to follow the prompt; 1 or less turns guidance off (default 7.5; Stable Diffusion XL without a mask 5; LCM-distilled models 8.5)");
   auto* scheduler =
       app.add_option("--scheduler,--sampling-method", p.scheduler,
                      "Sampler, such as euler, dpm++_2m or \"DPM++ 2M Karras\"; `impasto schedulers` lists them (default: the model's own)");

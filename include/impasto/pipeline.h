@@ -200,7 +200,7 @@ struct TextToImageOptions {
   PromptSyntax prompt_syntax = PromptSyntax::plain;
   /// Words beside those that the text encoder knows (embedding.h). Throws invalid_argument for one that was made for another text encoder.
   std::vector<Embedding> embeddings;
-  int num_inference_steps = 50;
+  std::optional<int> num_inference_steps = {};  ///< unset: what is usual for the model (ModelInfo::defaults)
   /// Classifier-free guidance (Ho and Salimans, 2022); on when > 1. Unset: what is usual for the model (ModelInfo::defaults).
   std::optional<float> guidance_scale = {};
   float guidance_rescale = 0.f;  ///< 0..1, section 3.4 of Lin et al., 2023, against over-exposure
@@ -274,7 +274,7 @@ struct TextToImageOptions {
   bool decode = true;  ///< false leaves `images` empty: only the latents are wanted
 };
 
-/// Steps of the walk, before strength takes some away: num_inference_steps, or those of `timesteps` or `sigmas`.
+/// Steps of the walk, before strength takes some away: those of `timesteps` or `sigmas`, else num_inference_steps (50 where it is unset).
 IMPASTO_API int inference_steps(const TextToImageOptions& options);
 
 /// Picture to picture (Meng et al., 2021): names and defaults are those of diffusers' StableDiffusionImg2ImgPipeline.
@@ -367,7 +367,8 @@ struct ComponentInfo {
 
 /// What options come to that are left unset, as diffusers' pipelines for models of a kind have it.
 struct DefaultSettings {
-  float guidance_scale = 7.5f;    ///< of text and picture to picture; SDXL 5
+  int num_inference_steps = 50;   ///< LCM-distilled models 4
+  float guidance_scale = 7.5f;    ///< of text and picture to picture; SDXL 5, LCM-distilled models 8.5
   float inpaint_guidance = 7.5f;  ///< with a mask
   double strength = 0.8;          ///< SDXL 0.3
   double inpaint_strength = 1;    ///< with a mask; SDXL 0.9999
@@ -387,6 +388,7 @@ struct ModelInfo {
   int latent_channels = 0;
   bool inpainting = false;      ///< its UNet also sees a mask and the picture around it: `Pipeline::inpaint` is all that it can do
   bool editing = false;         ///< its UNet also sees a picture that is to be edited: `Pipeline::image_to_image` is all that it can do
+  bool distilled = false;       ///< its UNet is told the guidance scale (LCM) and runs once a step: no negative prompt is looked at
   bool safety_checker = false;  ///< a SafetyPolicy can be followed
   DefaultSettings defaults = {};
   /// Where what the file does not say was taken from, for people: one sentence each.

@@ -129,8 +129,9 @@ Checkpoint::Checkpoint(const FoundModel& model, const std::string& path, const M
   info.inpainting = unet.in_channels == inpainting_channels(vae);
   info.editing = unet.edits_pictures();
   info.height = info.width = static_cast<int>(unet.sample_size * vae.scale());
-  if (unet.guidance_channels > 0) info.defaults.guidance_scale = info.defaults.inpaint_guidance = 8.5f;
+  info.distilled = unet.guidance_channels > 0;
   if (unet.added_channels > 0) info.defaults = {.guidance_scale = 5, .strength = 0.3, .inpaint_strength = 0.9999};
+  if (info.distilled) info.defaults.guidance_scale = info.defaults.inpaint_guidance = 8.5f, info.defaults.num_inference_steps = 4;
 }
 
 void Checkpoint::open_preview_vae(const std::string& name) {

@@ -44,7 +44,7 @@ GuidedUNet::GuidedUNet(std::shared_ptr<const UNet> unet, std::vector<ImageTexts>
       start_(options.guidance_start),
       stop_(options.guidance_stop),
       shortcuts_{options.deep_cache_interval, options.token_merging_ratio},
-      num_inference_steps_(options.num_inference_steps),
+      num_inference_steps_(*options.num_inference_steps),
       controllers_(std::move(controllers)),
       pictures_(std::move(pictures)) {
   if (const std::int64_t channels = unet_->config().guidance_channels; channels > 0) told_ = guidance_embedding(*options.guidance_scale, channels);

@@ -72,9 +72,9 @@ HiresPass hires_pass(const TextToImageOptions& options, const Checkpoint& c) {
   pass.options.hires.reset();
   pass.options.latents.reset();
   pass.options.width = larger(options.width), pass.options.height = larger(options.height);
-  const int run = h.num_inference_steps > 0 ? h.num_inference_steps : options.num_inference_steps;
+  const int run = h.num_inference_steps > 0 ? h.num_inference_steps : *options.num_inference_steps;
   pass.options.num_inference_steps = std::max(run, static_cast<int>(run / std::min(h.strength, 0.999)));
-  pass.skipped_steps = pass.options.num_inference_steps - run;
+  pass.skipped_steps = *pass.options.num_inference_steps - run;
   return pass;
 }
 

@@ -62,7 +62,7 @@ TextToImageResult image_to_image(const Networks& net, const ImageToImageOptions&
   if (net.checkpoint.info.editing) return edit(net, options);
   Drawing drawing(net, settled(options, net.checkpoint));
   const int first = options.denoising_start ? first_step_from(drawing.scheduler(), *options.denoising_start, net.checkpoint)
-                                            : first_step(drawing.scheduler(), drawing.options().num_inference_steps, *options.strength);
+                                            : first_step(drawing.scheduler(), *drawing.options().num_inference_steps, *options.strength);
   const Tensor clean = starting_latents(drawing, options);  // [n, h, w, 4]
   drawing.result().timings.vae_encoder = drawing.watch().lap();
   const Tensor latents = options.denoising_start ? clean : drawing.scheduler().add_noise(clean, drawing.first_noise(), first);

@@ -74,7 +74,7 @@ Walk prepare(Drawing& drawing, const InpaintPicture& picture, const InpaintOptio
 
   Walk walk;
   walk.first_step = goes_on ? first_step_from(scheduler, *options.denoising_start, net.checkpoint)
-                            : first_step(scheduler, drawing.options().num_inference_steps, *options.strength);
+                            : first_step(scheduler, *drawing.options().num_inference_steps, *options.strength);
   Tensor clean;  // [n, h, w, 4]
   if (!sees_mask || !(from_noise || goes_on)) clean = sample_latents(drawing, pixels);
   const Tensor noise = drawing.first_noise();

@@ -143,7 +143,7 @@ std::unique_ptr<Scheduler> second_scheduler(const HiresPass& pass, const Hires& 
     TextToImageResult ignored;
     return scheduler_for(pass.options, c, ignored);
   } catch (const Error& error) {
-    const int steps = pass.options.num_inference_steps;
+    const int steps = *pass.options.num_inference_steps;
     fail(error.kind(), "hires: ", steps - pass.skipped_steps, " steps at strength ", hires.strength, " are the last of ", steps, ": ", error.what());
   }
 }
@@ -175,6 +175,7 @@ void require_one_path(const TextToImageOptions& o) {
 
 void fill_in_defaults(TextToImageOptions& o, const ModelInfo& info) {
   if (!o.guidance_scale) o.guidance_scale = info.defaults.guidance_scale;
+  if (!o.num_inference_steps) o.num_inference_steps = info.defaults.num_inference_steps;
 }
 
 void fill_in_defaults(ImageToImageOptions& o, const ModelInfo& info) {
@@ -184,12 +185,14 @@ void fill_in_defaults(ImageToImageOptions& o, const ModelInfo& info) {
 
 void fill_in_defaults(InpaintOptions& o, const ModelInfo& info) {
   if (!o.guidance_scale) o.guidance_scale = info.defaults.inpaint_guidance;
+  fill_in_defaults(static_cast<TextToImageOptions&>(o), info);
   if (!o.strength) o.strength = info.defaults.inpaint_strength;
 }
 
 int inference_steps(const TextToImageOptions& o) {
   const std::size_t own = o.sigmas.empty() ? o.timesteps.size() : o.sigmas.size() - 1;
-  return has_own_path(o) ? static_cast<int>(std::min<std::size_t>(own, INT32_MAX)) : o.num_inference_steps;
+  return has_own_path(o) ? static_cast<int>(std::min<std::size_t>(own, INT32_MAX))
+                         : o.num_inference_steps.value_or(DefaultSettings().num_inference_steps);
 }
 
 TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& c, const Placement& on, TextToImageResult& result) {
@@ -202,7 +205,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   require_one_path(o);
   require_range("num_images", o.num_images, 1, kMostImages);
   o.num_inference_steps = inference_steps(o);
-  require_range("num_inference_steps", o.num_inference_steps, 1, 100000);
+  require_range("num_inference_steps", *o.num_inference_steps, 1, 100000);
   require_range("guidance_scale", *o.guidance_scale, 0, 1000);
   require_range("guidance_rescale", o.guidance_rescale, 0, 1);
   require_range("guidance_stop", o.guidance_stop, 0, 1);
@@ -233,7 +236,7 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
     result.variation_seeds.resize(result.seeds.size());
     std::iota(result.variation_seeds.begin(), result.variation_seeds.end(), o.variation_seed.value_or(random_seed()));
   }
-  result.num_inference_steps = o.num_inference_steps;
+  result.num_inference_steps = *o.num_inference_steps;
   result.height = o.height;
   result.width = o.width;
   for (const auto& warning : c.warnings) result.warnings.push_back(warning);
@@ -261,7 +264,7 @@ std::unique_ptr<Scheduler> scheduler_for(const TextToImageOptions& options, cons
   if (has_own_path(options))
     scheduler->set_path({.timesteps = options.timesteps, .sigmas = options.sigmas});
   else
-    scheduler->set_timesteps(options.num_inference_steps);
+    scheduler->set_timesteps(*options.num_inference_steps);
   result.schedule = options.sigmas.empty() ? to_string(scheduler->spread()) : "";
   result.karras_sigmas = result.schedule == "karras";
   if (asked == "trailing" || asked == "linspace") result.schedule = asked;

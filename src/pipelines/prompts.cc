@@ -57,7 +57,7 @@ class Encoder {
     EncodedPrompt encoded;
     if (options_.prompt_syntax == PromptSyntax::a1111) {
       std::vector<EditedPrompt> prompts;
-      for (const std::string& text : texts) prompts.emplace_back(text, options_.num_inference_steps);
+      for (const std::string& text : texts) prompts.emplace_back(text, *options_.num_inference_steps);
       encoded.turns = encode_turns(prompts, side.field, [&](const std::vector<std::string>& now) {
         encoded.contexts.push_back(encode_texts(side, now));
         return encoded.contexts.back().states.dim(1);

@@ -34,6 +34,15 @@ class IdleOptions : public ::testing::Test {
   ::impasto::test::TemporaryFolder folder_;
 };
 
+TEST_F(IdleOptions, NegativePromptOfADistilledModelIsTold) {
+  const ::impasto::test::TemporaryFolder model;
+  std::filesystem::copy(kModel, model / "m", std::filesystem::copy_options::recursive);
+  std::filesystem::remove_all(model / "m/unet");
+  std::filesystem::copy(IMPASTO_TEST_DATA "/told_unet", model / "m/unet");
+  expect_warned({"-m", model / "m", "--scheduler", "lcm", "-n", "grey"}, "negative prompt: without effect");
+  EXPECT_EQ(run({"-m", model / "m", "--scheduler", "lcm"}).err.find("negative"), std::string::npos);
+}
+
 TEST_F(IdleOptions, OfOtherModelsAndSchedulersAreTold) {
   expect_warned({"--image", kPicture, "--strength", "0.9", "--image-guidance-scale", "2"}, "--image-guidance-scale: without effect");
   expect_warned({"--scheduler", "euler", "--eta", "0.9"}, "--eta: without effect; for ddim and tcd alone, and the scheduler is euler");

@@ -53,6 +53,16 @@ TEST_F(Told, TheScaleChangesThePictureAndTheNegativePromptDoesNot) {
   EXPECT_NE(pipeline.text_to_image(o).latents.values, usual);
 }
 
+TEST_F(Told, FourStepsAreUsual) {
+  const Pipeline pipeline = Pipeline::load(copy_.path());
+  EXPECT_TRUE(pipeline.info().distilled);
+  TextToImageOptions o = options();
+  o.num_inference_steps.reset();
+  EXPECT_EQ(pipeline.text_to_image(o).num_inference_steps, 4);
+  EXPECT_EQ(inspect(test_checkpoint("tiny-sd15")).defaults.num_inference_steps, 50);
+  EXPECT_FALSE(inspect(test_checkpoint("tiny-sd15")).distilled);
+}
+
 TEST_F(Told, ImageOfABatchEqualsTheImageDrawnAlone) {
   const Pipeline pipeline = Pipeline::load(copy_.path());
   TextToImageOptions o = options();

@@ -31,7 +31,7 @@ Options options_of(const GoldenCase& golden) {
   Options o;
   o.prompt = setting<std::string>(golden, "prompt", "");
   o.negative_prompt = setting<std::string>(golden, "negative_prompt", "");
-  o.num_inference_steps = setting(golden, "num_inference_steps", o.num_inference_steps);
+  o.num_inference_steps = setting(golden, "num_inference_steps", 50);
   o.guidance_scale = setting(golden, "guidance_scale", 7.5f);
   o.guidance_rescale = setting(golden, "guidance_rescale", o.guidance_rescale);
   o.eta = setting(golden, "eta", o.eta);
