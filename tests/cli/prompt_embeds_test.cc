@@ -41,7 +41,7 @@ class PromptEmbeds : public ::testing::Test {
     std::string data, shape;
     for (const std::string& text : texts) {
       const HostTensor states = parts.texts[0].encoder.forward(parts.texts[0].tokenizer.encode_padded(text).ids, 1);
-      const std::size_t begin = data.size(), bytes = states.values.size() * sizeof(float);
+      const std::size_t bytes = states.values.size() * sizeof(float);
       data.append(reinterpret_cast<const char*>(states.values.data()), bytes);
       shape = "[" + std::to_string(texts.size()) + "," + std::to_string(states.shape[1]) + "," + std::to_string(states.shape[2]) + "]";
     }

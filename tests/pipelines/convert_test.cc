@@ -86,7 +86,7 @@ TEST_P(Convert, EveryFormatBecomesEveryOtherAndDrawsTheSame) {
   folder_.write("zip.ckpt", torch_zip_of(*open_weights_file(folder_ / "a.safetensors")));
   folder_.write("legacy.pt", torch_legacy_of(*open_weights_file(folder_ / "a.safetensors")));
   pickle_folder(source_, folder_ / "pickles");
-  for (const std::string from :
+  for (const std::string& from :
        {source_, folder_ / "pickles", folder_ / "a.safetensors", folder_ / "a.gguf", folder_ / "zip.ckpt", folder_ / "legacy.pt"})
     for (const std::string to : {"to", "to.safetensors", "to.gguf"}) {
       convert(from, folder_ / to, {.parts = {.tokenizer = tokenizer_, .config = source_}});

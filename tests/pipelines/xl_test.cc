@@ -238,8 +238,11 @@ TEST_F(Xl, InpaintingStopsAndGoesOn) {
   EXPECT_EQ(found.images[0].pixels, expected.images[0].pixels);
   const TextToImageResult refined = refiner_.inpaint(second);
   EXPECT_NE(refined.images[0].pixels, expected.images[0].pixels);
-  for (std::size_t i = 0; i < refined.images[0].pixels.size(); ++i)
-    if (i / 3 % 64 < 32) ASSERT_EQ(refined.images[0].pixels[i], whole.image.pixels[i]) << "outside the mask";
+  for (std::size_t i = 0; i < refined.images[0].pixels.size(); ++i) {
+    if (i / 3 % 64 < 32) {
+      ASSERT_EQ(refined.images[0].pixels[i], whole.image.pixels[i]) << "outside the mask";
+    }
+  }
   second.width = second.height = 32;
   EXPECT_ERROR(base_.inpaint(second), invalid_argument, "image_latents are those of 64 x 64");
 }

@@ -25,10 +25,10 @@ inline std::vector<std::string> traversals(const std::string& target) {
   std::vector<std::string> names;
   for (const std::string& up : ups)
     for (const std::string& slash : slashes) names.push_back(up + slash + target);
-  for (const std::string& before : {"sub/", "sub/../", "/", "//", "file://", "~/", "./", "sub/../../"})
+  for (const std::string before : {"sub/", "sub/../", "/", "//", "file://", "~/", "./", "sub/../../"})
     names.push_back(before + std::string("../") + target);
-  for (const std::string& deep : {"../../", "../../../../../../../../"})
-    for (const std::string& file : {"etc/passwd", "proc/self/environ", "proc/self/cwd", "dev/stdin"}) names.push_back(deep + file);
+  for (const std::string deep : {"../../", "../../../../../../../../"})
+    for (const std::string file : {"etc/passwd", "proc/self/environ", "proc/self/cwd", "dev/stdin"}) names.push_back(deep + file);
   for (const char* file : {"/etc/passwd",
                            "/proc/self/environ",
                            "/proc/self/fd/0",
