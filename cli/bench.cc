@@ -4,6 +4,7 @@
 
 #include "cli/arguments.h"
 #include "cli/machine_arguments.h"
+#include "cli/ready_parts.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -103,6 +104,7 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& a) {
 
 int bench(const BenchArguments& arguments) {
   const std::string model = ready_model(arguments.model, /*quiet=*/false);
+  ready_parts(arguments.load.parts, arguments.model, /*quiet=*/false);
   ready_tokenizer(inspect(model, arguments.load.parts), /*quiet=*/false);
   const BenchmarkReport report = benchmark(model, arguments.load, arguments.options);
   arguments.json ? print_as_json(report, model) : print_text(report, model);

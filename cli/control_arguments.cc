@@ -18,8 +18,10 @@ double value_for(const char* option, const std::vector<double>& values, std::siz
 }  // namespace
 
 void add_control_options(CLI::App& app, ControlArguments& a) {
-  auto* nets = app.add_option("--controlnet", a.nets, "A ControlNet, which makes the picture follow --control-image; may be given several times");
-  nets->type_name("DIR_OR_FILE");
+  auto* nets = app.add_option(
+      "--controlnet", a.nets,
+      "A ControlNet, which makes the picture follow --control-image: a folder, a file, or ORG/NAME on the Hub; may be given several times");
+  nets->type_name("PATH");
   auto* images = app.add_option("--control-image", a.images, "What it follows: edges, depth, a pose, as that network was trained on");
   images->type_name("FILE");
   auto* scales = add_repeated_number(app, "--control-scale", a.scales, "How much of it (default 1); one for all ControlNets, or one for each");

@@ -6,6 +6,7 @@
 #include "cli/interrupt.h"
 #include "cli/machine_arguments.h"
 #include "cli/progress.h"
+#include "cli/ready_parts.h"
 #include "cli/report.h"
 #include "cli/text.h"
 #include "impasto/error.h"
@@ -54,6 +55,7 @@ int convert(const ConvertArguments& arguments) {
   if (arguments.output.empty()) throw Error(ErrorKind::invalid_argument, "--output: say where to write the converted model");
   catch_interrupts();
   const std::string model = ready_model({.name = arguments.model}, arguments.quiet);
+  ready_parts(arguments.options.parts, {}, arguments.quiet);
   if (becomes_folder(arguments.output) && arguments.options.parts.tokenizer.empty())
     ready_tokenizer(inspect(model, arguments.options.parts), arguments.quiet);
   Progress progress(arguments.quiet ? ProgressStyle::silent : style_for_stderr());

@@ -26,10 +26,6 @@ auto with_bar(DownloadOptions options, bool quiet, const F& f) {
   return f(options);
 }
 
-DownloadedModel fetch(const std::string& model, const DownloadOptions& options, bool quiet) {
-  return with_bar(options, quiet, [&](const DownloadOptions& o) { return impasto::download(model, o); });
-}
-
 void tell(const DownloadedModel& model) {
   const std::string files = std::to_string(model.files) + (model.files == 1 ? " file, " : " files, ") + in_bytes(model.bytes);
   const std::string fetched = model.fetched_bytes > 0 ? in_bytes(model.fetched_bytes) + " fetched" : "nothing to fetch";
@@ -74,6 +70,10 @@ int download(const DownloadArguments& a) {
     print_line(model.path);
   }
   return 0;
+}
+
+DownloadedModel fetch(const std::string& model, const DownloadOptions& options, bool quiet) {
+  return with_bar(options, quiet, [&](const DownloadOptions& o) { return impasto::download(model, o); });
 }
 
 std::string ready_model(const ModelChoice& choice, bool quiet) {

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "impasto/hub.h"
 #include "impasto/pipeline.h"
 
 namespace impasto::cli {
@@ -21,6 +22,9 @@ CLI::App* add_download(CLI::App& app, DownloadArguments& arguments);
 
 /// Returns the exit code 0; throws Error.
 int download(const DownloadArguments& arguments);
+
+/// impasto::download() with a bar on standard error unless `quiet`.
+DownloadedModel fetch(const std::string& model, const DownloadOptions& options, bool quiet);
 
 /// The model that a command is to use.
 struct ModelChoice {

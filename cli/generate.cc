@@ -12,10 +12,12 @@
 #include "cli/output_path.h"
 #include "cli/progress.h"
 #include "cli/prompt_embeds.h"
+#include "cli/ready_parts.h"
 #include "cli/recorded_settings.h"
 #include "cli/report.h"
 #include "cli/run_report.h"
 #include "cli/saver.h"
+#include "cli/scaled_file.h"
 #include "cli/text.h"
 #include "cli/xl_arguments.h"
 #include "impasto/impasto.h"
@@ -66,6 +68,16 @@ void take_defaults(const ModelInfo& model, Request& request) {
   if (request.task == Task::inpaint) return fill_in_defaults(o, model);
   if (request.task == Task::image_to_image) return fill_in_defaults(static_cast<ImageToImageOptions&>(o), model);
   fill_in_defaults(static_cast<TextToImageOptions&>(o), model);
+}
+
+/// What goes with the model and is on the Hub.
+void ready_companions(const GenerateArguments& arguments) {
+  const ModelChoice& with = arguments.model;
+  ready_parts(arguments.load.parts, with, arguments.quiet);
+  ready_ip_adapters(ip_adapter_files(arguments.ip_adapter), with, arguments.quiet);
+  for (const std::string& net : arguments.control.nets) ready_part(net, with, arguments.quiet);
+  for (const std::string& lora : arguments.lora.files) ready_part(parse_scaled_file("--lora", lora).path, with, arguments.quiet);
+  for (const std::string& embedding : arguments.prompt.embeddings) ready_part(parse_embedding(embedding).file, with, arguments.quiet);
 }
 
 /// The refiner, if there is one: found, and told where the first model stops.
@@ -140,6 +152,7 @@ int generate(const GenerateArguments& arguments) {
   RunTimes times;
 
   const std::string path = ready_model(arguments.model, arguments.quiet);
+  ready_companions(arguments);
   const ModelInfo model = inspect(path, arguments.load.parts);
   ready_tokenizer(model, arguments.quiet);
   require_partners(arguments);

@@ -7,6 +7,7 @@
 
 #include "cli/arguments.h"
 #include "cli/machine_arguments.h"
+#include "cli/ready_parts.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -121,7 +122,9 @@ int info(const InfoArguments& arguments) {
     print_ip_adapter(arguments.model.name, *adapter, arguments.json);
     return 0;
   }
-  const ModelInfo model = inspect(ready_model(arguments.model, /*quiet=*/false), arguments.parts);
+  const std::string path = ready_model(arguments.model, /*quiet=*/false);
+  ready_parts(arguments.parts, arguments.model, /*quiet=*/false);
+  const ModelInfo model = inspect(path, arguments.parts);
   InfoArguments size = arguments;
   if (size.width == 0) size.width = model.width;
   if (size.height == 0) size.height = model.height;

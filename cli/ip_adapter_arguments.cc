@@ -8,8 +8,8 @@ namespace impasto::cli {
 void add_ip_adapter_options(CLI::App& app, IpAdapterArguments& a) {
   auto* files =
       app.add_option("--ip-adapter", a.files,
-                     "An IP-Adapter, which shows the model --ip-adapter-image beside the prompt, and how much that counts (default 1); may be "
-                     "given several times");
+                     "An IP-Adapter, which shows the model --ip-adapter-image beside the prompt, and how much that counts (default 1): a file, or "
+                     "ORG/NAME/FILE on the Hub; may be given several times");
   files->type_name("FILE[:SCALE]");
   auto* images = app.add_option("--ip-adapter-image", a.images, "What it shows: one or more for one IP-Adapter, or one for each of several");
   images->type_name("FILE");

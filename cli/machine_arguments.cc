@@ -5,7 +5,8 @@
 namespace impasto::cli {
 
 void add_parts(CLI::App& app, ModelParts& p) {
-  auto* vae = app.add_option("--vae", p.vae, "Another VAE: a file of weights, or a folder with config.json and weights")->type_name("PATH");
+  auto* vae = app.add_option("--vae", p.vae, "Another VAE: a file of weights, a folder with config.json and weights, or ORG/NAME on the Hub")
+                  ->type_name("PATH");
   auto* text = app.add_option("--text-encoder", p.text_encoder, "Another text encoder, likewise")->type_name("PATH");
   auto* second = app.add_option("--text-encoder-2", p.text_encoder_2, "Another second text encoder, of Stable Diffusion XL")->type_name("PATH");
   auto* tokenizer = app.add_option("--tokenizer", p.tokenizer, "Folder with vocab.json and merges.txt (default: the model's, or beside its file)");

@@ -14,6 +14,7 @@
 #include "cli/arguments.h"
 #include "cli/text.h"
 #include "impasto/error.h"
+#include "impasto/hub.h"
 
 namespace impasto::cli {
 namespace {
@@ -118,13 +119,20 @@ std::vector<std::string> read_prompts(const PromptArguments& a) {
   return prompts;
 }
 
+NamedEmbedding parse_embedding(const std::string& text) {
+  std::error_code unseen;  // what cannot be looked at is told when it is opened
+  const auto equals = std::filesystem::exists(text, unseen) ? std::string::npos : text.rfind('=');
+  if (equals == std::string::npos) return {text, {}};
+  if (equals + 1 == text.size()) throw Error(ErrorKind::invalid_argument, "--embedding " + text + ": no word behind the =");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
 std::vector<Embedding> read_embeddings(const PromptArguments& a, const std::string& text) {
   std::vector<Embedding> embeddings;
   for (const std::string& given : a.embeddings) {
-    const auto equals = std::filesystem::exists(given) ? std::string::npos : given.rfind('=');
-    embeddings.push_back(read_embedding(given.substr(0, equals)));
-    if (equals != std::string::npos) embeddings.back().names = {given.substr(equals + 1)};
-    if (embeddings.back().names.front().empty()) throw Error(ErrorKind::invalid_argument, "--embedding " + given + ": no word behind the =");
+    const NamedEmbedding named = parse_embedding(given);
+    embeddings.push_back(read_embedding(find_adapter(named.file)));
+    if (named.word) embeddings.back().names = {*named.word};
   }
   const char* standing = std::getenv("IMPASTO_EMBEDDINGS");
   const std::string folder = !a.embeddings_folder.empty() ? a.embeddings_folder : standing != nullptr ? standing : "";

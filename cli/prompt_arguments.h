@@ -27,6 +27,15 @@ void add_prompt_options(CLI::App& app, PromptArguments& arguments, TextToImageOp
 /// not empty. Throws invalid_argument when there is none or it holds a NUL, not_found or io.
 std::vector<std::string> read_prompts(const PromptArguments& arguments);
 
+/// "FILE" or "FILE=WORD", in two.
+struct NamedEmbedding {
+  std::string file;  ///< or a name on the Hub
+  std::optional<std::string> word;
+};
+
+/// Throws invalid_argument for an empty word.
+NamedEmbedding parse_embedding(const std::string& text);
+
 /// The files that are named, and those of the folder whose names occur in `text`. Throws as read_embedding() and find_embeddings().
 std::vector<Embedding> read_embeddings(const PromptArguments& arguments, const std::string& text);
 

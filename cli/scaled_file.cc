@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "impasto/error.h"
+#include "impasto/hub.h"
 
 namespace impasto::cli {
 
@@ -25,7 +26,7 @@ ScaledFile parse_scaled_file(const char* option, const std::string& text) {
   if (!file.scale && colon != text.npos && std::filesystem::exists(text.substr(0, colon), unseen) && !std::filesystem::exists(text, unseen))
     throw Error(ErrorKind::invalid_argument, std::string(option) + " " + text + ": \"" + text.substr(colon + 1) +
                                                  "\" is not a number that tells how much of it; write it as FILE:0.8");
-  if (std::filesystem::status(file.path, unseen).type() == std::filesystem::file_type::not_found)
+  if (std::filesystem::status(file.path, unseen).type() == std::filesystem::file_type::not_found && !names_model_on_hub(file.path))
     throw Error(ErrorKind::not_found, std::string(option) + ": there is no file \"" + file.path + '"');
   return file;
 }

@@ -1,7 +1,8 @@
 // Models by name: from the cache that huggingface_hub keeps on this machine, or from the Hugging Face Hub.
 //
 // A model is named ORG/NAME, ORG/NAME@REVISION (a branch, a tag or a commit), or ORG/NAME/FILE.safetensors for one file of it. Everything that
-// takes a model's folder takes such a name too, for a model that is in the cache. Only download() and what its name says uses the network.
+// takes a model's folder takes such a name too, for a model that is in the cache: so do single networks, ControlNets and adapters. Only download()
+// and what its name says uses the network.
 //
 // The variables of huggingface_hub hold: HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE and, for downloads, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH,
 // HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT, and curl's for proxies. docs/hub.md has the rest.
@@ -27,6 +28,11 @@ IMPASTO_API std::optional<std::string> cached_model(const std::string& name, con
 /// Where a model lies: `model` itself where that is a path on this disk or cannot be a name on the Hub, else what cached_model() finds. Throws
 /// not_found, saying how to get it, where the name is one and the cache has it not or not all of it. Never uses the network.
 IMPASTO_API std::string find_model(const std::string& model);
+
+/// The file of an adapter (a LoRA, a textual inversion): `name` itself where that is a file, else the one in that folder, or of that model in the
+/// cache, which has the name that diffusers gives such files: pytorch_lora_weights or learned_embeds, .safetensors or .bin. Throws as find_model(),
+/// and not_found for a folder without. Never uses the network.
+IMPASTO_API std::string find_adapter(const std::string& name);
 
 /// A folder with vocab.json and merges.txt of openai/clip-vit-large-patch14, whose tokenizer fits every Stable Diffusion 1.x and 2.x: for checkpoints
 /// that come as a single file and without one. Nothing where the cache has it not. Never uses the network.

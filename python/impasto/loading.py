@@ -121,7 +121,7 @@ def component_config_folder(name: str, kwargs: dict[str, Any]) -> str:
 
 def adapter_file(name: str, kwargs: dict[str, Any]) -> str:
     """An adapter's file: `name` itself, or the one in a folder or a repository of the Hub. Raises OSError, also where several would do."""
-    return _one_file(name, kwargs, "adapter", ("pytorch_lora_weights.safetensors",), (".safetensors",))
+    return _one_file(name, kwargs, "adapter", ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"), (".safetensors",))
 
 
 def ip_adapter_file(name: str, subfolder: str, weight_name: str, kwargs: dict[str, Any]) -> str:
@@ -147,7 +147,7 @@ def _one_file(name: str, kwargs: dict[str, Any], what: str, usual: tuple[str, ..
         return os.path.join(folder, wanted)
     files = sorted(file for file in os.listdir(folder) if file.endswith(endings))
     for file in usual:
-        if file in files:
+        if os.path.isfile(os.path.join(folder, file)):
             return os.path.join(folder, file)
     if len(files) != 1:
         raise OSError(f"{folder}: {'several files' if files else 'no file'} could be the {what}; say which with weight_name: {', '.join(files) or 'there is no ' + ' or '.join(endings) + ' file'}")

@@ -27,7 +27,7 @@ std::map<std::string, std::string, std::less<>> original_modules(const std::vect
 LoraFile LoraFile::open(const std::string& path) {
   LoraFile file;
   file.path_ = path;
-  file.reader_ = open_safetensors(path);
+  file.reader_ = open_weights_file(path);
   for (const std::string& tensor : file.reader_->names()) {
     const std::optional<LoraName> name = parse_lora_name(tensor);
     if (!name) {

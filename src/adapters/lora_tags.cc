@@ -1,5 +1,6 @@
 // "<lora:name:0.8>" in prompts, and the files that such names mean.
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -16,7 +17,8 @@ namespace impasto {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::string_view kBegin = "<lora:", kSuffix = ".safetensors";
+constexpr std::string_view kBegin = "<lora:";
+constexpr std::array<std::string_view, 3> kEndings{".safetensors", ".pt", ".ckpt"};  // as A1111 lists them
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -51,7 +53,8 @@ LoraTag parse_tag(std::string_view inside, std::string_view tag) {
 std::vector<fs::path> files_under(const std::string& folder) {
   std::vector<fs::path> found;
   for (const std::string& path : require_files_below(folder, "LoRA files")) {
-    if (fs::path file = fs::path(folder) / path; file.extension() == kSuffix) found.push_back(std::move(file));
+    fs::path file = fs::path(folder) / path;
+    if (std::find(kEndings.begin(), kEndings.end(), file.extension()) != kEndings.end()) found.push_back(std::move(file));
   }
   return found;
 }
@@ -93,7 +96,7 @@ std::string find_lora(const std::string& folder, const std::string& name) {
         if (lower(file.stem().string()) == lower(name)) found.push_back(file);
     if (found.empty())
       fail(ErrorKind::not_found, folder, ": there is no LoRA named ", in_quotes(name),
-           files.empty() ? "; no .safetensors file is there at all" : "; there are ", listed(files));
+           files.empty() ? "; no .safetensors, .pt or .ckpt file is there at all" : "; there are ", listed(files));
     if (found.size() > 1)
       fail(ErrorKind::invalid_argument, folder, ": several files are named ", in_quotes(name), ": ", found[0].string(), " and ", found[1].string(),
            "; name a folder that has one of them, or rename the other");

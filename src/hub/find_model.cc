@@ -5,6 +5,7 @@
 #include "core/guard.h"
 #include "hub/cache.h"
 #include "hub/environment.h"
+#include "hub/needed_files.h"
 #include "hub/reference.h"
 #include "impasto/hub.h"
 
@@ -40,8 +41,21 @@ std::string find_model(const std::string& model) {
     const HubEnvironment environment = HubEnvironment::read();
     std::string missing;
     if (auto found = find_in_cache(environment.cache, *reference, "", &missing)) return *found;
-    fail(ErrorKind::not_found, model, ": no such folder, and no model of that name ", missing.empty() ? "" : "is complete ", "in the cache ",
+    fail(ErrorKind::not_found, model, ": no such folder or file, and no model of that name ", missing.empty() ? "" : "is complete ", "in the cache ",
          environment.cache, missing.empty() ? "" : " (" + missing + ")", "; to fetch it from the Hub: impasto download ", model);
+  });
+}
+
+std::string find_adapter(const std::string& name) {
+  return guarded([&] {
+    const std::string path = find_model(name);
+    std::error_code unseen;  // what cannot be looked at is told when it is opened
+    if (!std::filesystem::is_directory(path, unseen)) return path;
+    for (const char* file : adapter_files()) {
+      const std::string inside = (std::filesystem::path(path) / file).string();
+      if (has_entry(inside)) return inside;
+    }
+    fail(ErrorKind::not_found, name, ": is a folder without ", adapter_files().front(), "; name the adapter's file");
   });
 }
 

@@ -22,6 +22,9 @@ constexpr std::pair<const char*, const char*> kTexts[] = {{"text_encoder", "toke
 constexpr const char* kForeign[] = {"text_encoder_3", "transformer", "prior", "image_encoder_2"};
 constexpr const char* kSingleFiles[] = {".safetensors", ".gguf", ".ckpt", ".pt", ".bin"};
 
+constexpr const char* kAdapters[] = {"pytorch_lora_weights.safetensors", "learned_embeds.safetensors", "pytorch_lora_weights.bin",
+                                     "learned_embeds.bin"};
+
 using Files = std::vector<std::string>;
 
 /// The number of shards that "STEM-00001-of-00004.safetensors" speaks of; nothing for other names. `end` is ".safetensors".
@@ -167,7 +170,11 @@ std::vector<std::string> needed_files(const std::set<std::string>& all, const st
   check_variant(variant);
   if (all.contains("model_index.json")) return pipeline_files(all, variant, where);
   if (all.contains("config.json")) return component_files(all, variant, where);
+  for (const char* file : kAdapters)
+    if (all.contains(file)) return {file};
   fail_with_single_files(all, where);
 }
+
+std::span<const char* const> adapter_files() { return kAdapters; }
 
 }  // namespace impasto

@@ -1,6 +1,7 @@
 #include "hub/reference.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace impasto {
 namespace {
@@ -16,6 +17,11 @@ bool is_name(std::string_view part) {
   const auto allowed = [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; };
   const auto edge = [](char c) { return is_alphanumeric(c) || c == '_'; };
   return std::all_of(part.begin(), part.end(), allowed) && edge(part.front()) && edge(part.back());
+}
+
+bool is_file_of_weights(std::string_view name) {
+  constexpr const char* kEndings[] = {".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
+  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](const char* ending) { return name.ends_with(ending); });
 }
 
 bool is_hexadecimal(std::string_view text) {
@@ -38,7 +44,7 @@ std::optional<HubReference> parse_hub_reference(std::string_view text) {
   const auto end = std::min(text.find('/', slash + 1), text.size());
   if (end > kLongestName || !is_name(text.substr(0, slash)) || !is_name(text.substr(slash + 1, end - slash - 1))) return std::nullopt;
   reference.repository = text.substr(0, end);
-  if (end == text.size()) return reference;
+  if (end == text.size()) return is_file_of_weights(text) ? std::nullopt : std::optional(reference);  // a path, mistyped
   reference.file = text.substr(end + 1);
   const auto name = reference.file.substr(reference.file.rfind('/') + 1);
   if (!is_safe_relative_path(reference.file) || name.find('.') == name.npos) return std::nullopt;  // a folder of somebody's disk

@@ -19,8 +19,8 @@ struct HubReference {
   std::string text() const;
 };
 
-/// What `text` names, or nothing where it cannot be a name on the Hub (an absolute path, "./x", "x", too many parts for a repository and no
-/// file name at the end, characters that the Hub has not). Pure: no file is looked at.
+/// What `text` names, or nothing where it cannot be a name on the Hub (an absolute path, "./x", "x", "x/y.safetensors", too many parts for a
+/// repository and no file name at the end, characters that the Hub has not). Pure: no file is looked at.
 std::optional<HubReference> parse_hub_reference(std::string_view text);
 
 /// Whether a name from outside may become part of a path below a folder of ours: relative, "/" between parts, no part empty, "." or "..",

@@ -7,6 +7,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "image/pixels.h"
+#include "impasto/hub.h"
 #include "models/derived_config.h"
 #include "pipelines/networks.h"
 #include "weights/original_layout.h"
@@ -106,7 +107,8 @@ ControlNetConfig read_control_net_config(const std::string& folder) { return Con
 Networks with_control_nets(const Networks& net, const std::vector<std::string>& paths) {
   Networks changed = net;
   changed.control_nets.clear(), changed.control_net_paths = paths;
-  for (const std::string& path : paths) {
+  for (const std::string& name : paths) {
+    const std::string path = find_model(name);
     if (!has_entry(path))
       fail(ErrorKind::not_found, path, ": no such ControlNet; it is a folder in the diffusers layout, with config.json and ",
            "weights, or a single file");

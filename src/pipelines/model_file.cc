@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "core/quote.h"
+#include "impasto/hub.h"
 #include "models/clip_text.h"
 #include "models/derived_config.h"
 #include "models/unet.h"
@@ -22,7 +23,7 @@ constexpr std::int64_t kLargeSide = 96;        // of SD 2.x's latents where it p
 /// What may say more about a file than the file: a folder that was named, the file's own metadata, a folder beside it of the same name.
 class Surroundings {
  public:
-  Surroundings(const WeightReader& file, const ModelParts& parts) : file_(file), folder_(parts.config), named_(!parts.config.empty()) {
+  Surroundings(const WeightReader& file, const ModelParts& parts) : file_(file), folder_(find_model(parts.config)), named_(!parts.config.empty()) {
     if (named_ && !has_entry((fs::path(folder_) / "unet").string()))
       fail(ErrorKind::not_found, folder_, ": has no folder unet in it; config is a folder in the diffusers layout, with unet/config.json and others");
     const std::string beside = fs::path(file.where()).replace_extension().string();

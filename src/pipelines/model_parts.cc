@@ -4,6 +4,7 @@
 
 #include "core/fail.h"
 #include "core/file.h"
+#include "impasto/hub.h"
 #include "models/derived_config.h"
 #include "models/tiny_vae.h"
 #include "pipelines/found_model.h"
@@ -38,7 +39,8 @@ FoundNetwork tiny_vae_in(const std::shared_ptr<const WeightReader>& file, NameMa
   return found;
 }
 
-FoundNetwork open_part(const std::string& path, const char* component, const char* class_name, NameMap FileNetworks::*network) {
+FoundNetwork open_part(const std::string& name, const char* component, const char* class_name, NameMap FileNetworks::*network) {
+  const std::string path = find_model(name);
   std::error_code unseen;  // what cannot be looked at is told when it is opened
   if (fs::is_directory(path, unseen)) return open_folder_part(path, component);
   const std::shared_ptr<const WeightReader> file = open_weights_file(path);
@@ -62,7 +64,8 @@ FoundText& text_of(FoundModel& model, const std::string& name, const std::string
 }
 
 /// A folder with a tokenizer's files, or the one of a whole model that goes with the text encoder.
-void replace_tokenizer(FoundText& text, const std::string& folder) {
+void replace_tokenizer(FoundText& text, const std::string& name) {
+  const std::string folder = find_model(name);
   const bool second = text.name == kSecondTextEncoder;
   const fs::path own = fs::path(folder) / (second ? "tokenizer_2" : "tokenizer"), first = fs::path(folder) / "tokenizer";
   const auto holds_one = [](const fs::path& place) { return has_entry((place / "vocab.json").string()); };
@@ -74,7 +77,8 @@ void replace_tokenizer(FoundText& text, const std::string& folder) {
 
 FoundNetwork find_vae(const std::string& path) { return open_part(path, "vae", "AutoencoderKL", &FileNetworks::vae); }
 
-FoundNetwork find_safety_checker(const std::string& path) {
+FoundNetwork find_safety_checker(const std::string& name) {
+  const std::string path = find_model(name);
   if (has_entry(path) && !fs::is_directory(path))
     fail(ErrorKind::bad_file, path, ": is a file; safety_checker is a folder in the diffusers layout, with config.json and weights");
   return open_folder_part(path, "safety_checker");

@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "core/guard.h"
+#include "impasto/hub.h"
 #include "pipelines/found_model.h"
 #include "pipelines/networks.h"
 
@@ -36,7 +37,8 @@ std::int64_t columns(const ClipVisionConfig& encoder, const ImageProjectionConfi
        projection.picture_channels, ": name the image encoder that it was made for (IpAdapterFile::image_encoder, --image-encoder DIR)");
 }
 
-FoundEncoder named_encoder(const std::string& name, const ImageProjectionConfig& projection, const std::string& adapter) {
+FoundEncoder named_encoder(const std::string& given, const ImageProjectionConfig& projection, const std::string& adapter) {
+  const std::string name = find_model(given);
   if (!has_entry(name))
     fail(ErrorKind::not_found, name, ": no such folder; an image encoder is one in the diffusers layout, with config.json and weights");
   const fs::path inside = fs::path(name) / "image_encoder";
@@ -76,12 +78,13 @@ Networks with_ip_adapters(const Networks& net, const std::vector<IpAdapterFile>&
   changed.ip_adapters.clear();
   std::map<std::string, Component<ImageEncoder>> encoders;  // by their folders
   for (const IpAdapterFile& file : files) {
-    if (!has_entry(file.path)) fail(ErrorKind::not_found, file.path, ": no such file");
-    const std::shared_ptr<const WeightReader> stored = open_weights_file(file.path);
+    const std::string path = find_model(file.path);
+    if (!has_entry(path)) fail(ErrorKind::not_found, path, ": no such file");
+    const std::shared_ptr<const WeightReader> stored = open_weights_file(path);
     const ImageProjectionConfig projection = ImageProjectionConfig::of(*stored);
     changed.ip_adapters.push_back({file.path, projection, attached<IpAdapter>(net, net.backend, net.checkpoint.unet, stored), {}});
-    const auto found = file.image_encoder.empty() ? usual_encoder(file.path, projection, net.checkpoint.info.path)
-                                                  : std::optional(named_encoder(file.image_encoder, projection, file.path));
+    const auto found = file.image_encoder.empty() ? usual_encoder(path, projection, net.checkpoint.info.path)
+                                                  : std::optional(named_encoder(file.image_encoder, projection, path));
     if (!found) continue;
     auto known = encoders.find(found->folder);
     if (known == encoders.end())
@@ -93,7 +96,7 @@ Networks with_ip_adapters(const Networks& net, const std::vector<IpAdapterFile>&
 
 std::optional<IpAdapterInfo> inspect_ip_adapter(const std::string& path) {
   return guarded([&]() -> std::optional<IpAdapterInfo> {
-    const auto weights = open_weights_file(path);
+    const auto weights = open_weights_file(find_model(path));
     const std::vector<std::string> names = weights->names();
     if (std::none_of(names.begin(), names.end(), belongs)) return std::nullopt;
     const ImageProjectionConfig projection = ImageProjectionConfig::of(*weights);

@@ -4,6 +4,7 @@
 
 #include "adapters/adapted_weights.h"
 #include "core/fail.h"
+#include "impasto/hub.h"
 #include "pipelines/networks.h"
 
 namespace impasto {
@@ -40,7 +41,7 @@ Adapters open_all(const std::vector<Lora>& loras, const Checkpoint& c, std::vect
     const float text_scale = lora.text_encoder_scale.value_or(lora.scale);
     const float second_scale = lora.text_encoder_2_scale.value_or(text_scale);
     for (const float scale : {lora.scale, text_scale, second_scale}) require_scale(lora.path, scale);
-    LoraFile opened = LoraFile::open(lora.path);
+    LoraFile opened = LoraFile::open(find_adapter(lora.path));
     opened.rename_original_modules(c.unet_weights->names());
     const auto file = std::make_shared<const LoraFile>(std::move(opened));
     std::vector<std::string> strange = unmatched_modules(*file, *c.unet_weights, AdaptedNetwork::unet);

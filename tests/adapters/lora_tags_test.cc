@@ -52,9 +52,11 @@ TEST_F(FindLora, LooksIntoSubfoldersAndPrefersTheExactName) {
 
 TEST_F(FindLora, SaysWhatThereIs) {
   EXPECT_ERROR(find_lora(folder_.path("none"), "ink"), not_found, "none");
-  EXPECT_ERROR(find_lora(folder_.path(), "ink"), not_found, "no .safetensors file");
+  EXPECT_ERROR(find_lora(folder_.path(), "ink"), not_found, "no .safetensors, .pt or .ckpt file");
   folder_.write("pen.safetensors", "");
   folder_.write("ink.txt", "");
+  const std::string old = folder_.write("old.pt", "");
+  EXPECT_EQ(find_lora(folder_.path(), "old"), old) << "as A1111 does";
   EXPECT_ERROR(find_lora(folder_.path(), "ink"), not_found, "\"ink\"", "pen");
   EXPECT_ERROR(find_lora(folder_.path(), "../pen"), not_found, "pen");
 }
@@ -70,7 +72,7 @@ TEST_F(FindLora, NamesNeverLeadOutOfTheFolder) {
   std::filesystem::create_directories(folder + "/sub");
   folder_.write("secret.safetensors", "outside"), folder_.write("loras/ink.safetensors", "inside");
   std::size_t tried = 0;
-  for (const std::string& target : {"secret", "secret.safetensors", "../loras/../secret"})
+  for (const std::string target : {"secret", "secret.safetensors", "../loras/../secret"})
     for (const std::string& name : test::traversals(target)) {
       EXPECT_ERROR(find_lora(folder, name), not_found, "there is no LoRA named", "ink");
       ++tried;

@@ -9,6 +9,7 @@
 #include "cli/process.h"
 #include "hub/hub_server.h"
 #include "impasto/convert.h"
+#include "impasto/image.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/single_file.h"
@@ -84,6 +85,109 @@ TEST_F(HubCommand, AModelThatIsNotHereIsFetchedOnce) {
   EXPECT_EQ(run({"info", "org/tiny"}).err, "");
   EXPECT_EQ(hub_.requests().size(), 0u);
   EXPECT_EQ(run({"info"}, {.environment = {"IMPASTO_MODEL=org/tiny"}}).code, 0);
+}
+
+/// What drawing from tiny-sd15 needs beside the model, each once fetched and then in the cache.
+TEST_F(HubCommand, WhateverGoesWithAModelIsFetchedOnce) {
+  const test::TemporaryFolder here;
+  const std::string data = IMPASTO_TEST_DATA;
+  const auto publish = [&](const std::string& model, const std::string& path, const std::string& file) {
+    hub_.publish(path, test::content_of(data + "/" + file), model);
+  };
+  publish("org/vae", "config.json", "checkpoints/tiny-sd15/vae/config.json");
+  publish("org/vae", "diffusion_pytorch_model.safetensors", "checkpoints/tiny-sd15/vae/diffusion_pytorch_model.safetensors");
+  publish("org/canny", "config.json", "adapters/controlnet/config.json");
+  publish("org/canny", "diffusion_pytorch_model.safetensors", "adapters/controlnet/diffusion_pytorch_model.safetensors");
+  publish("org/checker", "config.json", "safety_checker/config.json");
+  publish("org/checker", "model.safetensors", "safety_checker/model.safetensors");
+  publish("org/taesd", "config.json", "tiny_vae/config.json");
+  publish("org/taesd", "diffusion_pytorch_model.safetensors", "tiny_vae/diffusion_pytorch_model.safetensors");
+  publish("org/ink", "pytorch_lora_weights.safetensors", "adapters/lora_peft.safetensors");
+  publish("org/styles", "pen.safetensors", "adapters/lora_kohya.safetensors");
+  publish("org/word", "learned_embeds.bin", "embeddings/single.bin");
+  publish("org/ip", "models/plain.safetensors", "ip_adapters/plain.safetensors");
+  for (const std::string file : {"config.json", "model.safetensors"})
+    publish("org/ip", "models/image_encoder/" + file, "ip_adapters/image_encoder/" + file);
+  const std::string picture = data + "/pictures/rgb.png";
+  const std::vector<std::string> draw = {"generate",
+                                         "a cat of learned_embeds",
+                                         "-m",
+                                         data + "/checkpoints/tiny-sd15",
+                                         "--steps",
+                                         "1",
+                                         "-W",
+                                         "64",
+                                         "-H",
+                                         "64",
+                                         "-s",
+                                         "1",
+                                         "-o",
+                                         here / "a.png",
+                                         "--vae",
+                                         "org/vae",
+                                         "--controlnet",
+                                         "org/canny",
+                                         "--control-image",
+                                         picture,
+                                         "--safety",
+                                         "flag",
+                                         "--safety-checker",
+                                         "org/checker",
+                                         "--taesd",
+                                         "org/taesd",
+                                         "--lora",
+                                         "org/ink:0.8",
+                                         "--lora",
+                                         "org/styles/pen.safetensors",
+                                         "--embedding",
+                                         "org/word",
+                                         "--ip-adapter",
+                                         "org/ip/models/plain.safetensors:0.5",
+                                         "--ip-adapter-image",
+                                         picture};
+  const Ran ran = run(draw);
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  for (const char* name :
+       {"org/vae", "org/canny", "org/checker", "org/taesd", "org/ink", "org/styles/pen.safetensors", "org/word", "org/ip/models/plain.safetensors"})
+    EXPECT_TRUE(has(ran.err, std::string("Downloading ") + name + "\n")) << name << " in " << ran.err;
+  const std::string drawn = test::content_of(here / "a.png");
+  hub_.requests();
+  const Ran again = run(draw);
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_FALSE(has(again.err, "Downloading")) << again.err;
+  EXPECT_EQ(hub_.requests().size(), 0u);
+  EXPECT_EQ(test::content_of(here / "a.png"), drawn);
+  const std::string record = run({"metadata", here / "a.png"}).out;
+  for (const char* part : {"<lora:org/ink:0.8>", "<lora:org/styles/pen.safetensors:1>", "Model: canny", "Model: plain"})
+    EXPECT_TRUE(has(record, part)) << part << " in " << record;
+}
+
+TEST_F(HubCommand, APromptNamesAnAdapterOfTheCacheAndFetchesNone) {
+  const test::TemporaryFolder here;
+  const std::string data = IMPASTO_TEST_DATA, model = data + "/checkpoints/tiny-sd15";
+  hub_.publish("pytorch_lora_weights.safetensors", test::content_of(data + "/adapters/lora_peft.safetensors"), "org/ink");
+  const auto draw = [&](const std::string& prompt, const std::string& file) {
+    return run({"generate", prompt, "-m", model, "--steps", "1", "-W", "64", "-H", "64", "-s", "1", "-o", here / file});
+  };
+  expect_refused(draw("a cat <lora:org/ink:0.8>", "a.png"), 2, {"org/ink", "impasto download org/ink"});
+  EXPECT_EQ(hub_.requests().size(), 0u);
+  EXPECT_EQ(run({"download", "org/ink", "-q"}).code, 0);
+  EXPECT_EQ(draw("a cat <lora:org/ink:0.8>", "a.png").code, 0);
+  EXPECT_EQ(run({"generate", "--from", here / "a.png", "-m", model, "-o", here / "b.png"}).code, 0);
+  EXPECT_EQ(test::content_of(here / "a.png"), test::content_of(here / "b.png"));
+  draw("a cat", "c.png");
+  EXPECT_NE(read_image(here / "a.png").pixels, read_image(here / "c.png").pixels);
+}
+
+TEST_F(HubCommand, AnAdapterThatTheHubDoesNotHaveIsNamed) {
+  const std::string model = IMPASTO_TEST_DATA "/checkpoints/tiny-sd15";
+  expect_refused(run({"generate", "a cat", "-m", model, "--lora", "org/none:0.5"}), 2, {"org/none"});
+  hub_.publish("ink.safetensors", "x", "org/styles");
+  expect_refused(run({"generate", "a cat", "-m", model, "--lora", "org/styles"}), 2, {"org/styles", "ORG/NAME/FILE", "ink.safetensors"});
+  expect_refused(run({"generate", "a cat", "-m", model, "--lora", "loras/ink.safetensors"}), 2,
+                 {"--lora: there is no file \"loras/ink.safetensors\""});
+  expect_refused(run({"generate", "a cat", "-m", model, "--controlnet", "org/canny", "--control-image", "x"}, {.environment = {"HF_HUB_OFFLINE=1"}}),
+                 2, {"org/canny", "HF_HUB_OFFLINE"});
 }
 
 TEST_F(HubCommand, AFolderOfThatNameIsNotLookedForElsewhere) {

@@ -55,6 +55,38 @@ TEST_F(FindModel, ServesWhateverTakesAFolder) {
   EXPECT_EQ(Pipeline::load("org/tiny").info().path, snapshot_);
 }
 
+TEST_F(FindModel, ServesWhateverTakesANetwork) {
+  const LoadOptions load{.parts = {.vae = "org/tiny", .text_encoder = "org/tiny", .tokenizer = "org/tiny"}};
+  const Pipeline pipeline = Pipeline::load(test::test_checkpoint("tiny-sd15"), load);
+  EXPECT_EQ(pipeline.info().tokenizer, snapshot_ + "/tokenizer");
+  const std::string missing = "impasto download org/none";
+  for (const ModelParts& parts : {ModelParts{.vae = "org/none"},
+                                  {.text_encoder = "org/none"},
+                                  {.tokenizer = "org/none"},
+                                  {.preview_vae = "org/none"},
+                                  {.safety_checker = "org/none"}})
+    EXPECT_ERROR(inspect("org/tiny", parts), not_found, missing);
+  EXPECT_ERROR(pipeline.with_controlnets({"org/none"}), not_found, missing);
+  EXPECT_ERROR(pipeline.with_loras({{"org/none"}}), not_found, missing);
+  EXPECT_ERROR(pipeline.with_ip_adapters({{"org/none/models/a.safetensors"}}), not_found, missing + "/models/a.safetensors");
+  EXPECT_ERROR(pipeline.with_ip_adapters({{IMPASTO_TEST_DATA "/ip_adapters/plain.safetensors", "org/none"}}), not_found, missing);
+}
+
+TEST_F(FindModel, AnAdapterIsAFileOrTheOneInAFolder) {
+  const test::TemporaryFolder here;
+  EXPECT_ERROR(find_adapter(here.path()), not_found, here.path(), "pytorch_lora_weights.safetensors");
+  const std::string words = here.write("learned_embeds.bin", "");
+  EXPECT_EQ(find_adapter(here.path()), words);
+  const std::string lora = here.write("pytorch_lora_weights.safetensors", "");
+  EXPECT_EQ(find_adapter(here.path()), lora);
+  EXPECT_EQ(find_adapter(words), words);
+  EXPECT_ERROR(find_adapter("org/none"), not_found, "impasto download org/none");
+  home_.write("hub/models--org--lora/refs/main", kCommit);
+  const std::string cached = home_.write("hub/models--org--lora/snapshots/" + kCommit + "/pytorch_lora_weights.safetensors", "");
+  EXPECT_EQ(find_adapter("org/lora"), cached);
+  EXPECT_EQ(find_adapter("org/lora/pytorch_lora_weights.safetensors"), cached);
+}
+
 TEST_F(FindModel, HonoursTheVariablesThatMoveTheCache) {
   const test::TemporaryFolder other;
   variables_.set("HF_HUB_CACHE", other.path().c_str());

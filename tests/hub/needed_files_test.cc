@@ -68,6 +68,16 @@ TEST(NeededFiles, OfAVariantAreItsWeights) {
   EXPECT_TRUE(chosen(partly, "fp16").contains("vae/diffusion_pytorch_model.safetensors"));
 }
 
+TEST(NeededFiles, OfAnAdapterAreItsFile) {
+  EXPECT_EQ(chosen({"README.md", "pytorch_lora_weights.bin", "pytorch_lora_weights.safetensors", "image_0.png"}),
+            Files{"pytorch_lora_weights.safetensors"});
+  EXPECT_EQ(chosen({"learned_embeds.bin", "token_identifier.txt", "concept_images/0.jpeg"}), Files{"learned_embeds.bin"});
+  EXPECT_EQ(chosen({"config.json", "model.safetensors", "learned_embeds.bin"}).count("learned_embeds.bin"), 0u)
+      << "a component that has one beside it";
+  EXPECT_ERROR(needed_files({"styles/pytorch_lora_weights.safetensors"}, "", "org/name"), not_found, "ORG/NAME/FILE",
+               "styles/pytorch_lora_weights.safetensors");
+}
+
 TEST(NeededFiles, WhatMakesAModelCompleteComesLast) { EXPECT_EQ(needed_files(published(), "", "x").back(), "model_index.json"); }
 
 TEST(NeededFiles, HalfWeightsServeWhereThereAreNoOthers) {

@@ -31,10 +31,33 @@ TEST(HubReference, TextComesBack) {
 }
 
 TEST(HubReference, PathsOfThisDiskAreNone) {
-  for (const std::string text :
-       {"",         "a",     "/a/b",  "./a/b", "../a", "~/a",  "a/",   "/a",     "a//b",   "a/b/",    "a/b/c", "models/sd/v15",
-        "C:\\a\\b", "a b/c", "a/b c", "a/.b",  ".a/b", "a/b.", "-a/b", "a/b--c", "a/b..c", "a/b.git", "ä/b",   "https://huggingface.co/a/b",
-        "a/b@"})
+  for (const std::string text : {"",
+                                 "a",
+                                 "/a/b",
+                                 "./a/b",
+                                 "../a",
+                                 "~/a",
+                                 "a/",
+                                 "/a",
+                                 "a//b",
+                                 "a/b/",
+                                 "a/b/c",
+                                 "models/sd/v15",
+                                 "C:\\a\\b",
+                                 "a b/c",
+                                 "a/b c",
+                                 "a/.b",
+                                 ".a/b",
+                                 "a/b.",
+                                 "-a/b",
+                                 "a/b--c",
+                                 "a/b..c",
+                                 "a/b.git",
+                                 "ä/b",
+                                 "https://huggingface.co/a/b",
+                                 "a/b@",
+                                 "loras/ink.safetensors",
+                                 "loras/ink.pt@v1"})
     EXPECT_FALSE(parse_hub_reference(text)) << text;
   EXPECT_FALSE(parse_hub_reference("a/" + std::string(100, 'b')));
 }

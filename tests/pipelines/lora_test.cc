@@ -7,6 +7,8 @@
 #include "adapters/lora_maker.h"
 #include "support/expect_error.h"
 #include "support/pipeline_cases.h"
+#include "support/temporary_folder.h"
+#include "weights/make_torch.h"
 #include "weights/reader.h"
 
 namespace impasto::test {
@@ -42,6 +44,18 @@ TEST(Lora, EqualsDiffusers) {
     ++cases;
   }
   EXPECT_GE(cases, 8);
+}
+
+TEST(Lora, FilesOfTorchSaveAreTheSame) {
+  const TemporaryFolder folder;
+  const Pipeline pipeline = Pipeline::load(test_checkpoint("tiny-sd15"));
+  const auto stored = open_weights_file(adapter("lora_peft"));
+  const auto expected = pipeline.with_loras({{adapter("lora_peft"), 0.7f}}).text_to_image(quick()).latents.values;
+  EXPECT_NE(expected, pipeline.text_to_image(quick()).latents.values);
+  for (const std::string& file : {folder.write("ink.pt", torch_zip_of(*stored)), folder.write("ink.bin", torch_legacy_of(*stored))})
+    EXPECT_EQ(pipeline.with_loras({{file, 0.7f}}).text_to_image(quick()).latents.values, expected) << file;
+  std::filesystem::rename(folder / "ink.bin", folder / "pytorch_lora_weights.bin");
+  EXPECT_EQ(pipeline.with_loras({{folder.path(), 0.7f}}).text_to_image(quick()).latents.values, expected) << "in a folder";
 }
 
 /// tests/data's table of names: ours, each with the original repository's.

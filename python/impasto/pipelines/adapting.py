@@ -24,7 +24,8 @@ class Adapting:
         return [(encoder, getattr(self, name.replace("text_encoder", "tokenizer"))) for name, encoder in self._text_encoders().items()]
 
     def load_lora_weights(self, pretrained_model_name_or_path_or_dict: Any, adapter_name: str | None = None, **kwargs: Any) -> None:
-        """Attaches an adapter: a `.safetensors` file, a folder or repository with one (`weight_name` says which), or its tensors by name.
+        """Attaches an adapter: a file (`.safetensors`, or `.bin` and `.pt` by the reader that executes nothing), a folder or repository with one
+        (`weight_name` says which), or its tensors by name.
 
         kohya-ss's, LyCORIS's, PEFT's and diffusers' names; LoRA, LoCon, LoHa, LoKr, DoRA. It is merged into float32 weights, at scale 1
         until `set_adapters` says otherwise. Raises OSError where there is no such file, or it was made for another model; ValueError for a name that is taken.
