@@ -118,11 +118,12 @@ class Scheduler:
         return times.astype(np.int64) if np.all(times == np.round(times)) and not _fractional(type(self).__name__) else times.astype(np.float32)
 
     def set_timesteps(
-        self, num_inference_steps: int | None = None, device: Any = None, *, timesteps: Any = None, sigmas: Any = None, original_inference_steps: int | None = None, **more: Any
+        self, num_inference_steps: int | None = None, device: Any = None, *, timesteps: Any = None, sigmas: Any = None, original_inference_steps: int | None = None, strength: float = 1.0, **more: Any
     ) -> None:
         """Begins a walk of that many steps, or over `timesteps` or `sigmas` of one's own, downwards; sigmas with the one that the walk ends at.
 
         original_inference_steps: LCM and TCD, in the place of the config's.
+        strength: LCM and TCD; below 1 the walk enters so far down. Of steps all are taken, on the shorter way; of `timesteps` the last.
 
         Raises ValueError when the scheduler cannot take that many, or takes no such lists, as diffusers' class: EulerDiscreteScheduler takes both;
         DDPM's, Heun's, DPM-Solver's (single and multistep), LCM's and TCD's timesteps."""
@@ -131,7 +132,12 @@ class Scheduler:
         given = [key for key, values in own.items() if values is not None]
         _refuse_more(more)
         changed = {} if original_inference_steps is None else _distilled_with(self, original_inference_steps, num_inference_steps)
-        if not given:
+        if strength not in (None, 1) and name not in _DISTILLED:
+            raise TypeError(f"{name}.set_timesteps() got an unexpected keyword argument 'strength'")
+        if not given and strength not in (None, 1):
+            self._walk(**changed).set_own_timesteps(_entering_later({**self.config, **changed}, _steps(num_inference_steps), strength))
+            self.num_inference_steps = num_inference_steps
+        elif not given:
             self._walk(**changed).set_timesteps(_steps(num_inference_steps))
             self.num_inference_steps = num_inference_steps
         else:
@@ -143,8 +149,10 @@ class Scheduler:
             values = [float(v) for v in to_numpy(own[path], np.float64).reshape(-1)]
             if name in _DISTILLED:
                 _warn_of_untrained(self.config, values)
-            getattr(self._walk(**changed), f"set_own_{path}")(values)
             self.num_inference_steps = len(values) - (path == "sigmas")
+            if strength not in (None, 1):
+                values = values[len(values) - min(int(len(values) * strength), len(values)) :]
+            getattr(self._walk(**changed), f"set_own_{path}")(values)
         self._next = None
 
     def set_begin_index(self, begin_index: int = 0) -> None:
@@ -204,6 +212,16 @@ def _distilled_with(scheduler: Scheduler, original: int, steps: int | None) -> d
     return {"original_inference_steps": original if name == "LCMScheduler" else train}
 
 
+def _entering_later(config: dict[str, Any], steps: int, strength: float) -> list[float]:
+    """The timesteps of a walk of `steps` over the first `strength` of those that the model was distilled with, as in diffusers. Raises ValueError."""
+    original = config["original_inference_steps"]
+    last = int(original * strength)
+    if not 1 <= steps <= last <= original:
+        raise ValueError(f"`num_inference_steps` is {steps}, and `original_inference_steps` x `strength`, {original} x {strength}, leaves {last} to choose from: make strength larger (up to 1), or take fewer steps")
+    stride = config["num_train_timesteps"] // original
+    return [float((last - np.floor(i * last / steps)) * stride - 1) for i in range(steps)]
+
+
 def _warn_of_untrained(config: Any, timesteps: list[float]) -> None:
     original, train = config["original_inference_steps"], config["num_train_timesteps"]
     known = {i * (train // original) - 1 for i in range(1, original + 1)}
@@ -214,7 +232,7 @@ def _warn_of_untrained(config: Any, timesteps: list[float]) -> None:
 
 def _refuse_more(more: dict[str, Any]) -> None:
     for name, value in more.items():
-        if name not in ("mu", "strength", "num_train_timesteps"):
+        if name not in ("mu", "num_train_timesteps"):
             raise TypeError(f"set_timesteps() got an unexpected keyword argument {name!r}")
         if value not in (None, 1):
             raise NotImplementedError(f"set_timesteps: {name} is not supported; leave it out" + ("" if name == "mu" else ", and take `timesteps` of your own"))

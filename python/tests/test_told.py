@@ -49,6 +49,37 @@ def test_the_checkpoints_own_class_takes_few_steps(folder):
     np.testing.assert_array_equal(usual, np.asarray(plain("a boat", negative_prompt="grey", num_inference_steps=4, guidance_scale=8.5, **call).images))
 
 
+def test_pictures_begin_anywhere_on_the_way(folder):
+    pipe = quiet(impasto.AutoPipelineForImage2Image.from_pretrained(folder))
+    assert type(pipe) is impasto.LatentConsistencyModelImg2ImgPipeline
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8))
+    call = dict(image=picture, generator=5, output_type="latent")
+    steps = []
+    usual = np.asarray(pipe("a boat", callback_on_step_end=lambda p, i, t, tensors: steps.append(int(t)) or {}, **call).images)
+    assert steps == [799, 599, 399, 199], "all four, out of the first 0.8 of those that it was distilled with"
+    np.testing.assert_array_equal(usual, np.asarray(pipe("a boat", timesteps=[999, *steps], strength=0.8, **call).images))
+    assert not np.array_equal(usual, np.asarray(pipe("a boat", strength=0.5, **call).images))
+    latents = np.random.default_rng(2).standard_normal((1, 4, 8, 8)).astype(np.float32)
+    assert not np.array_equal(usual, np.asarray(pipe("a boat", latents=latents, **call).images))
+    with pytest.raises(ValueError, match="original_inference_steps"):
+        pipe("a boat", strength=0.05, **call)
+    with pytest.raises(ValueError, match="strength"):
+        pipe("a boat", strength=1.5, **call)
+
+
+@pytest.mark.parametrize("name", ["LCMScheduler", "TCDScheduler"])
+def test_walks_of_a_strength_end_with_what_the_model_knows(name):
+    scheduler = getattr(impasto, name)()
+    scheduler.set_timesteps(4, strength=0.5)
+    assert list(scheduler.timesteps) == [499, 379, 259, 139]
+    scheduler.set_timesteps(timesteps=[999, 699, 499, 139], strength=0.5)
+    assert list(scheduler.timesteps) == [499, 139]
+    with pytest.raises(ValueError, match="strength"):
+        scheduler.set_timesteps(30, strength=0.5)
+    with pytest.raises(TypeError, match="strength"):
+        impasto.DDIMScheduler().set_timesteps(4, strength=0.5)
+
+
 def test_what_does_not_fit_is_refused(folder, tiny):
     with pytest.raises(ValueError, match="told the guidance scale"):
         impasto.LatentConsistencyModelPipeline.from_pretrained(tiny)
@@ -79,12 +110,42 @@ def test_pictures_are_those_of_diffusers(folder, arguments):
 
 
 @pytest.mark.diffusers
-def test_arguments_are_those_of_diffusers():
+@pytest.mark.parametrize(
+    "arguments",
+    [dict(), dict(strength=0.5, num_images_per_prompt=2, guidance_scale=3.0), dict(strength=1.0), dict(original_inference_steps=100, strength=0.3), dict(timesteps=[999, 759, 499, 259], strength=0.6)],
+    ids=str,
+)
+def test_pictures_of_pictures_are_those_of_diffusers(folder, arguments):
+    torch, diffusers = pytest.importorskip("torch"), pytest.importorskip("diffusers")
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8))
+    drawn = []
+    for library in (impasto, diffusers):
+        more = {} if library is impasto else {"safety_checker": None, "feature_extractor": None}
+        pipe = quiet(library.LatentConsistencyModelImg2ImgPipeline.from_pretrained(folder, torch_dtype=torch.float32, **more))
+        drawn.append(np.asarray(pipe("a boat", image=picture, output_type="np", generator=torch.Generator().manual_seed(7), **arguments).images))
+    np.testing.assert_allclose(*drawn, atol=2e-3)
+
+
+@pytest.mark.diffusers
+@pytest.mark.parametrize("name", ["LCMScheduler", "TCDScheduler"])
+@pytest.mark.parametrize("arguments", [dict(num_inference_steps=4, strength=0.5), dict(num_inference_steps=7, strength=0.33), dict(num_inference_steps=5, strength=0.6, original_inference_steps=100), dict(timesteps=[999, 699, 499, 139], strength=0.6)], ids=str)
+def test_walks_of_a_strength_are_those_of_diffusers(name, arguments):
+    diffusers = pytest.importorskip("diffusers")
+    walks = []
+    for library in (impasto, diffusers):
+        scheduler = getattr(library, name)()
+        scheduler.set_timesteps(**arguments)
+        walks.append([int(t) for t in scheduler.timesteps])
+    assert walks[0] == walks[1]
+
+
+@pytest.mark.diffusers
+@pytest.mark.parametrize("name", ["LatentConsistencyModelPipeline", "LatentConsistencyModelImg2ImgPipeline"])
+def test_arguments_are_those_of_diffusers(name):
     pytest.importorskip("diffusers")
     import diffusers
     from beside_diffusers import parameters
 
-    name = "LatentConsistencyModelPipeline"
     for method in ("__call__", "__init__"):
         ours, theirs = (parameters(getattr(getattr(library, name), method)) for library in (impasto, diffusers))
         assert list(ours) == list(theirs)

@@ -7,7 +7,7 @@ from .base import DiffusionPipeline
 from .controlled import StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetInpaintPipeline, StableDiffusionControlNetPipeline
 from .image_to_image import StableDiffusionImg2ImgPipeline
 from .inpaint import StableDiffusionInpaintPipeline
-from .latent_consistency import LatentConsistencyModelPipeline
+from .latent_consistency import LatentConsistencyModelImg2ImgPipeline, LatentConsistencyModelPipeline
 from .text_to_image import StableDiffusionPipeline
 from .xl_controlled import StableDiffusionXLControlNetImg2ImgPipeline, StableDiffusionXLControlNetInpaintPipeline, StableDiffusionXLControlNetPipeline
 from .xl_image_to_image import StableDiffusionXLImg2ImgPipeline
@@ -17,7 +17,8 @@ from .xl_text_to_image import StableDiffusionXLPipeline
 _CLASSES = {
     c.__name__: c
     for c in (
-        StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, LatentConsistencyModelPipeline,
+        StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline,
+        LatentConsistencyModelPipeline, LatentConsistencyModelImg2ImgPipeline,
         StableDiffusionControlNetPipeline, StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetInpaintPipeline,
         StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline,
         StableDiffusionXLControlNetPipeline, StableDiffusionXLControlNetImg2ImgPipeline, StableDiffusionXLControlNetInpaintPipeline,

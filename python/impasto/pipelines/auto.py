@@ -10,7 +10,7 @@ from ..loading import checkpoint_folder
 from .controlled import StableDiffusionControlNetImg2ImgPipeline, StableDiffusionControlNetInpaintPipeline, StableDiffusionControlNetPipeline
 from .image_to_image import StableDiffusionImg2ImgPipeline
 from .inpaint import StableDiffusionInpaintPipeline
-from .latent_consistency import LatentConsistencyModelPipeline
+from .latent_consistency import LatentConsistencyModelImg2ImgPipeline, LatentConsistencyModelPipeline
 from .text_to_image import StableDiffusionPipeline
 from .xl import StableDiffusionXLBase
 from .xl_controlled import StableDiffusionXLControlNetImg2ImgPipeline, StableDiffusionXLControlNetInpaintPipeline, StableDiffusionXLControlNetPipeline
@@ -70,6 +70,7 @@ class AutoPipelineForImage2Image(_AutoPipeline):
     _controlled = StableDiffusionControlNetImg2ImgPipeline
     _xl = StableDiffusionXLImg2ImgPipeline
     _controlled_xl = StableDiffusionXLControlNetImg2ImgPipeline
+    _told = LatentConsistencyModelImg2ImgPipeline
 
 
 class AutoPipelineForInpainting(_AutoPipeline):

@@ -79,6 +79,7 @@ class Led:
     height: int | None = None
     width: int | None = None
     scheduler: Any = None  # instead of the pipeline's
+    strength: float | None = None  # that the walk has been made for: all of it is run
 
 
 NOT_LED = Led()

@@ -62,11 +62,15 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
         batch = self._batch_size(prompt, prompt_embeds) * repeats
         generator = self._check_generators(extras.generators(generator, batch), batch)
         picture = image_processor.preprocess(image, led.height, led.width, scale=self.vae_scale_factor, latent_channels=self.vae.config.latent_channels)
-        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=self._scheduler.copy(), extras=extras)
+        call = Call(_guidance_scale=guidance_scale, _clip_skip=clip_skip, _cross_attention_kwargs=cross_attention_kwargs, control=led.control, scheduler=(led.scheduler or self._scheduler).copy(), extras=extras)
         factor = 1 if picture.shape[1] != 3 else self.vae_scale_factor
         self._check_fits(call, picture.shape[2] * self.vae_scale_factor // factor, picture.shape[3] * self.vae_scale_factor // factor, batch)
-        num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
-        first = first_step(call.scheduler, num_inference_steps, strength)
+        if led.strength is not None:
+            call.scheduler.set_timesteps(num_inference_steps, timesteps=timesteps, strength=led.strength)
+            first, run = 0, len(call.scheduler.timesteps)
+        else:
+            num_inference_steps = self._begin_walk(call, num_inference_steps, timesteps, sigmas)
+            first, run = first_step(call.scheduler, num_inference_steps, strength), steps_to_run(num_inference_steps, strength)
 
         self._calls.begin(call)
         try:
@@ -77,7 +81,7 @@ class StableDiffusionImg2ImgPipeline(StableDiffusionBase):
                 x = call.scheduler._core.add_noise(clean, extras.first_noise(clean.shape, generator), first)
             else:
                 x = to_numpy(led.latents)
-            x = self._denoise(call, x, embeds, generator, eta, first, steps_to_run(num_inference_steps, strength), callbacks)
+            x = self._denoise(call, x, embeds, generator, eta, first, run, callbacks)
             settings = {"prompt": prompt, "negative_prompt": negative_prompt, "strength": strength, "steps": num_inference_steps, "guidance_scale": guidance_scale}
             return self._finish(call, x, output_type, return_dict, settings)
         finally:
