@@ -60,9 +60,10 @@ class SystemCalls(unittest.TestCase):
             if name := re.match(r"(\w+)\(", line):
                 counts[name[1]] += 1
                 if str(self.place) in line and name[1] != "execve":
-                    found[name[1]].append(counts[name[1]])
-        for name, numbers in found.items():
-            if name in MANY and len(numbers) > SOME and not os.environ.get("IMPASTO_EVERY_CALL"):
+                    kind = "fstat" if re.match(r'newfstatat\(\d+<[^>]*>, ""', line) else name[1]  # of an open file, before each tensor
+                    found[name[1], kind].append(counts[name[1]])
+        for (name, kind), numbers in found.items():
+            if kind in MANY and len(numbers) > SOME and not os.environ.get("IMPASTO_EVERY_CALL"):
                 step = (len(numbers) - 1) / (SOME - 1)
                 numbers = [numbers[round(i * step)] for i in range(SOME)]
             yield from ((name, number) for number in numbers)
