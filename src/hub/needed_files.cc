@@ -169,9 +169,9 @@ void check_variant(const std::string& variant) {
 std::vector<std::string> needed_files(const std::set<std::string>& all, const std::string& variant, const std::string& where) {
   check_variant(variant);
   if (all.contains("model_index.json")) return pipeline_files(all, variant, where);
-  if (all.contains("config.json")) return component_files(all, variant, where);
   for (const char* file : kAdapters)
     if (all.contains(file)) return {file};
+  if (all.contains("config.json")) return component_files(all, variant, where);
   fail_with_single_files(all, where);
 }
 

@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/file.h"
 #include "core/quote.h"
+#include "hub/needed_files.h"
 #include "hub/pipeline_class.h"
 #include "models/registry.h"
 #include "models/unet.h"
@@ -22,6 +23,8 @@ JsonObject read_object(const fs::path& path) {
 
 /// Single files in a folder that is no model itself, for the message: people name the folder that they downloaded into.
 std::string files_in(const std::string& folder) {
+  for (const char* adapter : adapter_files())
+    if (has_entry((fs::path(folder) / adapter).string())) return concat("; it holds an adapter (", adapter, "), which goes with a model");
   std::string names;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end && names.size() < 200; entry.increment(error)) {

@@ -243,6 +243,8 @@ TEST_F(SingleFileModel, OtherKindsOfFilesAreCalledByTheirName) {
   EXPECT_ERROR(inspect(folder_.write("empty.safetensors", "")), bad_file, "is empty");
   EXPECT_ERROR(inspect(folder_.write("none.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10))), unsupported, "holds no tensors");
   EXPECT_ERROR(inspect(folder_.path()), not_found, "did you mean", "model.safetensors");
+  folder_.write("pytorch_lora_weights.safetensors", "");
+  EXPECT_ERROR(inspect(folder_.path()), not_found, "pytorch_lora_weights.safetensors", "goes with a model");
 }
 
 TEST_F(SingleFileModel, TwoNamesOfOneTensorAreRefused) {
