@@ -79,7 +79,7 @@ TEST(Command, HelpPagesListEverythingWithinTheWidth) {
         "Machine:",
         "Output:",
         "Examples:",
-        "(default 50)",
+        "(default 50; LCM-distilled models 4)",
         "(default 7.5;"}},
       {{"download", "--help"}, {"ORG/NAME", "--variant", "--file", "--max-workers", "--verify", "HF_HOME"}},
       {{"login", "--help"}, {"--no-check", "standard input"}},
