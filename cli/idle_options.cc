@@ -28,9 +28,6 @@ void warn_of_model(const GenerateArguments& a, const Request& request, const Mod
             {"--original-size", "--target-size", "--crops-coords-top-left", "--negative-original-size", "--negative-target-size",
              "--negative-crops-coords-top-left"},
             "for Stable Diffusion XL alone");
-  const auto& pictures = request.pictures;
-  if (model.distilled && std::any_of(pictures.begin(), pictures.end(), [](const PlannedPicture& p) { return !p.negative_prompt.empty(); }))
-    warn("negative prompt: without effect; the model is told the guidance scale (LCM-distilled) and looks at the prompt alone");
   const bool scored = !request.refiner.empty() || is_refiner(model);
   if (!scored) warn_of(a, {"--aesthetic-score", "--negative-aesthetic-score"}, "for refiners alone");
   const std::string& sampler = request.options.scheduler.empty() ? model.scheduler : request.options.scheduler;

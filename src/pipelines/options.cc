@@ -171,6 +171,11 @@ void require_one_path(const TextToImageOptions& o) {
   if (o.sigmas.size() == 1) fail(ErrorKind::invalid_argument, "sigmas has 1 level; the one that the walk ends at has to follow");
 }
 
+bool has_negative_prompt(const TextToImageOptions& o) {
+  return !o.negative_prompt.empty() || o.negative_prompt_embeds ||
+         std::any_of(o.negative_prompts.begin(), o.negative_prompts.end(), [](const std::string& text) { return !text.empty(); });
+}
+
 }  // namespace
 
 void fill_in_defaults(TextToImageOptions& o, const ModelInfo& info) {
@@ -240,6 +245,9 @@ TextToImageOptions checked(const TextToImageOptions& options, const Checkpoint& 
   result.height = o.height;
   result.width = o.width;
   for (const auto& warning : c.warnings) result.warnings.push_back(warning);
+  if (c.info.distilled && has_negative_prompt(o))
+    result.warnings.push_back(
+        "the negative prompt has no effect: the model is told the guidance scale (LCM-distilled) and looks at the prompt alone");
   if (o.safety == SafetyPolicy::off && c.has_safety_checker) result.warnings.push_back("the model's safety checker was not run");
   return o;
 }

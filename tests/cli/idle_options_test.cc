@@ -39,7 +39,7 @@ TEST_F(IdleOptions, NegativePromptOfADistilledModelIsTold) {
   std::filesystem::copy(kModel, model / "m", std::filesystem::copy_options::recursive);
   std::filesystem::remove_all(model / "m/unet");
   std::filesystem::copy(IMPASTO_TEST_DATA "/told_unet", model / "m/unet");
-  expect_warned({"-m", model / "m", "--scheduler", "lcm", "-n", "grey"}, "negative prompt: without effect");
+  expect_warned({"-m", model / "m", "--scheduler", "lcm", "-n", "grey"}, "the negative prompt has no effect");
   EXPECT_EQ(run({"-m", model / "m", "--scheduler", "lcm"}).err.find("negative"), std::string::npos);
 }
 

@@ -48,7 +48,10 @@ TEST_F(Told, TheScaleChangesThePictureAndTheNegativePromptDoesNot) {
   TextToImageOptions o = options();
   const auto usual = pipeline.text_to_image(o).latents.values;
   o.guidance_scale = 8.5f, o.negative_prompt = "grey";
-  EXPECT_EQ(pipeline.text_to_image(o).latents.values, usual);
+  const TextToImageResult drawn = pipeline.text_to_image(o);
+  EXPECT_EQ(drawn.latents.values, usual);
+  ASSERT_EQ(drawn.warnings.size(), 1u);
+  EXPECT_NE(drawn.warnings[0].find("negative prompt has no effect"), std::string::npos);
   o.guidance_scale = 1;
   EXPECT_NE(pipeline.text_to_image(o).latents.values, usual);
 }
