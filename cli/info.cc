@@ -118,11 +118,11 @@ CLI::App* add_info(CLI::App& app, InfoArguments& a) {
 }
 
 int info(const InfoArguments& arguments) {
-  if (const auto adapter = ip_adapter_in(arguments.model.name)) {
-    print_ip_adapter(arguments.model.name, *adapter, arguments.json);
+  const std::string path = ready_model(arguments.model, /*quiet=*/false);
+  if (const auto adapter = ip_adapter_in(path)) {
+    print_ip_adapter(path, *adapter, arguments.json);
     return 0;
   }
-  const std::string path = ready_model(arguments.model, /*quiet=*/false);
   ready_parts(arguments.parts, arguments.model, /*quiet=*/false);
   const ModelInfo model = inspect(path, arguments.parts);
   InfoArguments size = arguments;

@@ -1,7 +1,9 @@
 #include "cli/ready_parts.h"
 
 #include <algorithm>
+#include <cstdio>
 
+#include "cli/text.h"
 #include "impasto/error.h"
 
 namespace impasto::cli {
@@ -14,11 +16,12 @@ void ready_encoder_of(const std::string& adapter, bool quiet) {
   if (file_begins <= model_ends) return;  // no file, or one at the root, where no published one lies
   const bool small = name.find("vit-h", file_begins) != name.npos;
   const std::string model = name.substr(0, model_ends);
-  const std::string folder = (small ? "models" : name.substr(model_ends + 1, file_begins - model_ends - 1)) + "/image_encoder/";
+  const std::string folder = (small ? "models" : name.substr(model_ends + 1, file_begins - model_ends - 1)) + "/image_encoder";
   DownloadOptions options;
-  options.files = {folder + "config.json", folder + "model.safetensors"};
+  options.files = {folder + "/config.json", folder + "/model.safetensors"};
   const auto is_here = [&](const std::string& file) { return cached_model(model + "/" + file + revision).has_value(); };
   if (std::all_of(options.files.begin(), options.files.end(), is_here)) return;
+  if (!quiet) std::fprintf(stderr, "Downloading %s\n", printable(model + "/" + folder).c_str());
   try {
     fetch(model + revision, options, quiet);
   } catch (const Error& error) {

@@ -109,47 +109,28 @@ TEST_F(HubCommand, WhateverGoesWithAModelIsFetchedOnce) {
   for (const std::string file : {"config.json", "model.safetensors"})
     publish("org/ip", "models/image_encoder/" + file, "ip_adapters/image_encoder/" + file);
   const std::string picture = data + "/pictures/rgb.png";
-  const std::vector<std::string> draw = {"generate",
-                                         "a cat of learned_embeds",
-                                         "-m",
-                                         data + "/checkpoints/tiny-sd15",
-                                         "--steps",
-                                         "1",
-                                         "-W",
-                                         "64",
-                                         "-H",
-                                         "64",
-                                         "-s",
-                                         "1",
-                                         "-o",
-                                         here / "a.png",
-                                         "--vae",
-                                         "org/vae",
-                                         "--controlnet",
-                                         "org/canny",
-                                         "--control-image",
-                                         picture,
-                                         "--safety",
-                                         "flag",
-                                         "--safety-checker",
-                                         "org/checker",
-                                         "--taesd",
-                                         "org/taesd",
-                                         "--lora",
-                                         "org/ink:0.8",
-                                         "--lora",
-                                         "org/styles/pen.safetensors",
-                                         "--embedding",
-                                         "org/word",
-                                         "--ip-adapter",
-                                         "org/ip/models/plain.safetensors:0.5",
-                                         "--ip-adapter-image",
-                                         picture};
+  std::vector<std::string> draw = {"generate", "a cat of learned_embeds", "-W",   "64", "-H", "64", "--control-image",
+                                   picture,    "--ip-adapter-image",      picture};
+  const std::pair<const char*, std::string> more[] = {{"-m", data + "/checkpoints/tiny-sd15"},
+                                                      {"--steps", "1"},
+                                                      {"-s", "1"},
+                                                      {"-o", here / "a.png"},
+                                                      {"--vae", "org/vae"},
+                                                      {"--controlnet", "org/canny"},
+                                                      {"--safety", "flag"},
+                                                      {"--safety-checker", "org/checker"},
+                                                      {"--taesd", "org/taesd"},
+                                                      {"--lora", "org/ink:0.8"},
+                                                      {"--lora", "org/styles/pen.safetensors"},
+                                                      {"--embedding", "org/word"},
+                                                      {"--ip-adapter", "org/ip/models/plain.safetensors:0.5"}};
+  for (const auto& [option, value] : more) draw.push_back(option), draw.push_back(value);
   const Ran ran = run(draw);
   ASSERT_EQ(ran.code, 0) << ran.err;
-  for (const char* name :
-       {"org/vae", "org/canny", "org/checker", "org/taesd", "org/ink", "org/styles/pen.safetensors", "org/word", "org/ip/models/plain.safetensors"})
+  for (const char* name : {"org/vae", "org/canny", "org/checker", "org/taesd", "org/ink", "org/styles/pen.safetensors", "org/word",
+                           "org/ip/models/plain.safetensors", "org/ip/models/image_encoder"})
     EXPECT_TRUE(has(ran.err, std::string("Downloading ") + name + "\n")) << name << " in " << ran.err;
+  EXPECT_TRUE(has(run({"info", "org/ip/models/plain.safetensors"}).out, "cross-attentions"));
   const std::string drawn = test::content_of(here / "a.png");
   hub_.requests();
   const Ran again = run(draw);
