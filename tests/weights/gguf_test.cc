@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.h"
 #include "support/expect_error.h"
+#include "support/late_bytes.h"
 #include "support/temporary_folder.h"
 #include "weights/block_format.h"
 #include "weights/gguf.h"
@@ -142,7 +143,7 @@ const std::string kHonest = tensor_record("a", {32, 2}, 0, 0);
 
 struct Hostile {
   const char* name;
-  std::string bytes;
+  test::LateBytes bytes;
   ErrorKind kind;
   const char* message;  // null: accepted
 };
@@ -189,12 +190,11 @@ const Hostile kHostile[] = {
     {"LongText", gguf({pair("k", 8, text(std::string(70'000, 'x')))}, {kHonest}), ErrorKind::internal, nullptr},
     {"LongTextOfOurs", gguf({pair("impasto.vae", 8, text(std::string(70'000, 'x')))}, {kHonest}), ErrorKind::bad_file,
      "metadata impasto.vae has 70000 bytes, expected at most 65536"},
-    {"TooManyTensors", "GGUF" + little(3u) + little<std::uint64_t>(100'001) + little<std::uint64_t>(0) + std::string(4'000'000, '\0'),
+    {"TooManyTensors", [] { return "GGUF" + little(3u) + little<std::uint64_t>(100'001) + little<std::uint64_t>(0) + std::string(4'000'000, '\0'); },
      ErrorKind::bad_file, "claims 100001 tensors and 0 pairs of key and value, expected at most 100000 of each"},
-    {"TooManyPairs", "GGUF" + little(3u) + little<std::uint64_t>(0) + little<std::uint64_t>(100'001) + std::string(4'000'000, '\0'),
+    {"TooManyPairs", [] { return "GGUF" + little(3u) + little<std::uint64_t>(0) + little<std::uint64_t>(100'001) + std::string(4'000'000, '\0'); },
      ErrorKind::bad_file, "100001 pairs of key and value, expected at most 100000"},
-    {"TooManyNames", gguf(std::vector<std::string>(), many_long_names()), ErrorKind::bad_file,
-     "names and texts of its header take more than 8388608"},
+    {"TooManyNames", [] { return gguf({}, many_long_names()); }, ErrorKind::bad_file, "names and texts of its header take more than 8388608"},
     {"ArrayOf2To63", gguf({pair("k", 9, array(0, kHuge, ""))}, {}), ErrorKind::bad_file, "needs 9223372036854775808"},
     {"ArrayThatOverflows", gguf({pair("k", 9, array(10, kHuge, ""))}, {}), ErrorKind::bad_file, "claims 9223372036854775808 entries"},
     {"ArrayOfManyTexts", gguf({pair("k", 9, array(8, kHuge, ""))}, {}), ErrorKind::bad_file, "more than the file can hold"},
@@ -235,7 +235,7 @@ class HostileGguf : public ::testing::TestWithParam<Hostile> {};
 TEST_P(HostileGguf, IsRefusedWithAReason) {
   const Hostile& hostile = GetParam();
   const test::TemporaryFolder folder;
-  const std::string path = folder.write("w.gguf", hostile.bytes);
+  const std::string path = folder.write("w.gguf", hostile.bytes());
   if (hostile.message == nullptr) {
     EXPECT_NO_THROW(copied_weights(*open_weights_file(path)));
     return;
