@@ -27,7 +27,26 @@ double gflop_of(const CountedWeights& weights, const TensorView& out) { return w
 
 }  // namespace
 
-OpCosts ProfilingBackend::take() { return std::exchange(costs_, {}); }
+OpCosts ProfilingBackend::take() {
+  OpCosts costs = std::exchange(costs_, {});
+  if (!wide_) return costs;
+  const OpCosts more = wide_->take();
+  for (std::size_t f = 0; f < costs.size(); ++f) costs[f].seconds += more[f].seconds, costs[f].gflop += more[f].gflop;
+  return costs;
+}
+
+void ProfilingBackend::count(bool counting) {
+  counting_ = counting;
+  if (wide_) wide_->count(counting);
+}
+
+Backend& ProfilingBackend::with_wide_range() {
+  Backend& wide = inner_.with_wide_range();
+  if (&wide == &inner_) return *this;
+  if (!wide_) wide_ = std::make_unique<ProfilingBackend>(wide);
+  wide_->count(counting_);
+  return *wide_;
+}
 
 template <typename F>
 auto ProfilingBackend::timed(OpFamily family, double gflop, const F& f) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <array>
-#include <string_view>
+#include <memory>
 
 #include "backend/backend.h"
 
@@ -22,15 +22,16 @@ class ProfilingBackend : public Backend {
  public:
   explicit ProfilingBackend(Backend& inner) : inner_(inner) {}
 
-  /// What was added up since the last call.
+  /// What was added up since the last call, with_wide_range()'s calls among it.
   OpCosts take();
   /// False: calls are passed on, recordings, too, and nothing is added up. While it counts, an operation that a device queues is waited for.
-  void count(bool counting) { counting_ = counting; }
+  void count(bool counting);
 
   std::string_view name() const override { return inner_.name(); }
   DeviceDescription describe() const override { return inner_.describe(); }
   DType feature_type() const override { return inner_.feature_type(); }
   DType factor_type() const override { return inner_.factor_type(); }
+  Backend& with_wide_range() override;
   bool shares_host_memory() const override { return inner_.shares_host_memory(); }
   bool loads_through_prologues() const override { return inner_.loads_through_prologues(); }
   bool joins_products() const override { return inner_.joins_products(); }
@@ -83,6 +84,7 @@ class ProfilingBackend : public Backend {
   Backend& inner_;
   bool counting_ = true;
   OpCosts costs_ = {};
+  std::unique_ptr<ProfilingBackend> wide_;
 };
 
 }  // namespace impasto

@@ -83,7 +83,8 @@ void measure(const Networks& net, ProfilingBackend& backend, const BenchmarkOpti
   const std::int64_t scale = net.checkpoint.vae.scale();
   LatentNoise noise(backend, described.seeds, /*shared=*/false);
   const Shape size{1, drawing.height / scale, drawing.width / scale, net.checkpoint.vae.latent_channels};
-  const Tensor latents = noise.draw(size), input = noise.draw({size[0], size[1], size[2], net.checkpoint.unet.in_channels});
+  const Tensor latents = LatentNoise(net.vae_backend, described.seeds, /*shared=*/false).draw(size),
+               input = noise.draw({size[0], size[1], size[2], net.checkpoint.unet.in_channels});
   report.height = drawing.height, report.width = drawing.width;
 
   std::vector<std::shared_ptr<const ClipText>> text_encoders;  // kept, so that no turn builds them

@@ -67,6 +67,36 @@ TEST_F(ProfilingBackendTest, StartsAnewAfterTake) {
   EXPECT_EQ(cost(OpFamily::other).seconds, 0);
 }
 
+/// A device with a type of its own for networks that leave its usual one's range.
+class Narrow : public ProfilingBackend {
+ public:
+  explicit Narrow(Backend& wide) : ProfilingBackend(wide), wide_(wide) {}
+  Backend& with_wide_range() override { return wide_; }
+
+ private:
+  Backend& wide_;
+};
+
+TEST_F(ProfilingBackendTest, CountsWhatRunsInTheWideRange) {
+  EXPECT_EQ(&profiling_.with_wide_range(), &profiling_) << "which is wide";
+  Narrow narrow(cpu);
+  ProfilingBackend profiling(static_cast<Backend&>(narrow));
+  Backend& wide = profiling.with_wide_range();
+  EXPECT_NE(&wide, &profiling);
+  EXPECT_EQ(&wide, &profiling.with_wide_range());
+  auto x = values(30 * 8, 1), w = values(12 * 8, 2), out = values(30 * 12, 3);
+  const auto run = [&](Backend& backend) {
+    backend.linear(view(x, {30, 8}), *backend.pack_linear(view(w, {12, 8}), {}, false), {}, view(out, {30, 12}));
+  };
+  run(wide), run(profiling);
+  costs_ = profiling.take();
+  EXPECT_DOUBLE_EQ(cost(OpFamily::linear).gflop, 2 * 2e-9 * 30 * 12 * 8) << "once in each";
+  profiling.count(false);
+  run(wide);
+  costs_ = profiling.take();
+  EXPECT_EQ(cost(OpFamily::linear).gflop, 0);
+}
+
 TEST_F(ProfilingBackendTest, PeakIsAboveWhatAProductReaches) {
   for_each_isa([&] {
     set_num_threads(1);
