@@ -215,7 +215,7 @@ def _distilled_with(scheduler: Scheduler, original: int, steps: int | None) -> d
 def _entering_later(config: dict[str, Any], steps: int, strength: float) -> list[float]:
     """The timesteps of a walk of `steps` over the first `strength` of those that the model was distilled with, as in diffusers. Raises ValueError."""
     original = config["original_inference_steps"]
-    last = int(original * strength)
+    last = int(original * strength) if strength == strength else 0  # not a number
     if not 1 <= steps <= last <= original:
         raise ValueError(f"`num_inference_steps` is {steps}, and `original_inference_steps` x `strength`, {original} x {strength}, leaves {last} to choose from: make strength larger (up to 1), or take fewer steps")
     stride = config["num_train_timesteps"] // original

@@ -149,8 +149,9 @@ def test_paths_of_ones_own_that_lead_nowhere(given, words):
         impasto.DDIMScheduler().set_timesteps(5, original_inference_steps=50)
     with pytest.raises(TypeError, match="steps"):
         impasto.DDIMScheduler().set_timesteps(5, steps=50)
-    with pytest.raises(NotImplementedError, match="strength"):
-        impasto.LCMScheduler().set_timesteps(5, strength=0.5)
+    for strength in (0.0, 0.09, -1.0, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="strength"):
+            impasto.LCMScheduler().set_timesteps(5, strength=strength)
 
 
 def test_bad_scheduler_settings():
