@@ -26,6 +26,14 @@ std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
   return copy;
 }
 
+/// Whether there is one, if an empty one: "https://@host".
+bool has(CURLU* url, CURLUPart which) {
+  char* text = nullptr;
+  const bool there = curl_url_get(url, which, &text, 0) == CURLUE_OK;
+  curl_free(text);
+  return there;
+}
+
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return text;
@@ -51,7 +59,7 @@ bool Url::parse(const std::string& base, const std::string& text, Url& out) {
   curl_url_set(url.get(), CURLUPART_FRAGMENT, nullptr, 0);
   const std::string scheme = lower(part(url.get(), CURLUPART_SCHEME));
   if (scheme != "http" && scheme != "https") return false;
-  if (!part(url.get(), CURLUPART_USER).empty() || !part(url.get(), CURLUPART_PASSWORD).empty()) return false;
+  if (has(url.get(), CURLUPART_USER) || has(url.get(), CURLUPART_PASSWORD)) return false;
   out.host_ = lower(part(url.get(), CURLUPART_HOST));
   // Hosts stand in messages; names beyond ASCII have another form for this (xn--).
   if (!std::all_of(out.host_.begin(), out.host_.end(), [](char c) { return c > 0x20 && c < 0x7F; })) return false;

@@ -17,8 +17,9 @@ TEST(Url, OriginsAreSchemeHostAndPort) {
 }
 
 TEST(Url, WhatIsNoWebAddressIsRefused) {
-  for (const std::string bad : {"", "hub.example", "ftp://hub.example", "file:///etc/passwd", "https://", "https://a b/", "https://a\nb/",
-                                "https://u:p@h/", "https://u@h/", "javascript:alert(1)", "https://[::1", "https://h:99999/"})
+  for (const std::string bad :
+       {"", "hub.example", "ftp://hub.example", "file:///etc/passwd", "https://", "https://a b/", "https://a\nb/", "https://u:p@h/", "https://u@h/",
+        "https://@h/", "https://:@h/", "javascript:alert(1)", "https://[::1", "https://h:99999/"})
     EXPECT_ERROR(Url(bad, "HF_ENDPOINT"), invalid_argument, "HF_ENDPOINT") << bad;
 }
 
@@ -32,7 +33,7 @@ TEST(Url, RedirectsAreFollowedFromWhereTheyStand) {
 
 TEST(Url, RedirectsToElsewhereThanTheWebAreRefused) {
   const Url from("https://hub.example/a", "x");
-  for (const std::string bad : {"", "file:///etc/passwd", "ftp://h/", "https://u:p@h/", "gopher://h/", "https://a b/"})
+  for (const std::string bad : {"", "file:///etc/passwd", "ftp://h/", "https://u:p@h/", "//@h/", "https://:@h/", "gopher://h/", "https://a b/"})
     EXPECT_ERROR(from.redirected(bad), io, "hub.example") << bad;
   EXPECT_ERROR(from.redirected("http://hub.example/a"), io, "https to http");
   EXPECT_EQ(Url("http://hub.example/a", "x").redirected("https://hub.example/").text(), "https://hub.example/");
