@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <type_traits>
 
 #include "cli/text.h"
 #include "impasto/error.h"
@@ -90,11 +91,6 @@ CLI::Option* add_integer(CLI::App& app, const std::string& names, int& target, c
   return app.add_option_function<std::string>(names, take, with_default(description, target))->type_name("N");
 }
 
-CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int>& target, const std::string& description) {
-  const auto take = [&target, flag = flag_of(names)](const std::string& text) { target = number<int>(flag, text, "a whole number"); };
-  return app.add_option_function<std::string>(names, take, description)->type_name("N");
-}
-
 CLI::Option* add_side(CLI::App& app, const std::string& names, int& target, const std::string& description) {
   const auto take = [&target, flag = flag_of(names)](const std::string& text) {
     target = number<int>(flag, text, "a whole number");
@@ -112,11 +108,18 @@ namespace {
 
 template <typename T>
 CLI::Option* add_optional(CLI::App& app, const std::string& names, std::optional<T>& target, const std::string& description) {
-  const auto take = [&target, flag = flag_of(names)](const std::string& text) { target = number<T>(flag, text, "a number"); };
-  return app.add_option_function<std::string>(names, take, description)->type_name("X");
+  constexpr bool kWhole = std::is_integral_v<T>;
+  const auto take = [&target, flag = flag_of(names)](const std::string& text) {
+    target = number<T>(flag, text, kWhole ? "a whole number" : "a number");
+  };
+  return app.add_option_function<std::string>(names, take, description)->type_name(kWhole ? "N" : "X");
 }
 
 }  // namespace
+
+CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int>& target, const std::string& description) {
+  return add_optional(app, names, target, description);
+}
 
 CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<float>& target, const std::string& description) {
   return add_optional(app, names, target, description);

@@ -151,11 +151,11 @@ int generate(const GenerateArguments& arguments) {
   const Stopwatch watch;
   RunTimes times;
 
+  require_partners(arguments);
   const std::string path = ready_model(arguments.model, arguments.quiet);
   ready_companions(arguments);
   const ModelInfo model = inspect(path, arguments.load.parts);
   ready_tokenizer(model, arguments.quiet);
-  require_partners(arguments);
   Request request = settle(arguments, model);
   take_defaults(model, request);
   settle_refiner(arguments, model, request);

@@ -1,8 +1,8 @@
 // Models by name: from the cache that huggingface_hub keeps on this machine, or from the Hugging Face Hub.
 //
 // A model is named ORG/NAME, ORG/NAME@REVISION (a branch, a tag or a commit), or ORG/NAME/FILE.safetensors for one file of it. Everything that
-// takes a model's folder takes such a name too, for a model that is in the cache: so do single networks, ControlNets and adapters. Only download()
-// and what its name says uses the network.
+// takes a model's folder takes such a name too, for a model that is in the cache: so do single networks, ControlNets, LoRA and IP-Adapters; for
+// read_embedding() find_adapter() finds the file. Only download() and what its name says uses the network.
 //
 // The variables of huggingface_hub hold: HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE and, for downloads, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH,
 // HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT, and curl's for proxies. docs/hub.md has the rest.

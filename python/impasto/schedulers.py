@@ -132,9 +132,10 @@ class Scheduler:
         given = [key for key, values in own.items() if values is not None]
         _refuse_more(more)
         changed = {} if original_inference_steps is None else _distilled_with(self, original_inference_steps, num_inference_steps)
-        if strength not in (None, 1) and name not in _DISTILLED:
+        later = strength not in (None, 1)
+        if later and name not in _DISTILLED:
             raise TypeError(f"{name}.set_timesteps() got an unexpected keyword argument 'strength'")
-        if not given and strength not in (None, 1):
+        if not given and later:
             self._walk(**changed).set_own_timesteps(_entering_later({**self.config, **changed}, _steps(num_inference_steps), strength))
             self.num_inference_steps = num_inference_steps
         elif not given:
@@ -149,10 +150,11 @@ class Scheduler:
             values = [float(v) for v in to_numpy(own[path], np.float64).reshape(-1)]
             if name in _DISTILLED:
                 _warn_of_untrained(self.config, values)
-            self.num_inference_steps = len(values) - (path == "sigmas")
-            if strength not in (None, 1):
+            steps = len(values) - (path == "sigmas")
+            if later:
                 values = values[len(values) - min(int(len(values) * strength), len(values)) :]
             getattr(self._walk(**changed), f"set_own_{path}")(values)
+            self.num_inference_steps = steps
         self._next = None
 
     def set_begin_index(self, begin_index: int = 0) -> None:

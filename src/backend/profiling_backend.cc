@@ -40,6 +40,16 @@ void ProfilingBackend::count(bool counting) {
   if (wide_) wide_->count(counting);
 }
 
+void ProfilingBackend::wait() {
+  inner_.wait();
+  if (wide_) wide_->wait();
+}
+
+void ProfilingBackend::recycle_cached_memory() {
+  inner_.recycle_cached_memory();
+  if (wide_) wide_->recycle_cached_memory();
+}
+
 Backend& ProfilingBackend::with_wide_range() {
   Backend& wide = inner_.with_wide_range();
   if (&wide == &inner_) return *this;

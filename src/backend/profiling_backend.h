@@ -35,7 +35,7 @@ class ProfilingBackend : public Backend {
   bool shares_host_memory() const override { return inner_.shares_host_memory(); }
   bool loads_through_prologues() const override { return inner_.loads_through_prologues(); }
   bool joins_products() const override { return inner_.joins_products(); }
-  void wait() override { inner_.wait(); }
+  void wait() override;
   bool records() const override { return !counting_ && inner_.records(); }
   std::unique_ptr<Recording> record(const std::function<void()>& calls) override { return counting_ ? nullptr : inner_.record(calls); }
   double measure_peak_gflops(DType factors) override { return inner_.measure_peak_gflops(factors); }
@@ -43,7 +43,7 @@ class ProfilingBackend : public Backend {
   void* allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
   void deallocate(void* block, std::size_t bytes) noexcept override { inner_.deallocate(block, bytes); }
   void release_cached_memory() override { inner_.release_cached_memory(); }
-  void recycle_cached_memory() override { inner_.recycle_cached_memory(); }
+  void recycle_cached_memory() override;
   void empty_cache() override { inner_.empty_cache(); }
   std::int64_t available_memory() const override { return inner_.available_memory(); }
   void upload(const void* host, void* device, std::size_t bytes) override { inner_.upload(host, device, bytes); }

@@ -8,6 +8,7 @@
 
 #include "core/fail.h"
 #include "core/quote.h"
+#include "hub/reference.h"
 
 namespace impasto {
 namespace {
@@ -20,7 +21,6 @@ constexpr Network kNetworks[] = {{"unet", "diffusion_pytorch_model"}, {"vae", "d
 constexpr std::pair<const char*, const char*> kTexts[] = {{"text_encoder", "tokenizer"}, {"text_encoder_2", "tokenizer_2"}};
 /// Folders of models that are built otherwise: told apart before gigabytes have come.
 constexpr const char* kForeign[] = {"text_encoder_3", "transformer", "prior", "image_encoder_2"};
-constexpr const char* kSingleFiles[] = {".safetensors", ".gguf", ".ckpt", ".pt", ".bin"};
 
 constexpr const char* kAdapters[] = {"pytorch_lora_weights.safetensors", "learned_embeds.safetensors", "pytorch_lora_weights.bin",
                                      "learned_embeds.bin"};
@@ -151,7 +151,7 @@ Files component_files(const std::set<std::string>& all, const std::string& varia
   std::string names;
   int count = 0;
   for (const std::string& path : all) {
-    if (std::none_of(std::begin(kSingleFiles), std::end(kSingleFiles), [&](const char* end) { return path.ends_with(end); })) continue;
+    if (!is_file_of_weights(path)) continue;
     if (++count <= 5) names += (names.empty() ? "" : ", ") + printable(path);
   }
   if (count == 0)

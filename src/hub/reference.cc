@@ -19,11 +19,6 @@ bool is_name(std::string_view part) {
   return std::all_of(part.begin(), part.end(), allowed) && edge(part.front()) && edge(part.back());
 }
 
-bool is_file_of_weights(std::string_view name) {
-  constexpr const char* kEndings[] = {".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
-  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](const char* ending) { return name.ends_with(ending); });
-}
-
 bool is_hexadecimal(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
@@ -49,6 +44,11 @@ std::optional<HubReference> parse_hub_reference(std::string_view text) {
   const auto name = reference.file.substr(reference.file.rfind('/') + 1);
   if (!is_safe_relative_path(reference.file) || name.find('.') == name.npos) return std::nullopt;  // a folder of somebody's disk
   return reference;
+}
+
+bool is_file_of_weights(std::string_view name) {
+  constexpr const char* kEndings[] = {".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
+  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](const char* ending) { return name.ends_with(ending); });
 }
 
 bool is_safe_relative_path(std::string_view path) {

@@ -23,6 +23,9 @@ struct HubReference {
 /// repository and no file name at the end, characters that the Hub has not). Pure: no file is looked at.
 std::optional<HubReference> parse_hub_reference(std::string_view text);
 
+/// By its ending: .safetensors, .gguf, .ckpt and PyTorch's others.
+bool is_file_of_weights(std::string_view name);
+
 /// Whether a name from outside may become part of a path below a folder of ours: relative, "/" between parts, no part empty, "." or "..",
 /// no backslash or control character, no part longer than 255 bytes.
 bool is_safe_relative_path(std::string_view path);

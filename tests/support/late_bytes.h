@@ -10,11 +10,11 @@ namespace impasto::test {
 
 class LateBytes {
  public:
-  LateBytes(std::string bytes) : make_([bytes = std::move(bytes)] { return bytes; }) {}  // NOLINT: rows are written as texts
-  LateBytes(const char* bytes) : LateBytes(std::string(bytes)) {}                        // NOLINT
+  LateBytes(std::string bytes) : make_([bytes = std::move(bytes)] { return bytes; }) {}
+  LateBytes(const char* bytes) : LateBytes(std::string(bytes)) {}
   /// What `make` returns; for large ones.
   template <typename Make, typename = std::enable_if_t<std::is_invocable_v<Make>>>
-  LateBytes(Make make) : make_(std::move(make)) {}  // NOLINT
+  LateBytes(Make make) : make_(std::move(make)) {}
 
   std::string operator()() const { return make_(); }
 
